@@ -1,0 +1,115 @@
+"""YAML documents: where they begin, what they hold, and where their mistakes are."""
+
+import contextlib
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.documents.syntax_error import DocumentSyntaxError
+from proxy.documents.yaml_documents import load_yaml, split_documents
+
+
+def _everything(text: str) -> list[object]:
+    return [document for line, part in split_documents(text) for document in load_yaml(part, line)]
+
+
+def _repeats_a_key(node: yaml.Node | None) -> bool:
+    keys = [key.value for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    return len(set(keys)) < len(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", []),
+        ("a: 1\n", [(0, "a: 1\n")]),
+        ("---\na: 1\n", [(0, "---\na: 1\n")]),
+        ("# license\n\n---\na: 1\n", [(2, "---\na: 1\n")]),
+        ("a: 1\n---\nb: 2\n", [(0, "a: 1\n"), (1, "---\nb: 2\n")]),
+        ("a: 1\r\n---\r\nb: 2\r\n", [(0, "a: 1\r\n"), (1, "---\r\nb: 2\r\n")]),
+        ("--- {a: 1}\n--- # two\nb: 2\n", [(0, "--- {a: 1}\n"), (1, "--- # two\nb: 2\n")]),
+        ("a: ---\n---b: 1\n", [(0, "a: ---\n---b: 1\n")]),
+        ("---\n---\n", [(0, "---\n"), (1, "---\n")]),
+        ("%YAML 1.1\n---\na: 1\n---\nb: 2\n", [(0, "%YAML 1.1\n---\na: 1\n---\nb: 2\n")]),
+    ],
+)
+def test_a_file_is_cut_where_its_documents_begin(text: str, parts: list[tuple[int, str]]) -> None:
+    assert split_documents(text) == parts
+
+
+_LINES = st.sampled_from(
+    ["---", "--- # two", "---  {a: 1}", "# note", "", "  ", "a: 1", "b: text", "c: |\n  --- x\n  y", "d: [1, 2]", "..."]
+)
+
+
+@given(st.lists(_LINES, max_size=12).map("\n".join))
+def test_the_parts_hold_what_the_whole_file_holds(text: str) -> None:
+    try:
+        whole = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError:
+        return
+    if any(_repeats_a_key(document) for document in yaml.compose_all(text)):
+        with pytest.raises(DocumentSyntaxError, match="is already set"):
+            _everything(text)
+    else:
+        assert [document for document in _everything(text) if document is not None] == whole
+
+
+@given(st.lists(_LINES, max_size=12).map("\n".join))
+def test_the_first_lines_are_those_of_the_file(text: str) -> None:
+    for line, part in split_documents(text):
+        assert "\n".join(text.split("\n")[line:]).startswith(part)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: b: c", "line 11, column 5: mapping values are not allowed in this context"),
+        ("x: 1\na: 1\na: 2", 'line 13, column 1: key "a" is already set'),
+        ("a: {b: 1, b: 2}", 'line 11, column 11: key "b" is already set'),
+        ("a: [1", "line 12, column 1: did not find expected ',' or ']' (while parsing a flow sequence)"),
+        ("x: &y {b: *y}", "line 11, column 4: found unconstructable recursive node"),
+        ("a: *b", "line 11, column 4: found undefined alias"),
+        ("[" * 100_000, "line 11, column 1: nested too deeply"),
+        ("- " * 50_000, "line 11, column 1: nested too deeply"),
+        ("a: \x00", "control characters are not allowed: character #x0000"),
+        ("a: !!int x", "a value does not fit its type: invalid literal for int() with base 10: 'x'"),
+        ("a: !!bool x", "a value does not fit its type: 'x'"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_in_the_file(text: str, message: str) -> None:
+    with pytest.raises(DocumentSyntaxError) as caught:
+        load_yaml(text, first_line=10)
+    assert str(caught.value) == message
+
+
+def test_no_python_object_is_made() -> None:
+    with pytest.raises(DocumentSyntaxError, match="could not determine a constructor"):
+        load_yaml("!!python/object/apply:os.getcwd []")
+
+
+def test_times_and_colons_stay_text_as_in_kubernetes() -> None:
+    text = "t: 2024-01-01T00:00:00Z\nbase60: 12:30:45\nequals: =\noctal: 0755\nfraction: 1.5\nnegative: -5\nyes: true"
+    assert load_yaml(text) == [
+        {
+            "t": "2024-01-01T00:00:00Z",
+            "base60": "12:30:45",
+            "equals": "=",
+            "octal": 0o755,
+            "fraction": 1.5,
+            "negative": -5,
+            True: True,
+        }
+    ]
+
+
+def test_merge_keys_may_be_overridden() -> None:
+    assert load_yaml("a: &a {x: 1, y: 1}\nb: {<<: *a, y: 2}") == [{"a": {"x": 1, "y": 1}, "b": {"x": 1, "y": 2}}]
+
+
+@given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"#%@,? \n\t0."), max_size=60))
+def test_whatever_the_text_nothing_else_is_raised(text: str) -> None:
+    with contextlib.suppress(DocumentSyntaxError):
+        _everything(text)
