@@ -1,0 +1,206 @@
+"""ClientIP session affinity: which backend a client of a Service port met last.
+
+Imports nothing of ours. One table a worker for all Services, the clock passed in. A hash table with chains and an exact
+least-recently-used list, both in flat arrays by slot number rather than in a dict: an entry is no object, so a million
+of them stay small, add nothing to a garbage collection, and never have to be rehashed all at once. Invariant: never
+more than `capacity` entries, and no operation touches more than a few of them.
+"""
+
+from array import array
+
+import msgspec
+
+_KEY_BYTES = 20
+_CLIENT_BITS = 128
+_RECLAIMED_PER_STORE = 2
+
+
+class AffinityStatistics(msgspec.Struct, frozen=True):
+    """Counts of one table; all but `entries` only grow. `evictions` are live entries that made room for others,
+    `expirations` entries that outlived their timeout or their group."""
+
+    entries: int
+    hits: int
+    misses: int
+    evictions: int
+    expirations: int
+
+
+class AffinityGroup:
+    """The clients of one Service port and family.
+
+    `timeout` is whole seconds since last use and may change at any time. An entry lives while its age is below it,
+    which is kube-proxy's `int(age) < ttl`.
+    """
+
+    __slots__ = ("key", "timeout")
+
+    def __init__(self, key: int, timeout: int) -> None:
+        self.key = key
+        self.timeout = timeout
+
+
+class AffinityTable:
+    """Maps (group, client) to a backend id, as the `recent` match and the timeout sets of kube-proxy do.
+
+    A client is its address as an integer (IPv4 32 bits, IPv6 128); groups of the two families must be different
+    ones. Backend ids are positive, below 2**32 and never given to another backend, so that the caller recognises the
+    entry of a removed one by its unknown id. `now` is monotonic seconds.
+    """
+
+    def __init__(self, capacity: int = 1_000_000) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        self._capacity = capacity
+        self._groups: dict[int, AffinityGroup] = {}
+        self._last_group = 0
+        self._entries = self._hits = self._misses = self._evictions = self._expirations = 0
+        buckets = 1 << (capacity - 1).bit_length()
+        self._mask = buckets - 1
+        self._first = array("I", bytes(4 * buckets))
+        # By slot. Slot 0 is no entry but the two ends of the use list (`_older[0]` is the newest, `_newer[0]` the
+        # oldest) and the end of every chain.
+        self._keys = bytearray(_KEY_BYTES)
+        self._chained = array("I", [0])
+        self._older = array("I", [0])
+        self._newer = array("I", [0])
+        self._used = array("d", [0.0])
+        self._backends = array("I", [0])
+        self._free = 0
+
+    def __len__(self) -> int:
+        """Entries held, those included that have expired and were not asked for since."""
+        return self._entries
+
+    def statistics(self) -> AffinityStatistics:
+        return AffinityStatistics(self._entries, self._hits, self._misses, self._evictions, self._expirations)
+
+    def open_group(self, timeout: int) -> AffinityGroup:
+        """A new group without entries; `timeout` is sessionAffinityConfig.clientIP.timeoutSeconds."""
+        self._last_group += 1
+        group = AffinityGroup(self._last_group << _CLIENT_BITS, timeout)
+        self._groups[self._last_group] = group
+        return group
+
+    def close_group(self, group: AffinityGroup) -> None:
+        """End all entries of `group` at once; their memory is reclaimed as they become the oldest."""
+        del self._groups[group.key >> _CLIENT_BITS]
+        group.timeout = 0
+
+    def lookup(self, group: AffinityGroup, client: int, now: float) -> int:
+        """The backend id that `client` is bound to, or 0. Being found counts as use and starts the timeout anew."""
+        key = (group.key | client).to_bytes(_KEY_BYTES, "big")
+        slot = self._find(key)
+        if not slot:
+            self._misses += 1
+            return 0
+        if now - self._used[slot] >= group.timeout:
+            self._expirations += 1
+            self._misses += 1
+            self._remove(slot, key)
+            return 0
+        self._hits += 1
+        self._used[slot] = now
+        self._make_newest(slot)
+        return self._backends[slot]
+
+    def store(self, group: AffinityGroup, client: int, backend_id: int, now: float) -> None:
+        """Bind `client` to a backend from now on, in the place of what it was bound to."""
+        key = (group.key | client).to_bytes(_KEY_BYTES, "big")
+        slot = self._find(key)
+        if slot:
+            self._make_newest(slot)
+        else:
+            self._make_room(now)
+            slot = self._insert(key)
+        self._used[slot] = now
+        self._backends[slot] = backend_id
+
+    def forget(self, group: AffinityGroup, client: int) -> None:
+        """Unbind `client`, because its backend refused it."""
+        key = (group.key | client).to_bytes(_KEY_BYTES, "big")
+        slot = self._find(key)
+        if slot:
+            self._remove(slot, key)
+
+    def _find(self, key: bytes) -> int:
+        # The hash of bytes is keyed by the interpreter, so clients cannot choose addresses that share a chain.
+        slot = self._first[hash(key) & self._mask]
+        while slot and not self._keys.startswith(key, slot * _KEY_BYTES):
+            slot = self._chained[slot]
+        return slot
+
+    def _make_newest(self, slot: int) -> None:
+        older, newer = self._older, self._newer
+        newest = older[0]
+        if slot == newest:
+            return
+        before, after = older[slot], newer[slot]
+        newer[before] = after
+        older[after] = before
+        older[slot] = newest
+        newer[newest] = slot
+        newer[slot] = 0
+        older[0] = slot
+
+    def _make_room(self, now: float) -> None:
+        """Reclaim the oldest entries while they have expired, a few at most, and the oldest of all if none has."""
+        for _ in range(_RECLAIMED_PER_STORE):
+            oldest = self._newer[0]
+            if not oldest:
+                return
+            key = self._key_of(oldest)
+            group = self._groups.get(int.from_bytes(key, "big") >> _CLIENT_BITS)
+            if group is not None and now - self._used[oldest] < group.timeout:
+                break
+            self._expirations += 1
+            self._remove(oldest, key)
+        if self._entries == self._capacity:
+            oldest = self._newer[0]
+            self._evictions += 1
+            self._remove(oldest, self._key_of(oldest))
+
+    def _insert(self, key: bytes) -> int:
+        slot = self._new_slot()
+        self._keys[slot * _KEY_BYTES : (slot + 1) * _KEY_BYTES] = key
+        bucket = hash(key) & self._mask
+        self._chained[slot] = self._first[bucket]
+        self._first[bucket] = slot
+        newest = self._older[0]
+        self._older[slot] = newest
+        self._newer[newest] = slot
+        self._newer[slot] = 0
+        self._older[0] = slot
+        self._entries += 1
+        return slot
+
+    def _new_slot(self) -> int:
+        slot = self._free
+        if slot:
+            self._free = self._chained[slot]
+            return slot
+        for column in (self._chained, self._older, self._newer, self._backends):
+            column.append(0)
+        self._used.append(0.0)
+        self._keys += bytes(_KEY_BYTES)
+        return len(self._used) - 1
+
+    def _remove(self, slot: int, key: bytes) -> None:
+        chained = self._chained
+        bucket = hash(key) & self._mask
+        before = self._first[bucket]
+        if before == slot:
+            self._first[bucket] = chained[slot]
+        else:
+            while chained[before] != slot:
+                before = chained[before]
+            chained[before] = chained[slot]
+        older, newer = self._older[slot], self._newer[slot]
+        self._newer[older] = newer
+        self._older[newer] = older
+        chained[slot] = self._free
+        self._free = slot
+        self._entries -= 1
+
+    def _key_of(self, slot: int) -> bytes:
+        return bytes(self._keys[slot * _KEY_BYTES : (slot + 1) * _KEY_BYTES])

@@ -1,0 +1,29 @@
+"""fo: weighted failover (net/netfilter/ipvs/ip_vs_fo.c).
+
+Imports only this room. Invariant: `heaviest_first` keeps list order among equal weights.
+"""
+
+from collections.abc import Collection
+from random import Random
+
+from proxy.schedulers.backend import Backend
+from proxy.schedulers.scheduler import Scheduler
+
+
+class Failover(Scheduler):
+    """The usable backend of the highest weight; the next one only when that cannot be used."""
+
+    name = "fo"
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self.heaviest_first: list[Backend] = []
+
+    def rebuild(self) -> None:
+        self.heaviest_first = sorted(self.usable, key=lambda backend: -backend.weight)
+
+    def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
+        for backend in self.heaviest_first:
+            if backend not in without:
+                return backend
+        return None

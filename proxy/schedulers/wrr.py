@@ -1,0 +1,75 @@
+"""wrr: interleaved weighted round robin (net/netfilter/ipvs/ip_vs_wrr.c).
+
+Imports only this room. The kernel scans the list once for every level of weight, from the highest down in steps of the
+greatest common divisor, and takes each backend that weighs at least the level. Invariant: `eligible` holds exactly the
+backends that weigh at least `level`, in list order, so a scan visits nothing it would skip.
+"""
+
+from collections.abc import Collection
+from math import gcd
+from random import Random
+
+from proxy.schedulers.backend import Backend
+from proxy.schedulers.scheduler import Scheduler
+
+
+class WeightedRoundRobin(Scheduler):
+    """Backends in turn in proportion to their weights; 4, 3, 2 give A A B A B C A B C."""
+
+    name = "wrr"
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self.step = 1
+        self.highest = 0
+        self.level = 0
+        self.eligible: list[Backend] = []
+        self.heavier_than = 0
+        self.position = 0
+
+    def rebuild(self) -> None:
+        self.step = gcd(*self.weights) or 1
+        self.highest = max(self.weights, default=0) - (self.step - 1)
+        if self.level > self.highest or self.level == 0:
+            self.level = self.highest
+        elif self.step > 1:
+            self.level = self.level // self.step * self.step + 1
+        self._select()
+
+    def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
+        backend = self._advance(without)
+        if backend is None:
+            heaviest = max((backend.weight for backend in self.usable if backend not in without), default=0)
+            if heaviest:
+                self._descend(heaviest)
+                backend = self._advance(without)
+        return backend
+
+    def _advance(self, without: Collection[Backend]) -> Backend | None:
+        """The next backend of this level, or None at the end of the list."""
+        eligible = self.eligible
+        for position in range(self.position, len(eligible)):
+            backend = eligible[position]
+            if backend not in without:
+                self.position = position + 1
+                return backend
+        return None
+
+    def _descend(self, heaviest: int) -> None:
+        """Go to the head of the list at the next level, from the lowest to the highest again, and over the levels
+        that no backend may serve because the heaviest to choose from weighs less."""
+        previous = self.level
+        self.level -= self.step
+        if self.level <= 0:
+            self.level = self.highest
+        if self.level > heaviest:
+            self.level -= -(-(self.level - heaviest) // self.step) * self.step
+        if self.heavier_than < self.level <= previous:
+            self.position = 0
+        else:
+            self._select()
+
+    def _select(self) -> None:
+        self.eligible = [backend for backend in self.usable if backend.weight >= self.level]
+        self.heavier_than = max((weight for weight in self.weights if weight < self.level), default=0)
+        self.position = 0

@@ -1,0 +1,180 @@
+"""What every scheduler must do, whatever its formula: one suite over the whole registry."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.schedulers.backend import Backend
+from proxy.schedulers.registry import create, names
+from proxy.schedulers.scheduler import Scheduler
+
+every_scheduler = pytest.mark.parametrize("name", names())
+weights_of_pools = st.lists(st.integers(0, 5), min_size=1, max_size=7)
+keys = st.integers(0, 2**32 - 1)
+
+
+def pool(*weights: int) -> list[Backend]:
+    return [Backend("10.0.0.1", 8000 + index, weight) for index, weight in enumerate(weights)]
+
+
+def started(name: str, backends: list[Backend]) -> Scheduler:
+    scheduler = create(name, Random(1))
+    scheduler.update(backends)
+    return scheduler
+
+
+def carried(scheduler: Scheduler, flows: int, seed: int = 2) -> list[Backend]:
+    """The backends of `flows` flows from many clients, none of which ends: the test counts as a data plane does."""
+    clients = Random(seed)
+    chosen = []
+    for second in range(flows):
+        backend = scheduler.pick(clients.randrange(2**32), float(second))
+        if backend is not None:
+            backend.active += 1
+            chosen.append(backend)
+    return chosen
+
+
+@every_scheduler
+def test_has_no_destination_before_the_first_update(name: str) -> None:
+    assert create(name, Random(1)).pick(1, 0.0) is None
+
+
+@every_scheduler
+def test_has_no_destination_in_an_empty_pool(name: str) -> None:
+    scheduler = started(name, pool(1, 1))
+    scheduler.update([])
+    assert scheduler.pick(1, 0.0) is None
+
+
+@every_scheduler
+def test_has_no_destination_when_every_weight_is_zero(name: str) -> None:
+    backends = pool(0, 0, 0)
+    scheduler = started(name, backends)
+    assert [scheduler.pick(key, 0.0) for key in range(20)] == [None] * 20
+    assert scheduler.pick(1, 0.0, backends[:1]) is None
+
+
+@every_scheduler
+def test_chooses_the_only_backend_every_time(name: str) -> None:
+    (backend,) = backends = pool(1)
+    scheduler = started(name, backends)
+    assert [scheduler.pick(key, float(key)) for key in range(20)] == [backend] * 20
+
+
+@every_scheduler
+@given(weights=weights_of_pools, key=keys)
+def test_never_chooses_a_backend_of_weight_zero(name: str, weights: list[int], key: int) -> None:
+    scheduler = started(name, pool(*weights))
+    for step in range(20):
+        backend = scheduler.pick(key + step, 0.0)
+        assert backend is None or backend.weight > 0
+
+
+@every_scheduler
+def test_a_drained_backend_gets_nothing_new(name: str) -> None:
+    backends = pool(3, 3, 3)
+    scheduler = started(name, backends)
+    carried(scheduler, 50)
+    backends[0].weight = 0
+    scheduler.update(backends)
+    assert backends[0] not in carried(scheduler, 200)
+
+
+@every_scheduler
+def test_a_backend_that_left_is_never_chosen_again(name: str) -> None:
+    backends = pool(3, 3, 3)
+    scheduler = started(name, backends)
+    carried(scheduler, 50)
+    scheduler.update(backends[1:])
+    assert set(carried(scheduler, 200)) <= set(backends[1:])
+    assert carried(scheduler, 200) or name == "ovf"
+
+
+@every_scheduler
+def test_a_backend_that_joined_is_chosen_in_the_end(name: str) -> None:
+    backends = pool(1, 1, 1)
+    scheduler = started(name, backends)
+    carried(scheduler, 50)
+    newcomer = Backend("10.0.0.2", 80, 2)
+    scheduler.update([*backends, newcomer])
+    assert newcomer in carried(scheduler, 400)
+
+
+@every_scheduler
+@given(weights=weights_of_pools, key=keys, data=st.data())
+def test_a_retry_finds_another_backend_as_long_as_there_is_one(
+    name: str, weights: list[int], key: int, data: st.DataObject
+) -> None:
+    backends = pool(*weights)
+    scheduler = started(name, backends)
+    tried = data.draw(st.lists(st.sampled_from(backends), min_size=1, unique=True))
+    left = {backend for backend in backends if backend.weight > 0} - set(tried)
+    chosen = scheduler.pick(key, 0.0, tried)
+    assert chosen in left if left else chosen is None
+
+
+@every_scheduler
+def test_retries_try_every_backend_once_and_then_give_up(name: str) -> None:
+    backends = pool(*[1] * 40)
+    scheduler = started(name, backends)
+    tried: list[Backend] = []
+    for _ in backends:
+        backend = scheduler.pick(77, 0.0, tried)
+        assert backend is not None
+        tried.append(backend)
+    assert set(tried) == set(backends)
+    assert scheduler.pick(77, 0.0, tried) is None
+
+
+@every_scheduler
+@settings(max_examples=30)
+@given(weights=weights_of_pools, updates=st.sets(st.integers(0, 39)), order=st.randoms(use_true_random=False))
+def test_an_update_without_a_change_leaves_the_state_as_it_was(
+    name: str, weights: list[int], updates: set[int], order: Random
+) -> None:
+    updated, twin = pool(*weights), pool(*weights)
+    scheduler, untouched = started(name, updated), started(name, twin)
+    for step in range(40):
+        if step in updates:
+            scheduler.update(order.sample(updated, len(updated)))
+        chosen, expected = scheduler.pick(step // 3, float(step)), untouched.pick(step // 3, float(step))
+        assert (chosen and chosen.port) == (expected and expected.port)
+        if chosen is not None and expected is not None:
+            chosen.active += 1
+            expected.active += 1
+
+
+@every_scheduler
+def test_does_not_rebuild_for_an_unchanged_pool(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    backends = pool(1, 2, 3)
+    scheduler = started(name, backends)
+    rebuilds: list[int] = []
+    monkeypatch.setattr(scheduler, "rebuild", lambda: rebuilds.append(1))
+    scheduler.update(list(reversed(backends)))
+    assert not rebuilds
+    backends[0].weight = 4
+    scheduler.update(backends)
+    assert len(rebuilds) == 1
+
+
+@every_scheduler
+@given(weights=weights_of_pools, loads=st.lists(st.integers(0, 9), min_size=14, max_size=14), key=keys)
+def test_never_touches_the_counters(name: str, weights: list[int], loads: list[int], key: int) -> None:
+    backends = pool(*weights)
+    for backend, active, inactive in zip(backends, loads[:7], loads[7:], strict=False):
+        backend.active, backend.inactive = active, inactive
+    before = [(backend.active, backend.inactive, backend.weight) for backend in backends]
+    scheduler = started(name, backends)
+    for step in range(5):
+        scheduler.pick(key, float(step))
+        scheduler.pick(key, float(step), backends[:1])
+    assert [(backend.active, backend.inactive, backend.weight) for backend in backends] == before
+
+
+@every_scheduler
+def test_the_same_seed_gives_the_same_choices(name: str) -> None:
+    first, second = started(name, pool(1, 2, 3)), started(name, pool(1, 2, 3))
+    assert [backend.port for backend in carried(first, 100)] == [backend.port for backend in carried(second, 100)]

@@ -1,0 +1,256 @@
+"""The ClientIP affinity table, by example and against an ordered dictionary that follows the same rules."""
+
+from collections import OrderedDict
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from proxy.affinity import AffinityGroup, AffinityStatistics, AffinityTable
+
+ALICE, BOB, CAROL = 0x7F000001, 0x7F000002, 0x7F000003
+
+
+def test_an_unknown_client_is_bound_to_nothing() -> None:
+    table = AffinityTable()
+    assert table.lookup(table.open_group(10), ALICE, 0.0) == 0
+
+
+def test_a_client_keeps_its_backend() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    table.store(group, BOB, 8, 0.0)
+    assert [table.lookup(group, client, 1.0) for client in (ALICE, BOB, CAROL)] == [7, 8, 0]
+
+
+def test_a_new_choice_replaces_the_old_one() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    table.store(group, ALICE, 9, 1.0)
+    assert table.lookup(group, ALICE, 2.0) == 9
+    assert len(table) == 1
+
+
+def test_groups_know_nothing_of_each_other() -> None:
+    table = AffinityTable()
+    web, mail = table.open_group(10), table.open_group(10)
+    table.store(web, ALICE, 7, 0.0)
+    assert table.lookup(mail, ALICE, 0.0) == 0
+
+
+@pytest.mark.parametrize("client", [0, 1, 2**32 - 1, 2**64, 2**128 - 1])
+def test_any_address_of_either_family_is_a_client(client: int) -> None:
+    table = AffinityTable()
+    group, other = table.open_group(10), table.open_group(10)
+    table.store(group, client, 7, 0.0)
+    assert table.lookup(group, client, 0.0) == 7
+    assert table.lookup(group, client ^ 1, 0.0) == 0
+    assert table.lookup(other, client, 0.0) == 0
+
+
+@pytest.mark.parametrize(("age", "kept"), [(0.0, True), (9.999, True), (10.0, False), (10.5, False)])
+def test_an_entry_lives_while_its_whole_seconds_are_below_the_timeout(age: float, kept: bool) -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 100.0)
+    assert table.lookup(group, ALICE, 100.0 + age) == (7 if kept else 0)
+    assert len(table) == kept
+
+
+def test_every_use_starts_the_timeout_anew() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    assert [table.lookup(group, ALICE, now) for now in (9.0, 18.0, 27.0, 37.0)] == [7, 7, 7, 0]
+
+
+def test_a_changed_timeout_judges_entries_that_exist() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    table.store(group, BOB, 8, 0.0)
+    group.timeout = 30
+    assert table.lookup(group, ALICE, 20.0) == 7
+    group.timeout = 5
+    assert table.lookup(group, BOB, 20.0) == 0
+
+
+def test_a_forgotten_client_is_bound_to_nothing() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    table.forget(group, ALICE)
+    table.forget(group, BOB)
+    assert table.lookup(group, ALICE, 0.0) == 0
+    assert len(table) == 0
+
+
+def test_closing_a_group_ends_its_entries_and_no_others() -> None:
+    table = AffinityTable()
+    web, mail = table.open_group(10), table.open_group(10)
+    table.store(web, ALICE, 7, 0.0)
+    table.store(mail, ALICE, 8, 0.0)
+    table.close_group(web)
+    assert table.lookup(web, ALICE, 0.0) == 0
+    assert table.lookup(mail, ALICE, 0.0) == 8
+    assert table.lookup(table.open_group(10), ALICE, 0.0) == 0
+
+
+def test_the_least_recently_used_entry_makes_room() -> None:
+    table = AffinityTable(capacity=2)
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    table.store(group, BOB, 8, 0.0)
+    table.lookup(group, ALICE, 1.0)
+    table.store(group, CAROL, 9, 2.0)
+    assert [table.lookup(group, client, 2.0) for client in (ALICE, BOB, CAROL)] == [7, 0, 9]
+    assert table.statistics().evictions == 1
+
+
+def test_expired_entries_make_room_before_live_ones() -> None:
+    table = AffinityTable(capacity=2)
+    short, long = table.open_group(1), table.open_group(100)
+    table.store(short, ALICE, 7, 0.0)
+    table.store(long, BOB, 8, 0.0)
+    table.store(long, CAROL, 9, 50.0)
+    assert table.lookup(long, BOB, 50.0) == 8
+    assert table.statistics() == AffinityStatistics(entries=2, hits=1, misses=0, evictions=0, expirations=1)
+
+
+def test_entries_of_dead_clients_are_reclaimed_by_new_ones() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    for client in range(100):
+        table.store(group, client, 7, 0.0)
+    for client in range(100, 200):
+        table.store(group, client, 7, 60.0)
+    assert table.statistics() == AffinityStatistics(entries=100, hits=0, misses=0, evictions=0, expirations=100)
+
+
+def test_statistics_count_hits_and_misses() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    for client, now in [(ALICE, 1.0), (ALICE, 2.0), (BOB, 2.0), (ALICE, 50.0)]:
+        table.lookup(group, client, now)
+    assert table.statistics() == AffinityStatistics(entries=0, hits=2, misses=2, evictions=0, expirations=1)
+
+
+def test_a_table_without_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        AffinityTable(capacity=0)
+
+
+class Reference:
+    """The same rules over an ordered dictionary, oldest use first; group numbers stand for groups."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.timeouts: dict[int, int] = {}
+        self.entries: OrderedDict[tuple[int, int], tuple[int, float]] = OrderedDict()
+        self.hits = self.misses = self.evictions = self.expirations = 0
+
+    def expired(self, entry: tuple[int, int], now: float) -> bool:
+        timeout = self.timeouts.get(entry[0])
+        return timeout is None or now - self.entries[entry][1] >= timeout
+
+    def lookup(self, group: int, client: int, now: float) -> int:
+        entry = (group, client)
+        if entry in self.entries and not self.expired(entry, now):
+            self.hits += 1
+            backend = self.entries.pop(entry)[0]
+            self.entries[entry] = (backend, now)
+            return backend
+        self.misses += 1
+        self.expirations += self.entries.pop(entry, None) is not None
+        return 0
+
+    def store(self, group: int, client: int, backend: int, now: float) -> None:
+        if self.entries.pop((group, client), None) is None:
+            for oldest in list(self.entries)[:2]:
+                if not self.expired(oldest, now):
+                    break
+                del self.entries[oldest]
+                self.expirations += 1
+            if len(self.entries) >= self.capacity:
+                self.entries.popitem(last=False)
+                self.evictions += 1
+        self.entries[group, client] = (backend, now)
+
+    def statistics(self) -> AffinityStatistics:
+        return AffinityStatistics(len(self.entries), self.hits, self.misses, self.evictions, self.expirations)
+
+
+# Few clients, so that they meet again; the larger numbers differ from the smaller in high bits alone.
+CLIENTS = st.sampled_from([address + high for address in range(8) for high in (0, 1 << 32, 1 << 127)])
+TIMEOUTS = st.integers(1, 20)
+
+
+class TableAgainstReference(RuleBasedStateMachine):
+    @initialize(capacity=st.integers(1, 9))
+    def start(self, capacity: int) -> None:
+        self.now = 0.0
+        self.table = AffinityTable(capacity)
+        self.reference = Reference(capacity)
+        self.groups: list[AffinityGroup] = []
+
+    @rule(timeout=TIMEOUTS)
+    def open_group(self, timeout: int) -> None:
+        self.reference.timeouts[len(self.groups)] = timeout
+        self.groups.append(self.table.open_group(timeout))
+
+    def some_group(self, data: st.DataObject) -> int:
+        return data.draw(st.sampled_from(sorted(self.reference.timeouts)))
+
+    @precondition(lambda self: self.reference.timeouts)
+    @rule(data=st.data())
+    def close_group(self, data: st.DataObject) -> None:
+        group = self.some_group(data)
+        del self.reference.timeouts[group]
+        self.table.close_group(self.groups[group])
+
+    @precondition(lambda self: self.reference.timeouts)
+    @rule(data=st.data(), timeout=TIMEOUTS)
+    def change_timeout(self, data: st.DataObject, timeout: int) -> None:
+        group = self.some_group(data)
+        self.reference.timeouts[group] = self.groups[group].timeout = timeout
+
+    @precondition(lambda self: self.reference.timeouts)
+    @rule(data=st.data(), clients=st.lists(CLIENTS, min_size=1, max_size=12), backend=st.integers(1, 2**32 - 1))
+    def store(self, data: st.DataObject, clients: list[int], backend: int) -> None:
+        group = self.some_group(data)
+        for client in clients:
+            self.table.store(self.groups[group], client, backend, self.now)
+            self.reference.store(group, client, backend, self.now)
+
+    @precondition(lambda self: self.groups)
+    @rule(data=st.data(), clients=st.lists(CLIENTS, min_size=1, max_size=12))
+    def lookup(self, data: st.DataObject, clients: list[int]) -> None:
+        group = data.draw(st.integers(0, len(self.groups) - 1))
+        for client in clients:
+            found = self.table.lookup(self.groups[group], client, self.now)
+            assert found == self.reference.lookup(group, client, self.now)
+
+    @precondition(lambda self: self.groups)
+    @rule(data=st.data(), client=CLIENTS)
+    def forget(self, data: st.DataObject, client: int) -> None:
+        group = data.draw(st.integers(0, len(self.groups) - 1))
+        self.table.forget(self.groups[group], client)
+        self.reference.entries.pop((group, client), None)
+
+    @rule(seconds=st.sampled_from([0.25, 1.0, 4.75, 20.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def agrees_with_the_reference(self) -> None:
+        if hasattr(self, "table"):
+            assert self.table.statistics() == self.reference.statistics()
+            assert len(self.table) == len(self.reference.entries)
+
+
+TableAgainstReference.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestTableAgainstReference = TableAgainstReference.TestCase
