@@ -1,0 +1,91 @@
+"""EndpointSlices of a Service with a selector, made from its Pods.
+
+Imports `model` and this room's endpoints and names. Invariant: a pure function of its arguments; a slice has at most
+100 endpoints, all of one family and with one list of ports, and a changed Pod changes its own slice, or at a full one
+splits it in two (the EndpointSlice controller's job, with a layout that needs no memory of the last one).
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from proxy.cluster.pod_endpoint import pod_endpoint, pod_ports
+from proxy.cluster.slice_names import MANAGED_BY_LABEL, slice_name
+from proxy.model.endpoint_slice import HEADLESS_LABEL, SERVICE_NAME_LABEL, Endpoint, EndpointPort, EndpointSlice
+from proxy.model.metadata import ObjectMeta
+from proxy.model.pod import Pod
+from proxy.model.service import Service
+from proxy.model.service_address_validation import is_headless
+
+MAXIMUM_ENDPOINTS = 100
+CONTROLLER = "endpointslice-controller.k8s.io"
+_HASH_BITS = 64
+
+_Member = tuple[int, Endpoint]
+"""A hash of the Pod's name, and the Pod as an endpoint."""
+
+
+def pod_slices(
+    service: Service, pods: Iterable[Pod], zones: Mapping[str, str], node_name: str
+) -> tuple[EndpointSlice, ...]:
+    """The slices of `service` from `pods`, which its selector matches.
+
+    `zones` maps nodes to their zones; `node_name` is the node of a Pod that names none. A family without any endpoint
+    has one slice without endpoints and ports, as in a real cluster.
+    """
+    ordered = [(_hash_of(pod), pod) for pod in sorted(pods, key=lambda pod: pod.key)]
+    return tuple(
+        endpoint_slice
+        for family in service.spec.ip_families
+        for endpoint_slice in _family_slices(service, family, ordered, zones, node_name)
+    )
+
+
+def _family_slices(
+    service: Service, family: str, pods: list[tuple[int, Pod]], zones: Mapping[str, str], node_name: str
+) -> Iterator[EndpointSlice]:
+    members: dict[tuple[EndpointPort, ...], list[_Member]] = defaultdict(list)
+    for number, pod in pods:
+        endpoint = pod_endpoint(service, pod, family, zones, node_name)
+        if endpoint is not None:
+            members[pod_ports(service, pod)].append((number, endpoint))
+    if not members:
+        members[()] = []
+    for ports, group in members.items():
+        for path, part in _parts(group, ""):
+            yield _slice(service, family, ports, path, part)
+
+
+def _parts(group: list[_Member], path: str) -> Iterator[tuple[str, list[_Member]]]:
+    """Split by one more bit of the hash until every part fits; `path` is the bits that a part has in common."""
+    if len(group) <= MAXIMUM_ENDPOINTS or len(path) == _HASH_BITS:
+        yield path, group
+        return
+    bit = 1 << len(path)
+    for digit in "01":
+        half = [member for member in group if bool(member[0] & bit) == (digit == "1")]
+        if half:
+            yield from _parts(half, path + digit)
+
+
+def _slice(
+    service: Service, family: str, ports: tuple[EndpointPort, ...], path: str, members: list[_Member]
+) -> EndpointSlice:
+    numbers = [(port.name, port.protocol, port.port, port.app_protocol) for port in ports]
+    labels = {SERVICE_NAME_LABEL: service.metadata.name, MANAGED_BY_LABEL: CONTROLLER}
+    if is_headless(service.spec):
+        labels[HEADLESS_LABEL] = ""
+    return EndpointSlice(
+        metadata=ObjectMeta(
+            name=slice_name(service.metadata.name, family, numbers, path),
+            namespace=service.metadata.namespace,
+            labels=labels,
+        ),
+        address_type=family,
+        endpoints=tuple(endpoint for _, endpoint in members),
+        ports=ports,
+    )
+
+
+def _hash_of(pod: Pod) -> int:
+    return int.from_bytes(hashlib.blake2b(pod.metadata.name.encode(), digest_size=_HASH_BITS // 8).digest())
