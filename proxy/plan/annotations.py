@@ -1,0 +1,64 @@
+"""The annotations by which a Service asks for something of this proxy.
+
+Imports `model` and the settings of this room. Invariant: a value that cannot be used is a finding, never a failure;
+the configured value then stands in for it.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from proxy.model import field_errors
+from proxy.model.duration import parse_duration
+from proxy.model.problem import FieldError
+from proxy.plan.settings import PlanSettings
+
+SCHEDULER = "svcproxy.io/scheduler"
+IDLE_TIMEOUT = "svcproxy.io/idle-timeout"
+CONNECT_TIMEOUT = "svcproxy.io/connect-timeout"
+
+
+class ServiceOptions(msgspec.Struct, frozen=True):
+    """What the annotations and the settings come to; seconds. An `idle_timeout` of None is the protocol's own."""
+
+    scheduler: str
+    connect_timeout: float
+    idle_timeout: float | None
+    problems: tuple[FieldError, ...]
+
+
+def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> ServiceOptions:
+    """Read the annotations of one Service."""
+    problems: list[FieldError] = []
+    scheduler = _scheduler(annotations, settings, problems)
+    connect_timeout = _duration(annotations, CONNECT_TIMEOUT, problems)
+    idle_timeout = _duration(annotations, IDLE_TIMEOUT, problems)
+    return ServiceOptions(
+        scheduler=scheduler,
+        connect_timeout=settings.connect_timeout if connect_timeout is None else connect_timeout,
+        idle_timeout=idle_timeout,
+        problems=tuple(problems),
+    )
+
+
+def _scheduler(annotations: Mapping[str, str], settings: PlanSettings, problems: list[FieldError]) -> str:
+    name = annotations.get(SCHEDULER, settings.scheduler)
+    if name in settings.schedulers or SCHEDULER not in annotations:
+        return name
+    problems.append(field_errors.not_supported(_field(SCHEDULER), name, sorted(settings.schedulers)))
+    return settings.scheduler
+
+
+def _duration(annotations: Mapping[str, str], annotation: str, problems: list[FieldError]) -> float | None:
+    text = annotations.get(annotation)
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        problems.append(field_errors.invalid(_field(annotation), text, str(error)))
+        return None
+
+
+def _field(annotation: str) -> str:
+    return f"metadata.annotations[{annotation}]"

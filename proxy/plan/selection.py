@@ -1,0 +1,133 @@
+"""Selection: which endpoints serve one Service port in one family, seen from one node.
+
+Imports `model` and the addresses of this room. Follows kube-proxy (pkg/proxy/endpointslicecache.go, topology.go;
+KEP-1669 terminating endpoints, KEP-2433 and KEP-4444 hints, KEP-3015 same node). Invariant: the result depends on
+neither the order of the slices nor the order within them, except that the last of two equally good entries for one
+`ip:port` wins, slices being read by name.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.model.endpoint_slice import HEADLESS_LABEL, Endpoint, EndpointSlice
+from proxy.plan.addresses import canonical_address, family_of, with_port
+
+
+class PortIdentity(NamedTuple):
+    """What joins a Service port to the ports of its slices; `family` is IPv4 or IPv6."""
+
+    name: str
+    protocol: str
+    family: str
+
+
+class Locality(NamedTuple):
+    """Where this proxy runs; an empty string matches no endpoint and no hint."""
+
+    node_name: str
+    zone: str
+
+
+class PortEndpoint(NamedTuple):
+    """One endpoint with the number that the Service port has there."""
+
+    address: str
+    port: int
+    endpoint: Endpoint
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """The two sets that a traffic policy chooses between, each sorted by the string `ip:port`.
+
+    `has_any`: some endpoint, here or on another node, could serve. A reason says, in words for people, why its set is
+    empty or holds less than every ready endpoint, and is empty otherwise.
+    """
+
+    cluster: tuple[PortEndpoint, ...]
+    local: tuple[PortEndpoint, ...]
+    has_any: bool
+    cluster_reason: str
+    local_reason: str
+
+
+def select_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity, locality: Locality) -> Selection:
+    """Choose among the slices of one Service."""
+    endpoints = _port_endpoints(slices, port)
+    ready = [each for each in endpoints if each.endpoint.ready]
+    draining = [each for each in endpoints if each.endpoint.serving and each.endpoint.terminating]
+    cluster, cluster_reason = _cluster_set(ready, draining, locality)
+    local, local_reason = _local_set(ready, draining, locality.node_name)
+    return Selection(tuple(cluster), tuple(local), bool(ready or draining), cluster_reason, local_reason)
+
+
+def _port_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity) -> list[PortEndpoint]:
+    found: dict[str, PortEndpoint] = {}
+    for endpoint_slice in sorted(slices, key=lambda each: each.key):
+        if endpoint_slice.address_type != port.family or HEADLESS_LABEL in endpoint_slice.metadata.labels:
+            continue
+        for number in _numbers(endpoint_slice, port):
+            for endpoint in endpoint_slice.endpoints:
+                _add(found, endpoint, number, port.family)
+    return [found[text] for text in sorted(found)]
+
+
+def _numbers(endpoint_slice: EndpointSlice, port: PortIdentity) -> list[int]:
+    return [
+        each.port
+        for each in endpoint_slice.ports
+        if each.port and each.name == port.name and each.protocol == port.protocol
+    ]
+
+
+def _add(found: dict[str, PortEndpoint], endpoint: Endpoint, number: int, family: str) -> None:
+    """Keep the endpoint, unless it is a terminating one whose address a new Pod may already have."""
+    address = canonical_address(endpoint.addresses[0]) if endpoint.addresses else None
+    if address is None or family_of(address) != family:
+        return
+    text = with_port(address, number)
+    if text not in found or not endpoint.terminating:
+        found[text] = PortEndpoint(address, number, endpoint)
+
+
+def _cluster_set(
+    ready: Sequence[PortEndpoint], draining: Sequence[PortEndpoint], locality: Locality
+) -> tuple[Sequence[PortEndpoint], str]:
+    if not ready:
+        return draining, "no endpoint is ready; terminating ones serve" if draining else "no endpoint is ready"
+    same_node = _hinted(ready, _node_hints, locality.node_name)
+    if same_node:
+        return same_node, f"hints keep traffic on node {locality.node_name}"
+    same_zone = _hinted(ready, _zone_hints, locality.zone)
+    if same_zone:
+        return same_zone, f"hints keep traffic in zone {locality.zone}"
+    return ready, ""
+
+
+def _local_set(
+    ready: Sequence[PortEndpoint], draining: Sequence[PortEndpoint], node_name: str
+) -> tuple[Sequence[PortEndpoint], str]:
+    if not node_name:
+        return (), "the name of this node is not known, so no endpoint counts as local"
+    local_ready = [each for each in ready if each.endpoint.node_name == node_name]
+    if local_ready:
+        return local_ready, ""
+    local_draining = [each for each in draining if each.endpoint.node_name == node_name]
+    where = f"no endpoint on node {node_name} is ready"
+    return local_draining, f"{where}; terminating ones serve" if local_draining else where
+
+
+def _hinted(ready: Sequence[PortEndpoint], hints: Callable[[Endpoint], Sequence[str]], own: str) -> list[PortEndpoint]:
+    """The endpoints hinted for `own`; none of them where one ready endpoint lacks the hint."""
+    if not own or not all(hints(each.endpoint) for each in ready):
+        return []
+    return [each for each in ready if own in hints(each.endpoint)]
+
+
+def _node_hints(endpoint: Endpoint) -> Sequence[str]:
+    return [hint.name for hint in endpoint.hints.for_nodes] if endpoint.hints else ()
+
+
+def _zone_hints(endpoint: Endpoint) -> Sequence[str]:
+    return [hint.name for hint in endpoint.hints.for_zones] if endpoint.hints else ()

@@ -1,0 +1,182 @@
+"""The plan of one Service: its pools and frontends, and in words what it has no listener for.
+
+Imports `model` and this room. Invariant: a pure function of the Service, its slices, its Pods' weights, the zone and
+the settings; every frontend's pool is in the same plan.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from proxy.model.changes import ObjectKey
+from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.problem import FieldError
+from proxy.model.service import Service, ServicePort
+from proxy.plan.annotations import ServiceOptions, read_annotations
+from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
+from proxy.plan.selection import Locality, PortEndpoint, PortIdentity, Selection, select_endpoints
+from proxy.plan.service_addresses import (
+    AddressKind,
+    address_notes,
+    families_of,
+    service_addresses,
+    unserved_reason,
+)
+from proxy.plan.settings import PlanSettings
+
+DEFAULT_AFFINITY_SECONDS = 10800
+
+
+class ServicePlan(msgspec.Struct, frozen=True):
+    """What one Service comes to on this node.
+
+    `notes` say why it, or a part of it, has no listener; `endpoint_notes` why a pool (named first) is empty or leaves
+    endpoints out; `problems` what its author should mend. Frontend keys are unique within one plan.
+    """
+
+    pools: tuple[Pool, ...] = ()
+    frontends: tuple[Frontend, ...] = ()
+    notes: tuple[str, ...] = ()
+    endpoint_notes: tuple[str, ...] = ()
+    problems: tuple[FieldError, ...] = ()
+
+
+class _Inputs(msgspec.Struct, frozen=True):
+    """What all ports of one Service share."""
+
+    service: Service
+    slices: Sequence[EndpointSlice]
+    weights: Mapping[ObjectKey, int]
+    locality: Locality
+    settings: PlanSettings
+    options: ServiceOptions
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.service.key)
+
+
+def plan_service(
+    service: Service,
+    slices: Iterable[EndpointSlice],
+    weights: Mapping[ObjectKey, int],
+    node_zone: str,
+    settings: PlanSettings,
+) -> ServicePlan:
+    """Plan one Service from its own slices; `weights` by (namespace, Pod name), 1 where there is none.
+
+    Internal traffic policy decides for the ClusterIP, external traffic policy for every other address (KEP-2086).
+    One departure from kube-proxy: there, traffic that starts on this node uses every endpoint even where the policy
+    is Local; a frontend has one pool for all sources, so here Local holds for that traffic as well.
+    """
+    reason = unserved_reason(service, settings)
+    if reason:
+        return ServicePlan(notes=(reason,))
+    options = read_annotations(service.metadata.annotations, settings)
+    locality = Locality(settings.node_name, node_zone)
+    inputs = _Inputs(service, tuple(slices), weights, locality, settings, options)
+    unsupported = [(index, port) for index, port in enumerate(service.spec.ports) if port.protocol == "SCTP"]
+    parts = [
+        _plan_port(inputs, port, family)
+        for family in families_of(service)
+        for port in service.spec.ports
+        if port.protocol != "SCTP"
+    ]
+    return ServicePlan(
+        pools=tuple(pool for part in parts for pool in part.pools),
+        frontends=_first_of_each_key(frontend for part in parts for frontend in part.frontends),
+        notes=(*address_notes(service), *(f"port {port.port}/SCTP: not supported" for _, port in unsupported)),
+        endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
+        problems=(*options.problems, *(_sctp_problem(index) for index, _ in unsupported)),
+    )
+
+
+def _sctp_problem(index: int) -> FieldError:
+    text = "SCTP is not supported by svcproxy; this port is not served"
+    return FieldError(f"spec.ports[{index}].protocol", "FieldValueNotSupported", text)
+
+
+def _plan_port(inputs: _Inputs, port: ServicePort, family: str) -> ServicePlan:
+    """The part of the plan that one port has in one family."""
+    selection = select_endpoints(inputs.slices, PortIdentity(port.name, port.protocol, family), inputs.locality)
+    key = f"{inputs.name}{':' if port.name else ''}{port.name}/{port.protocol}/{family}"
+    frontends = tuple(_frontends(inputs, port, family, key, selection))
+    sets = {
+        key: (selection.cluster, selection.cluster_reason),
+        _local_key(key): (selection.local, selection.local_reason),
+    }
+    used = {pool: sets[pool] for pool in sorted({frontend.pool for frontend in frontends})}
+    return ServicePlan(
+        pools=tuple(_pool(inputs, port, key, pool, endpoints) for pool, (endpoints, _) in used.items()),
+        frontends=frontends,
+        endpoint_notes=tuple(f"{pool}: {reason}" for pool, (_, reason) in used.items() if reason),
+    )
+
+
+def _first_of_each_key(frontends: Iterable[Frontend]) -> tuple[Frontend, ...]:
+    """Without repeats, such as an external IP that is a node port address as well."""
+    found: dict[FrontendKey, Frontend] = {}
+    for frontend in frontends:
+        found.setdefault(frontend.key, frontend)
+    return tuple(found.values())
+
+
+def _local_key(pool_key: str) -> str:
+    return f"{pool_key}/local"
+
+
+def _frontends(
+    inputs: _Inputs, port: ServicePort, family: str, pool_key: str, selection: Selection
+) -> Iterator[Frontend]:
+    """One frontend for every address; a drained-away Local set is silent where another node could answer."""
+    spec = inputs.service.spec
+    for kind, address, source_ranges in service_addresses(inputs.service, family, inputs.settings):
+        number = port.node_port if kind is AddressKind.NODE_PORT else port.port
+        if not number:
+            continue
+        policy = spec.internal_traffic_policy if kind is AddressKind.CLUSTER_IP else spec.external_traffic_policy
+        is_local = policy == "Local"
+        yield Frontend(
+            key=FrontendKey(port.protocol, address, number),
+            pool=_local_key(pool_key) if is_local else pool_key,
+            service=inputs.name,
+            kind=kind.value,
+            when_empty="drop" if is_local and not selection.local and selection.has_any else "refuse",
+            source_ranges=source_ranges,
+        )
+
+
+def _pool(
+    inputs: _Inputs, port: ServicePort, affinity_key: str, pool_key: str, endpoints: Iterable[PortEndpoint]
+) -> Pool:
+    settings, options = inputs.settings, inputs.options
+    protocol_idle_timeout = settings.udp_idle_timeout if port.protocol == "UDP" else settings.tcp_idle_timeout
+    return Pool(
+        key=pool_key,
+        service=inputs.name,
+        port_name=port.name,
+        protocol=port.protocol,
+        scheduler=options.scheduler,
+        affinity_key=affinity_key,
+        affinity_seconds=_affinity_seconds(inputs.service),
+        connect_timeout=options.connect_timeout,
+        idle_timeout=protocol_idle_timeout if options.idle_timeout is None else options.idle_timeout,
+        targets=tuple(_target(inputs, each) for each in endpoints),
+    )
+
+
+def _affinity_seconds(service: Service) -> int:
+    if service.spec.session_affinity != "ClientIP":
+        return 0
+    config = service.spec.session_affinity_config
+    seconds = config.client_ip.timeout_seconds if config and config.client_ip else None
+    return DEFAULT_AFFINITY_SECONDS if seconds is None else seconds
+
+
+def _target(inputs: _Inputs, chosen: PortEndpoint) -> Target:
+    """Pods are in their Service's namespace, so `targetRef.namespace` says nothing new."""
+    reference = chosen.endpoint.target_ref
+    if reference is None or reference.kind != "Pod":
+        return Target(chosen.address, chosen.port)
+    weight = inputs.weights.get((inputs.service.metadata.namespace, reference.name), 1)
+    return Target(chosen.address, chosen.port, weight, reference.name)

@@ -1,0 +1,63 @@
+"""What a Service asks for by annotation, and what stands in for a mistake."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.plan.annotations import CONNECT_TIMEOUT, IDLE_TIMEOUT, SCHEDULER, read_annotations
+from proxy.plan.settings import PlanSettings
+
+SETTINGS = PlanSettings(scheduler="wrr", schedulers=("wrr", "rr", "sh"), connect_timeout=3.0)
+
+
+def test_without_annotations_the_settings_hold() -> None:
+    options = read_annotations({"unrelated": "x"}, SETTINGS)
+    assert (options.scheduler, options.connect_timeout, options.idle_timeout) == ("wrr", 3.0, None)
+    assert options.problems == ()
+
+
+def test_reads_all_three() -> None:
+    options = read_annotations({SCHEDULER: "sh", CONNECT_TIMEOUT: "250ms", IDLE_TIMEOUT: "1h30m"}, SETTINGS)
+    assert (options.scheduler, options.connect_timeout, options.idle_timeout) == ("sh", 0.25, 5400.0)
+    assert options.problems == ()
+
+
+def test_an_idle_timeout_of_zero_is_no_limit_rather_than_no_annotation() -> None:
+    assert read_annotations({IDLE_TIMEOUT: "0"}, SETTINGS).idle_timeout == 0.0
+
+
+@pytest.mark.parametrize(
+    ("annotations", "problem"),
+    [
+        (
+            {SCHEDULER: "x"},
+            'metadata.annotations[svcproxy.io/scheduler]: Unsupported value: "x": supported values: "rr", "sh", "wrr"',
+        ),
+        (
+            {SCHEDULER: ""},
+            'metadata.annotations[svcproxy.io/scheduler]: Unsupported value: "": supported values: "rr", "sh", "wrr"',
+        ),
+        (
+            {IDLE_TIMEOUT: "10"},
+            'metadata.annotations[svcproxy.io/idle-timeout]: Invalid value: "10": invalid duration "10": '
+            "use for example 30s, 5m or 1h30m",
+        ),
+        (
+            {CONNECT_TIMEOUT: "-1s"},
+            'metadata.annotations[svcproxy.io/connect-timeout]: Invalid value: "-1s": invalid duration "-1s": '
+            "use for example 30s, 5m or 1h30m",
+        ),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_reported_and_the_settings_hold(annotations: dict[str, str], problem: str) -> None:
+    options = read_annotations(annotations, SETTINGS)
+    assert [str(each) for each in options.problems] == [problem]
+    assert (options.scheduler, options.connect_timeout, options.idle_timeout) == ("wrr", 3.0, None)
+
+
+@given(st.dictionaries(st.sampled_from([SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT]), st.text(max_size=8)))
+def test_no_value_makes_it_fail_and_a_bad_one_costs_one_finding(annotations: dict[str, str]) -> None:
+    options = read_annotations(annotations, SETTINGS)
+    assert options.scheduler in SETTINGS.schedulers
+    assert len(options.problems) <= len(annotations)
