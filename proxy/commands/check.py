@@ -1,0 +1,104 @@
+"""`svcproxy check`: everything that is wrong with a configuration and manifests, before they are served.
+
+Imports the readers of both, the cluster and the plan. Invariant: touches no network and no state directory; what it
+accepts, `svcproxy run` with the same files and an empty state directory accepts too.
+"""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import TextIO
+
+from msgspec.structs import replace
+
+from proxy.cluster.cluster import Cluster, object_id
+from proxy.cluster.ledger import Ledger
+from proxy.config import Configuration, ConfigurationError
+from proxy.flags import add_manifest_flags, configuration_from
+from proxy.model.changes import Changes
+from proxy.model.decoding import Object
+from proxy.model.problem import Problem
+from proxy.plan.planner import Planner
+from proxy.settings import cluster_settings, plan_settings
+from proxy.sources.manifest_file import subject_of
+from proxy.sources.manifest_reader import ManifestReader
+from proxy.sources.manifest_set import ManifestSet
+from proxy.startup_error import StartupError
+
+_NODE_NAME = "this-node"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_manifest_flags(parser)
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="a manifest file, or a directory of them")
+
+
+def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
+    """Print every problem, one a line and sorted, then a summary; 1 if there is any problem.
+
+    Raises StartupError for paths that cannot be checked.
+    """
+    configuration, problems = _configuration(arguments, environment)
+    paths = _paths([*configuration.manifests, *arguments.paths])
+    if not paths and not arguments.config:
+        raise StartupError("nothing to check: name files or directories of manifests, or a configuration with --config")
+    found, summary = _check(paths, configuration)
+    lines = sorted({str(problem) for problem in (*problems, *found)})
+    output.writelines(f"{line}\n" for line in lines)
+    print(f"{summary}, {_counted(len(lines), 'problem')}", file=output)
+    return 1 if lines else 0
+
+
+def _configuration(
+    arguments: argparse.Namespace, environment: Mapping[str, str]
+) -> tuple[Configuration, tuple[Problem, ...]]:
+    """The configuration, or the default one and what is wrong; manifests are checked either way."""
+    if arguments.config and not os.path.isfile(arguments.config):
+        raise StartupError(f"configuration {arguments.config} does not exist: correct --config")
+    try:
+        return configuration_from(arguments, environment), ()
+    except ConfigurationError as error:
+        return Configuration(manifests=tuple(arguments.manifests or ())), error.problems
+
+
+def _paths(paths: Sequence[str]) -> tuple[str, ...]:
+    seen: dict[str, str] = {}
+    for path in paths:
+        if not os.path.exists(path):
+            raise StartupError(f"{path} does not exist")
+        real = os.path.realpath(path)
+        if real in seen:
+            raise StartupError(f"{path} is given twice" + (f", once as {seen[real]}" if seen[real] != path else ""))
+        seen[real] = path
+    return tuple(paths)
+
+
+def _check(paths: Sequence[str], configuration: Configuration) -> tuple[tuple[Problem, ...], str]:
+    """What is wrong below `paths`, and in a few words what there is."""
+    reading = ManifestReader(paths).read(patient=False)
+    manifests = ManifestSet()
+    put, _ = manifests.update(reading.files)
+    cluster = Cluster(cluster_settings(configuration, _NODE_NAME), Ledger(), Random(0))
+    changes = cluster.apply(put, ())
+    planner = Planner(plan_settings(configuration, _NODE_NAME))
+    planner.apply(changes)
+    places = {subject_of(item): manifests.place_of(object_id(item)) for item in put}
+    planned = [replace(problem, where=places.get(problem.subject, "")) for problem in planner.problems()]
+    problems = (*manifests.problems(cluster.refused), *reading.faults, *planned)
+    return problems, _summary(put, changes, manifests.ignored)
+
+
+def _summary(objects: Iterable[Object], changes: Changes, ignored: Iterable[str]) -> str:
+    services = sum(object_id(item)[0] == "Service" for item in objects)
+    endpoints = sum(len(each.endpoints) for each in changes.slices)
+    words = [_counted(services, "Service"), _counted(endpoints, "endpoint")]
+    others = sorted(Counter(ignored).items())
+    if others:
+        words.append(f"{', '.join(f'{number} {kind}' for kind, number in others)} ignored")
+    return ", ".join(words)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

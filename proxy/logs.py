@@ -1,0 +1,77 @@
+"""Logs: one line an event, for a person on a terminal or as JSON for everything else.
+
+Imports nothing of ours. Invariant: an event is a fixed short phrase, what varies is in fields; every JSON line has
+time (RFC 3339, UTC, milliseconds), level and event, in that order, and no field can take their place.
+"""
+
+import json
+import logging
+import time
+import traceback
+from datetime import UTC, datetime
+from typing import TextIO
+
+PACKAGE = "proxy"
+_SHORT_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
+
+
+def fields(**values: object) -> dict[str, object]:
+    """For `extra`: `logger.info("listening", extra=fields(frontend="127.96.0.12:80/TCP"))`."""
+    return {"fields": values}
+
+
+def configure(format: str, level: str, stream: TextIO) -> None:
+    """Send every log line to `stream`.
+
+    `format` is "human", "json" or "auto" (human on a terminal); `level` is "debug", "info", "warning" or "error" and
+    applies to this program, while libraries are heard from warnings up.
+    """
+    human = format == "human" or (format == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(HumanFormatter() if human else JSONFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger(PACKAGE).setLevel(level.upper())
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line. An exception goes into the field `exception`, traceback and all."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        head = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        tail = {"exception": trace} if (trace := _trace(record)) else {}
+        return json.dumps(head | _fields(record) | head | tail, default=str, ensure_ascii=False)
+
+
+class HumanFormatter(logging.Formatter):
+    """`07:12:33 INFO  listening frontend=127.96.0.12:80/TCP`, in local time. A traceback follows on more lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
+        level = _SHORT_LEVELS.get(record.levelname, record.levelname)
+        event = record.getMessage().replace("\n", " ")
+        words = [f"{name}={_shown(value)}" for name, value in _fields(record).items()]
+        line = " ".join([f"{moment} {level:<5} {event}", *words])
+        return "\n".join([line, trace]) if (trace := _trace(record)) else line
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    found = getattr(record, "fields", None)
+    return found if isinstance(found, dict) else {}
+
+
+def _trace(record: logging.LogRecord) -> str:
+    if record.exc_info is None or record.exc_info[0] is None:
+        return ""
+    return "".join(traceback.format_exception(*record.exc_info)).rstrip()
+
+
+def _shown(value: object) -> str:
+    """Bare where that cannot be misread, else as a JSON string."""
+    text = str(value)
+    plain = text.isprintable() and text != "" and not any(character in ' "=' for character in text)
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,173 @@
+"""One manifest file: from its text to valid objects and a list of what is wrong with the rest.
+
+Imports `model` and `documents`; opens no file. Invariant: nothing is raised, whatever the text holds; what
+cannot be used is a problem that names the file and the document, and the file is then not `complete`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from proxy.documents.json_documents import load_json
+from proxy.documents.syntax_error import DocumentSyntaxError
+from proxy.documents.yaml_documents import load_yaml, split_documents
+from proxy.model.decoding import DecodingError, Object, decode, objects
+from proxy.model.defaults import default_endpoint_slice, default_service
+from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_validation import validate_endpoint_slice, validate_endpoints, validate_pod
+from proxy.model.endpoints import Endpoints
+from proxy.model.node import Node
+from proxy.model.pod import Pod
+from proxy.model.problem import FieldError, Problem
+from proxy.model.service import Service
+from proxy.model.service_validation import validate_service
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A problem before it is known in which file and document it is."""
+
+    subject: str
+    message: str
+
+
+class ManifestDocument(msgspec.Struct, frozen=True):
+    """What one document holds. `ignored` names the kinds that the proxy has no use for, one entry an object."""
+
+    objects: tuple[Object, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+class ManifestFile(msgspec.Struct, frozen=True):
+    """What one file holds. `objects` pairs each object with the number of its document, counted from 1.
+
+    `blank` is a file of nothing but blanks, as it stands for a moment while it is being written. `documents` holds
+    the parsed documents by their text, for the next parse of the same file.
+    """
+
+    path: str
+    objects: tuple[tuple[Object, int], ...] = ()
+    problems: tuple[Problem, ...] = ()
+    ignored: tuple[str, ...] = ()
+    blank: bool = False
+    documents: Mapping[str, tuple[ManifestDocument, ...]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every object that the author wrote is in `objects`."""
+        return not self.problems
+
+
+def parse_manifest(path: str, content: bytes, previous: ManifestFile | None = None) -> ManifestFile:
+    """Parse a whole file; documents whose text `previous` has already are taken from there."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return unusable(path, f"is not UTF-8 text (byte {error.start})")
+    known = previous.documents if previous else {}
+    parsed: dict[str, tuple[ManifestDocument, ...]] = {}
+    documents: list[ManifestDocument] = []
+    for line, part in _parts(path, text):
+        try:
+            parsed[part] = known[part] if part in known else tuple(map(_parse_document, _load(path, part, line)))
+            documents += parsed[part]
+        except DocumentSyntaxError as error:
+            documents.append(ManifestDocument(findings=(Finding("", str(error)),)))
+    return _numbered(path, documents, parsed, blank=not text.strip())
+
+
+def _numbered(
+    path: str,
+    documents: Iterable[ManifestDocument],
+    parsed: Mapping[str, tuple[ManifestDocument, ...]],
+    *,
+    blank: bool,
+) -> ManifestFile:
+    numbered = tuple(enumerate(documents, start=1))
+    return ManifestFile(
+        path,
+        objects=tuple((found, number) for number, document in numbered for found in document.objects),
+        problems=tuple(
+            Problem(finding.message, finding.subject, where(path, number))
+            for number, document in numbered
+            for finding in document.findings
+        ),
+        ignored=tuple(kind for _, document in numbered for kind in document.ignored),
+        blank=blank,
+        documents=parsed,
+    )
+
+
+def unusable(path: str, message: str) -> ManifestFile:
+    """A file that could not even be read as text."""
+    return ManifestFile(path, problems=(Problem(message, where=path),))
+
+
+def where(path: str, document: int) -> str:
+    """`FILE (document N)`, the way every message names a place in a manifest."""
+    return f"{path} (document {document})"
+
+
+def subject_of(found: Object) -> str:
+    """`Service default/myapp`, the way every message names an object."""
+    metadata = found.metadata
+    name = f"{metadata.namespace}/{metadata.name}" if metadata.namespace else metadata.name
+    return f"{type(found).__name__} {name}"
+
+
+def _parts(path: str, text: str) -> list[tuple[int, str]]:
+    """(first line, text) of each part of a file that can be parsed by itself."""
+    return [(0, text)] if path.endswith(".json") else split_documents(text)
+
+
+def _load(path: str, text: str, first_line: int) -> list[object]:
+    return load_json(text) if path.endswith(".json") else load_yaml(text, first_line)
+
+
+def _parse_document(document: object) -> ManifestDocument:
+    """The valid objects of one document, with static defaults filled in."""
+    found: list[Object] = []
+    findings: list[Finding] = []
+    ignored: list[str] = []
+    try:
+        for item in objects(document):
+            _parse_object(item, found, findings, ignored)
+    except DecodingError as error:
+        findings += _findings(error.subject, error.errors)
+    return ManifestDocument(tuple(found), tuple(findings), tuple(ignored))
+
+
+def _parse_object(item: dict[str, object], found: list[Object], findings: list[Finding], ignored: list[str]) -> None:
+    try:
+        decoded = decode(item)
+    except DecodingError as error:
+        findings += _findings(error.subject, error.errors)
+        return
+    if decoded is None:
+        ignored.append(str(item["kind"]))
+        return
+    defaulted, errors = _defaulted_and_validated(decoded)
+    if errors:
+        findings += _findings(subject_of(decoded), errors)
+    else:
+        found.append(defaulted)
+
+
+def _defaulted_and_validated(decoded: Object) -> tuple[Object, tuple[FieldError, ...]]:
+    match decoded:
+        case Service():
+            service = default_service(decoded)
+            return service, validate_service(service)
+        case EndpointSlice():
+            endpoint_slice = default_endpoint_slice(decoded)
+            return endpoint_slice, validate_endpoint_slice(endpoint_slice, allow_loopback=True)
+        case Endpoints():
+            return decoded, validate_endpoints(decoded, allow_loopback=True)
+        case Pod():
+            return decoded, validate_pod(decoded)
+        case Node():
+            return decoded, ()
+
+
+def _findings(subject: str, errors: Iterable[FieldError]) -> Iterator[Finding]:
+    return (Finding(subject, str(error)) for error in errors)

@@ -1,0 +1,110 @@
+"""The manifest source: the objects in directories of manifest files, followed as the files change.
+
+Imports `model`, `cluster` and this room. Invariant: an address is on disk before anybody is told of it; a mistake in
+a file is reported in `Changes.problems` and changes nothing else.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Sequence
+
+from msgspec.structs import replace
+
+from proxy.cluster.cluster import Cluster
+from proxy.model.changes import Changes
+from proxy.model.problem import Problem
+from proxy.sources.directory_watch import DirectoryWatch
+from proxy.sources.ledger_file import LedgerFile
+from proxy.sources.manifest_reader import SETTLED_NANOSECONDS, ManifestReader, Reading
+from proxy.sources.manifest_set import ManifestSet
+from proxy.startup_error import StartupError
+
+_ATTEMPTS_TO_SETTLE = 5
+
+
+class ManifestSource:
+    """A Source (proxy/sources/source.py). Raises StartupError from `changes` if a directory is not there at first.
+
+    The caller keeps `ledger_file` open for as long as it uses `changes`, and closes that generator.
+    """
+
+    def __init__(self, directories: Sequence[str], cluster: Cluster, ledger_file: LedgerFile) -> None:
+        self._directories = tuple(directories)
+        self._cluster = cluster
+        self._ledger_file = ledger_file
+        self._saved = cluster.ledger
+        self._save_fault: tuple[Problem, ...] = ()
+        self._reader = ManifestReader(directories)
+        self._manifests = ManifestSet()
+        self._watch = DirectoryWatch(directories)
+        self._reported: tuple[Problem, ...] | None = None
+        self._unclaimed_released = False
+        self._reread_all = False
+
+    def reread(self) -> None:
+        """Open every file again, now."""
+        self._reread_all = True
+        self._watch.wake()
+
+    async def changes(self) -> AsyncGenerator[Changes, None]:
+        """The complete first state, then every difference, in order."""
+        _require_directories(self._directories)
+        try:
+            while True:
+                reading = await self._read()
+                for changes in await self._apply(reading):
+                    yield changes
+                if not await self._watch.follow(reading.directories):
+                    await self._watch.wait()
+        finally:
+            await self._watch.close()
+
+    async def _read(self) -> Reading:
+        if self._reread_all:
+            self._reread_all = False
+            self._reader.forget_signatures()
+        for _ in range(_ATTEMPTS_TO_SETTLE):
+            reading = await asyncio.to_thread(self._reader.read)
+            if not reading.unsettled:
+                return reading
+            await asyncio.sleep(SETTLED_NANOSECONDS / 1e9)
+        return await asyncio.to_thread(self._reader.read, patient=False)
+
+    async def _apply(self, reading: Reading) -> list[Changes]:
+        """What to tell about a reading; the first time that is never nothing."""
+        put, removed = self._manifests.update(reading.files, reading.deleted)
+        batches = [await self._complete(self._cluster.apply(put, removed), reading)]
+        if not self._unclaimed_released and self._manifests.complete and not reading.faults:
+            self._unclaimed_released = True
+            batches.append(await self._complete(self._cluster.release_unclaimed(), reading))
+        return [changes for changes in batches if changes != Changes()]
+
+    async def _complete(self, changes: Changes, reading: Reading) -> Changes:
+        """`changes` with the problems, if those are others than before, after everything given out is on disk."""
+        if self._cluster.ledger is not self._saved:
+            await self._save()
+        unwatched = tuple(Problem(self._watch.fault, where=path) for path in self._directories if self._watch.fault)
+        problems = self._manifests.problems(self._cluster.refused) + reading.faults + unwatched + self._save_fault
+        if problems == self._reported:
+            return changes
+        self._reported = problems
+        return replace(changes, problems=problems)
+
+    async def _save(self) -> None:
+        """A full disk must not keep a change from being served: it is reported, and the next change tries again."""
+        ledger = self._cluster.ledger
+        try:
+            await asyncio.to_thread(self._ledger_file.save, ledger)
+        except OSError as error:
+            message = f"cannot be written: {error.strerror}: addresses given out now may be others after a restart"
+            self._save_fault = (Problem(message, where=self._ledger_file.path),)
+        else:
+            self._saved, self._save_fault = ledger, ()
+
+
+def _require_directories(directories: Sequence[str]) -> None:
+    for directory in directories:
+        if not os.path.exists(directory):
+            raise StartupError(f"manifest directory {directory} does not exist: make it, or correct --manifests")
+        if not os.path.isdir(directory):
+            raise StartupError(f"{directory} is not a directory: give --manifests the directory that it is in")

@@ -1,0 +1,102 @@
+"""The manifest reader: what it opens, and what it waits for. The clock is the test's."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.sources.manifest_reader import SETTLED_NANOSECONDS, ManifestReader, Reading
+
+
+class _Clock:
+    now = 2**62
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    return _Clock()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, clock: _Clock) -> ManifestReader:
+    return ManifestReader([str(tmp_path)], clock)
+
+
+def _names(reading: Reading) -> list[str]:
+    return [Path(file.path).name for file in reading.files]
+
+
+def test_only_changed_files_are_read(reader: ManifestReader, tmp_path: Path, service: Callable[..., str]) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(service("x"))
+    assert _names(reader.read()) == ["a.yaml", "b.yaml"]
+    assert _names(reader.read()) == []
+    (tmp_path / "b.yaml").write_text(service("x") + "# longer\n")
+    assert _names(reader.read()) == ["b.yaml"]
+
+
+def test_everything_is_read_again_on_demand(
+    reader: ManifestReader, tmp_path: Path, service: Callable[..., str]
+) -> None:
+    (tmp_path / "a.yaml").write_text(service("x"))
+    reader.read()
+    reader.forget_signatures()
+    assert _names(reader.read()) == ["a.yaml"]
+    assert reader.read().deleted == ()
+
+
+def test_a_deleted_file_is_told_once(reader: ManifestReader, tmp_path: Path, service: Callable[..., str]) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(service("x"))
+    reader.read()
+    path.unlink()
+    assert reader.read().deleted == (str(path),)
+    assert reader.read().deleted == ()
+
+
+def test_a_file_that_was_just_written_is_left_to_settle(
+    reader: ManifestReader, tmp_path: Path, clock: _Clock, service: Callable[..., str]
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(service("x"))
+    clock.now = path.stat().st_mtime_ns + SETTLED_NANOSECONDS - 1
+    assert reader.read() == Reading(unsettled=True)
+    clock.now += 1
+    assert _names(reader.read()) == ["a.yaml"]
+
+
+def test_an_impatient_reading_takes_it_and_looks_again(
+    reader: ManifestReader, tmp_path: Path, clock: _Clock, service: Callable[..., str]
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(service("x"))
+    clock.now = path.stat().st_mtime_ns
+    assert _names(reader.read(patient=False)) == ["a.yaml"]
+    clock.now += SETTLED_NANOSECONDS
+    assert _names(reader.read()) == ["a.yaml"]
+    assert _names(reader.read()) == []
+
+
+def test_a_file_from_the_future_is_read_at_once(
+    reader: ManifestReader, tmp_path: Path, clock: _Clock, service: Callable[..., str]
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(service("x"))
+    clock.now = path.stat().st_mtime_ns - 1
+    assert _names(reader.read()) == ["a.yaml"]
+    assert _names(reader.read()) == []
+
+
+def test_a_directory_that_vanished_deletes_nothing(tmp_path: Path, clock: _Clock, service: Callable[..., str]) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.yaml").write_text(service("x"))
+    reader = ManifestReader([str(root)], clock)
+    reader.read()
+    root.rename(tmp_path / "elsewhere")
+    reading = reader.read()
+    assert reading.deleted == ()
+    assert [problem.where for problem in reading.faults] == [str(root)]

@@ -1,0 +1,113 @@
+"""The scan, on real directories and links."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from proxy.sources.manifest_scan import scan
+
+
+def _names(*roots: Path) -> list[str]:
+    """The files found, by path below the directory that all roots are in."""
+    return [os.path.relpath(path, roots[0].parent) for path in scan(map(str, roots)).files]
+
+
+def _write(path: Path, text: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    root.mkdir()
+    return root
+
+
+def test_yaml_and_json_files_at_every_depth_are_found_in_order(root: Path) -> None:
+    for name in ("b.yaml", "a.yml", "deep/er/c.json", "README.md", "d.yaml.bak", "d.yaml~", "#d.yaml#"):
+        _write(root / name)
+    assert _names(root) == ["root/a.yml", "root/b.yaml", "root/deep/er/c.json"]
+
+
+def test_hidden_files_and_directories_are_not_looked_at(root: Path) -> None:
+    for name in (".a.yaml.swp", ".#a.yaml", ".hidden.yaml", ".git/b.yaml"):
+        _write(root / name)
+    assert _names(root) == []
+
+
+def test_a_configmap_volume_is_read_once_through_its_visible_links(root: Path) -> None:
+    _write(root / "..2024_01/a.yaml")
+    (root / "..data").symlink_to("..2024_01")
+    (root / "a.yaml").symlink_to("..data/a.yaml")
+    found = scan([str(root)])
+    assert list(found.files) == [str(root / "a.yaml")]
+    assert found.directories.keys() == {str(root), str(root / "..2024_01")}
+
+
+def test_links_in_circles_end_and_files_with_two_names_are_read_once(root: Path) -> None:
+    _write(root / "a/x.yaml")
+    (root / "a/loop").symlink_to(root)
+    (root / "b").symlink_to("a")
+    (root / "a/y.yaml").symlink_to("x.yaml")
+    os.link(root / "a/x.yaml", root / "z.yaml")
+    assert _names(root) == ["root/a/x.yaml"]
+    assert _names(root, root / "a") == ["root/a/x.yaml"]
+
+
+def test_a_link_out_of_the_tree_is_followed_and_its_directory_watched(root: Path, tmp_path: Path) -> None:
+    outside = _write(tmp_path / "outside/a.yaml")
+    (root / "a.yaml").symlink_to(outside)
+    found = scan([str(root)])
+    assert list(found.files) == [str(root / "a.yaml")]
+    assert str(outside.parent) in found.directories
+
+
+def test_a_broken_link_is_a_fault_and_says_where_it_leads(root: Path) -> None:
+    (root / "a.yaml").symlink_to("gone.yaml")
+    found = scan([str(root)])
+    assert found.faults == {str(root / "a.yaml"): "is a link to nothing (gone.yaml)"}
+    assert found.is_hidden_by_fault(str(root / "a.yaml"))
+    assert not found.is_hidden_by_fault(str(root / "b.yaml"))
+
+
+def test_a_missing_root_hides_what_was_below_it_and_nothing_beside(root: Path) -> None:
+    missing = str(root / "missing")
+    found = scan([missing])
+    assert list(found.faults) == [missing]
+    assert found.is_hidden_by_fault(f"{missing}/deep/a.yaml")
+    assert not found.is_hidden_by_fault(f"{missing}-not/a.yaml")
+
+
+def test_what_is_no_regular_file_is_left_alone(root: Path) -> None:
+    os.mkfifo(root / "pipe.yaml")
+    (root / "directory.yaml").mkdir()
+    _write(root / "directory.yaml/a.yaml")
+    assert _names(root) == ["root/directory.yaml/a.yaml"]
+
+
+def test_a_root_may_be_a_file_of_any_name(root: Path) -> None:
+    assert _names(_write(root / "manifest.txt")) == ["manifest.txt"]
+
+
+def test_a_directory_that_may_not_be_read_is_a_fault(root: Path) -> None:
+    closed = _write(root / "closed/a.yaml").parent
+    closed.chmod(0)
+    try:
+        found = scan([str(root)])
+    finally:
+        closed.chmod(0o700)
+    if os.geteuid() == 0:
+        pytest.skip("root may read every directory")
+    assert found.faults == {str(closed): "cannot be read: Permission denied"}
+
+
+def test_a_new_version_has_a_new_signature(root: Path) -> None:
+    path = _write(root / "a.yaml", "1")
+    first = scan([str(root)]).files[str(path)]
+    assert scan([str(root)]).files[str(path)] == first
+    os.replace(_write(root / "new", "2"), path)
+    os.utime(path, ns=(first.modified, first.modified))
+    assert scan([str(root)]).files[str(path)] != first
