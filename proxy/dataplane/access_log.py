@@ -1,0 +1,92 @@
+"""The access log: one line a flow, written when it ends.
+
+Imports this room. Lines are gathered and written once a tick, since a write per connection would cost as much as
+reading its request. Invariant: every flow that was accepted has exactly one line, with a reason from the closed list.
+"""
+
+from time import time
+from typing import TextIO
+
+import msgspec
+
+from proxy.dataplane.close_reason import CloseReason
+
+
+class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One flow that ended. Bytes are those delivered; seconds are monotonic differences; `connect_seconds` is -1
+    where no backend was reached."""
+
+    client: str
+    service: str
+    frontend: str
+    endpoint: str
+    pod: str
+    received: int
+    sent: int
+    connect_seconds: float
+    seconds: float
+    reason: CloseReason
+
+
+class _Line(msgspec.Struct, frozen=True, rename="camel"):
+    time: float
+    event: str
+    client: str
+    service: str
+    frontend: str
+    endpoint: str
+    pod: str
+    bytes_in: int
+    bytes_out: int
+    connect_ms: float | None
+    duration_ms: float
+    reason: str
+
+
+class AccessLog:
+    """Writes records to a stream, as JSON lines or as `name=value` pairs for people."""
+
+    def __init__(self, stream: TextIO, json: bool) -> None:
+        self._stream = stream
+        self._render = _json_line if json else _human_line
+        self._lines: list[str] = []
+
+    def write(self, record: FlowRecord) -> None:
+        """Keep the line until the next flush."""
+        self._lines.append(self._render(_line(record)))
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+
+def _line(record: FlowRecord) -> _Line:
+    return _Line(
+        time=round(time(), 3),
+        event="flow",
+        client=record.client,
+        service=record.service,
+        frontend=record.frontend,
+        endpoint=record.endpoint,
+        pod=record.pod,
+        bytes_in=record.received,
+        bytes_out=record.sent,
+        connect_ms=round(record.connect_seconds * 1000, 3) if record.connect_seconds >= 0 else None,
+        duration_ms=round(record.seconds * 1000, 3),
+        reason=record.reason.value,
+    )
+
+
+def _json_line(line: _Line) -> str:
+    return msgspec.json.encode(line).decode() + "\n"
+
+
+def _human_line(line: _Line) -> str:
+    connect = "-" if line.connect_ms is None else f"{line.connect_ms:.2f}ms"
+    return (
+        f"{line.client} -> {line.frontend} {line.service} {line.endpoint or '-'} {line.pod or '-'} "
+        f"in={line.bytes_in} out={line.bytes_out} connect={connect} duration={line.duration_ms:.2f}ms {line.reason}\n"
+    )

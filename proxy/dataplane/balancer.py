@@ -1,0 +1,179 @@
+"""Balancer: the live form of a pool. It chooses an upstream for a flow and keeps what the choice depends on.
+
+Imports `schedulers` and this room; no sockets are touched here. Invariants: an update keeps every upstream that
+stays, with its counters and its place in the scheduler; a choice is counted before it is dialled, so that a burst of
+accepts does not pick one minimum many times over.
+"""
+
+from collections.abc import Collection
+from random import Random
+
+from proxy.dataplane.addresses import client_number, fold
+from proxy.dataplane.stickiness import Place, Stickiness
+from proxy.dataplane.upstream import Upstream
+from proxy.plan.frontend import Pool, Target
+from proxy.schedulers.backend import Backend
+from proxy.schedulers.registry import create
+from proxy.schedulers.scheduler import KeyedBy
+
+
+class Balancer:
+    """Chooses among one pool's upstreams. One instance a pool and worker.
+
+    `usable` is whether any upstream may get new flows; without one, clients are refused before they are accepted.
+    """
+
+    def __init__(self, pool: Pool, stickiness: Stickiness | None, random: Random) -> None:
+        self._random = random
+        self._stickiness = stickiness
+        self._scheduler = create(pool.scheduler, random)
+        self._upstreams: dict[Place, Upstream] = {}
+        self._retired: dict[Place, Upstream] = {}
+        self._by_identity: dict[int, Upstream] = {}
+        self._failed: dict[Upstream, None] = {}
+        self._drained: frozenset[Backend] = frozenset()
+        self.pool = pool
+        self.usable = False
+        self._adopt(pool.targets)
+
+    @property
+    def upstreams(self) -> Collection[Upstream]:
+        """The upstreams of the pool as it is now, those of weight 0 included."""
+        return self._upstreams.values()
+
+    @property
+    def by_destination(self) -> bool:
+        """Whether a choice depends on the address that the client asked for."""
+        return self._scheduler.keyed_by is KeyedBy.DESTINATION
+
+    def update(self, pool: Pool, stickiness: Stickiness | None) -> None:
+        """Take a newer version of the pool."""
+        before, self.pool = self.pool, pool
+        self._stick(stickiness)
+        rescheduled = pool.scheduler != before.scheduler
+        if rescheduled:
+            self._scheduler = create(pool.scheduler, self._random)
+        if rescheduled or pool.targets != before.targets:
+            self._adopt(pool.targets)
+
+    def dissolve(self) -> None:
+        """The pool is gone: let go of the identities; flows that are open keep their upstream."""
+        self._stick(None)
+
+    def has(self, upstream: Upstream) -> bool:
+        """Whether the upstream is an endpoint of the pool as it is now."""
+        return self._upstreams.get((upstream.address, upstream.port)) is upstream
+
+    def serves(self, upstream: Upstream) -> bool:
+        """Whether flows to the upstream may go on: it is an endpoint of the pool, or leaving it but still serving."""
+        place = (upstream.address, upstream.port)
+        return place in self._upstreams or place in self.pool.draining
+
+    def choose(self, client: str, destination: str, now: float, tried: Collection[Upstream] = ()) -> Upstream | None:
+        """The upstream for a new flow, counted as active, or None where there is none left to try.
+
+        `client` and `destination` are addresses without port; `tried` are upstreams that already failed this flow.
+        """
+        if self._stickiness is None:
+            upstream = self._scheduled(client, destination, now, tried)
+        else:
+            upstream = self._sticky(self._stickiness, client, destination, now, tried)
+        if upstream is not None:
+            upstream.active += 1
+        return upstream
+
+    def refused(self, upstream: Upstream, client: str, now: float) -> None:
+        """The upstream did not take a flow: prefer others for a while and unbind this client from it."""
+        upstream.active -= 1
+        upstream.failed(now)
+        if self.has(upstream):
+            self._failed[upstream] = None
+        if self._stickiness is not None:
+            self._stickiness.forget(client_number(client))
+
+    def connected(self, upstream: Upstream) -> None:
+        """The upstream took a flow: whatever it did before is forgiven."""
+        if upstream.failures:
+            upstream.failures = 0
+            self._failed.pop(upstream, None)
+
+    def _sticky(
+        self, stickiness: Stickiness, client: str, destination: str, now: float, tried: Collection[Upstream]
+    ) -> Upstream | None:
+        number = client_number(client)
+        upstream = self._by_identity.get(stickiness.lookup(number, now))
+        if upstream is None or upstream.weight <= 0 or upstream in tried or upstream in self._avoided(now, tried):
+            upstream = self._scheduled(client, destination, now, tried)
+            if upstream is not None:
+                stickiness.store(number, upstream.identity, now)
+        return upstream
+
+    def _scheduled(self, client: str, destination: str, now: float, tried: Collection[Upstream]) -> Upstream | None:
+        scheduler = self._scheduler
+        key = 0
+        if scheduler.keyed_by is KeyedBy.SOURCE:
+            key = fold(client_number(client))
+        elif scheduler.keyed_by is KeyedBy.DESTINATION:
+            key = fold(client_number(destination))
+        if tried or self._failed or self._drained:
+            chosen = scheduler.pick(key, now, self._avoided(now, tried))
+            if chosen is None and self._failed:
+                # Never eject all: when only failing ones are left, they are tried again.
+                chosen = scheduler.pick(key, now, self._drained.union(tried))
+        else:
+            chosen = scheduler.pick(key, now)
+        assert chosen is None or isinstance(chosen, Upstream)
+        return chosen
+
+    def _avoided(self, now: float, tried: Collection[Upstream]) -> frozenset[Backend]:
+        """What the choice must look past: the drained, those that failed of late and those this flow tried."""
+        for upstream in [upstream for upstream in self._failed if upstream.failed_until <= now]:
+            del self._failed[upstream]
+        return self._drained.union(self._failed, tried)
+
+    def _adopt(self, targets: tuple[Target, ...]) -> None:
+        before, self._upstreams = self._upstreams, {}
+        for target in targets:
+            place = (target.address, target.port)
+            upstream = before.pop(place, None) or self._join(target, place)
+            upstream.take(target)
+            self._upstreams[place] = upstream
+        for upstream in before.values():
+            self._retire(upstream)
+        self._drained = frozenset(upstream for upstream in self._upstreams.values() if upstream.weight <= 0)
+        self.usable = len(self._drained) < len(self._upstreams)
+        self._scheduler.update(list(self._upstreams.values()))
+
+    def _join(self, target: Target, place: Place) -> Upstream:
+        """A new upstream, or the one that left with flows still open, its counters with it."""
+        upstream = self._retired.pop(place, None) or Upstream(target)
+        if self._stickiness is not None:
+            self._identify(upstream, self._stickiness)
+        return upstream
+
+    def _retire(self, upstream: Upstream) -> None:
+        place = (upstream.address, upstream.port)
+        self._failed.pop(upstream, None)
+        self._retired = {at: one for at, one in self._retired.items() if one.active or one.inactive}
+        if upstream.active or upstream.inactive:
+            self._retired[place] = upstream
+        if self._stickiness is not None:
+            del self._by_identity[upstream.identity]
+            self._stickiness.leave(place)
+
+    def _stick(self, stickiness: Stickiness | None) -> None:
+        """Turn affinity on or off; entries of the one that was are worth nothing afterwards."""
+        if stickiness is self._stickiness:
+            return
+        if self._stickiness is not None:
+            for place in self._upstreams:
+                self._stickiness.leave(place)
+        self._stickiness = stickiness
+        self._by_identity = {}
+        if stickiness is not None:
+            for upstream in self._upstreams.values():
+                self._identify(upstream, stickiness)
+
+    def _identify(self, upstream: Upstream, stickiness: Stickiness) -> None:
+        upstream.identity = stickiness.join((upstream.address, upstream.port))
+        self._by_identity[upstream.identity] = upstream

@@ -1,0 +1,215 @@
+"""Direction: one half of a relay, bytes from one socket to the other.
+
+Imports this room. The hottest code of the proxy; functions here are as long as their measured path needs. Invariants:
+bytes are held only while the other side will not take them, and while any are held nothing more is read (that is the
+backpressure); after every return either the source was read until it had nothing, or the direction is held, or it is
+queued to go on (an edge-triggered event is not repeated).
+"""
+
+import os
+import socket
+from socket import SocketType
+from typing import TYPE_CHECKING
+
+from proxy.dataplane.pipes import Pipe
+from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, HUNG_UP, READABLE, WRITABLE
+
+if TYPE_CHECKING:
+    from proxy.dataplane.tcp_relay import TcpRelay
+
+_DONTWAIT = socket.MSG_DONTWAIT
+_SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+
+FULL_READS_BEFORE_SPLICE = 4
+"""How many full buffers in a row make a direction move to a pipe."""
+READS_PER_TURN = 8
+"""After so many full buffers the other connections get their turn."""
+SMALL_SPLICE = 32 * 1024
+"""A splice below this says that the bulk transfer is over."""
+
+
+class Direction:
+    """Moves bytes from `source` to `target`. Its `ready` is the event handler of `source`.
+
+    `carried` is bytes delivered; `held` what the target would not take yet; `ended` that the source sent its FIN.
+    """
+
+    __slots__ = (
+        "_in_pipe",
+        "_nagle",
+        "_pipe",
+        "_reactor",
+        "carried",
+        "ended",
+        "held",
+        "opposite",
+        "relay",
+        "source",
+        "target",
+    )
+
+    opposite: "Direction"
+
+    def __init__(self, relay: "TcpRelay", source: SocketType, target: SocketType, nagle: bool) -> None:
+        self._reactor = relay.listener.resources.reactor
+        self._pipe: Pipe | None = None
+        self._in_pipe = 0
+        # An accepted socket inherits TCP_NODELAY; on a dialled one it costs a system call, made with the second
+        # send, since Nagle's algorithm never delays the first.
+        self._nagle = nagle
+        self.carried = 0
+        self.ended = False
+        self.held: bytes | None = None
+        self.relay = relay
+        self.source = source
+        self.target = target
+
+    def ready(self, mask: int) -> None:
+        """Events of `source`: it can be read, and the opposite direction may write to it."""
+        self.relay.used = self._reactor.now
+        if mask & WRITABLE:
+            opposite = self.opposite
+            if opposite.held is not None or opposite._in_pipe:
+                opposite.resume()
+                if self.relay.over:
+                    return
+        if mask & READABLE:
+            if self.held is None and not self._in_pipe:
+                self.pump(until_empty=mask & HUNG_UP != 0)
+            elif mask & FAILED:
+                self.relay.broken(self.source)
+
+    def crashed(self) -> None:
+        """A defect: end the relay."""
+        self.relay.crashed()
+
+    def pump(self, until_empty: bool = True) -> None:
+        """Read and write until the source is empty, the target is full, or the turn is over.
+
+        A short read means that the source is empty (epoll(7)) and spares the read that would say so, unless the event
+        already told of a FIN: what comes after the event is a new edge.
+        """
+        if self.ended or self.relay.over:
+            return
+        if self._pipe is not None:
+            self._pump_pipe(self._pipe)
+            return
+        source, target, reactor = self.source, self.target, self._reactor
+        buffer, view = reactor.buffer, reactor.view
+        for reads in range(1, READS_PER_TURN + 1):
+            try:
+                size = source.recv_into(buffer, 0, _DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.relay.failed(error, source)
+                return
+            if not size:
+                self._end()
+                return
+            if self._nagle and self.carried:
+                self._nagle = False
+                target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                sent = target.send(view[:size], _SEND)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self.relay.failed(error, target)
+                return
+            self.carried += sent
+            if sent < size:
+                self.held = bytes(view[sent:size])
+                return
+            if size < BUFFER_SIZE:
+                if not until_empty:
+                    return
+            elif reads >= FULL_READS_BEFORE_SPLICE and self._start_splicing():
+                return
+        self._reactor.again(self.pump)
+
+    def resume(self) -> None:
+        """The target has room again: deliver what is held, then go on reading."""
+        if self.held is not None and not self._deliver(self.held):
+            return
+        if self._in_pipe and self._pipe is not None and not self._empty_pipe(self._pipe):
+            return
+        self.pump()
+
+    def release(self) -> None:
+        """Give back what is held; the relay is over."""
+        self.held = None
+        self._leave_pipe()
+        del self.opposite
+
+    def _deliver(self, held: bytes) -> bool:
+        try:
+            sent = self.target.send(held, _SEND)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.relay.failed(error, self.target)
+            return False
+        self.carried += sent
+        self.held = held[sent:] if sent < len(held) else None
+        return self.held is None
+
+    def _end(self) -> None:
+        """The source ended: pass its FIN on, on its own, or finish the relay if the other half ended before."""
+        self.ended = True
+        self._leave_pipe()
+        self.relay.half_closed(self)
+
+    def _start_splicing(self) -> bool:
+        self._pipe = self.relay.listener.resources.pipes.lend()
+        if self._pipe is None:
+            return False
+        # splice takes its patience from the descriptor, not from a flag of the call.
+        self.source.setblocking(False)
+        self.target.setblocking(False)
+        self._pump_pipe(self._pipe)
+        return True
+
+    def _pump_pipe(self, pipe: Pipe) -> None:
+        """The same as `pump`, with the bytes staying in the kernel."""
+        source = self.source.fileno()
+        for _ in range(READS_PER_TURN):
+            try:
+                size = os.splice(source, pipe.writer, pipe.size, flags=_SPLICE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.relay.failed(error, self.source)
+                return
+            if not size:
+                self._end()
+                return
+            self._in_pipe += size
+            if not self._empty_pipe(pipe):
+                return
+            if size < SMALL_SPLICE:
+                self._leave_pipe()
+                self.pump()
+                return
+        self._reactor.again(self.pump)
+
+    def _empty_pipe(self, pipe: Pipe) -> bool:
+        target = self.target.fileno()
+        while self._in_pipe:
+            try:
+                moved = os.splice(pipe.reader, target, self._in_pipe, flags=_SPLICE)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                self.relay.failed(error, self.target)
+                return False
+            self._in_pipe -= moved
+            self.carried += moved
+        return True
+
+    def _leave_pipe(self) -> None:
+        if self._pipe is not None:
+            self.relay.listener.resources.pipes.give_back(self._pipe, empty=not self._in_pipe)
+            self._pipe = None
+            self._in_pipe = 0

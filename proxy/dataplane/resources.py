@@ -1,0 +1,61 @@
+"""What all flows of one worker share.
+
+Imports this room. Invariant: one instance a worker; nothing in it belongs to one frontend.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from proxy.affinity import AffinityTable
+from proxy.dataplane.access_log import AccessLog
+from proxy.dataplane.deadlines import Deadlines
+from proxy.dataplane.descriptors import Descriptors
+from proxy.dataplane.pipes import Pipes
+from proxy.dataplane.reactor import Reactor
+
+if TYPE_CHECKING:
+    from proxy.dataplane.tcp_relay import TcpRelay
+
+
+class Resources:
+    """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open; `idle` the relays
+    with an idle limit and `flows` the UDP flows, of which there are at most `most_flows`. `on_empty` is called when
+    the last relay ends."""
+
+    __slots__ = (
+        "access_log",
+        "affinity",
+        "descriptors",
+        "dialling",
+        "flows",
+        "idle",
+        "most_flows",
+        "on_empty",
+        "pipes",
+        "random",
+        "reactor",
+        "relays",
+    )
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        descriptors: Descriptors,
+        affinity: AffinityTable,
+        random: Random,
+        most_flows: int,
+        access_log: AccessLog | None,
+    ) -> None:
+        self.reactor = reactor
+        self.descriptors = descriptors
+        self.affinity = affinity
+        self.random = random
+        self.most_flows = most_flows
+        self.access_log = access_log
+        self.pipes = Pipes(descriptors)
+        self.dialling: dict[TcpRelay, None] = {}
+        self.relays: dict[TcpRelay, None] = {}
+        self.idle = Deadlines()
+        self.flows = Deadlines()
+        self.on_empty: Callable[[], None] | None = None

@@ -1,0 +1,271 @@
+"""TcpRelay: one client connection, from its accept to its end.
+
+Imports this room. It dials an upstream, tries another where one does not answer, and then is two directions.
+Invariants: every accepted client ends in exactly one `end`, with one reason; each upstream is tried at most once and
+all of them within one budget of time; a reset on one side becomes a reset on the other, so that a truncated stream
+never looks complete.
+"""
+
+import socket
+from errno import EINPROGRESS
+from os import strerror
+from socket import SocketType
+from struct import pack
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from proxy.dataplane.access_log import FlowRecord
+from proxy.dataplane.addresses import endpoint_text
+from proxy.dataplane.close_reason import CloseReason, Side, reason_of
+from proxy.dataplane.direction import Direction
+from proxy.dataplane.reactor import FAILED, READABLE, WRITABLE
+from proxy.dataplane.upstream import Upstream
+
+if TYPE_CHECKING:
+    from proxy.dataplane.tcp_listener import TcpListener
+
+_DIAL = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_RESET = pack("ii", 1, 0)
+SHORTEST_ATTEMPT = 0.25
+"""Seconds that one upstream is given at least while there are others to try."""
+
+DESCRIPTORS = 2
+"""What one relay holds: the client's socket and the backend's."""
+
+
+class TcpRelay:
+    """One connection. `client_address` is what accept gave, `used` when it last did something, monotonic seconds."""
+
+    __slots__ = (
+        "_backend",
+        "_balancer",
+        "_connected",
+        "_downward",
+        "_failure",
+        "_started",
+        "_tried",
+        "_upstream",
+        "_upward",
+        "attempt_deadline",
+        "client",
+        "client_address",
+        "listener",
+        "over",
+        "used",
+    )
+
+    def __init__(self, listener: "TcpListener", client: SocketType, client_address: tuple[str, int]) -> None:
+        self._backend: SocketType | None = None
+        self._balancer = listener.balancer
+        self._connected = 0.0
+        self._downward: Direction | None = None
+        self._upward: Direction | None = None
+        self._failure = CloseReason.NO_ENDPOINTS
+        self._started = self.used = monotonic()
+        self._tried: tuple[Upstream, ...] = ()
+        self._upstream: Upstream | None = None
+        self.attempt_deadline = 0.0
+        self.client = client
+        self.client_address = client_address
+        self.listener = listener
+        self.over = False
+
+    def dial(self) -> None:
+        """Start to connect to an upstream that was not tried yet, or end where there is none."""
+        host = self.client_address[0]
+        balancer = self._balancer
+        destination = self.listener.destination(self.client)
+        while (upstream := balancer.choose(host, destination, monotonic(), self._tried)) is not None:
+            self._upstream = upstream
+            try:
+                backend = SocketType(upstream.family, _DIAL)
+            except OSError as error:
+                self._forget_upstream(upstream)
+                self.end(reason_of(error, Side.CONNECT))
+                return
+            error_number = backend.connect_ex(upstream.sockaddr)
+            if error_number in (0, EINPROGRESS):
+                self._backend = backend
+                self._await(len(balancer.upstreams) <= len(self._tried) + 1)
+                return
+            backend.close()
+            self._refused(upstream, error_number)
+        self.end(self._failure)
+
+    def ready(self, mask: int) -> None:
+        """Events of the backend's socket while it is being dialled."""
+        backend = self._backend
+        assert backend is not None
+        if mask & FAILED:
+            error_number = backend.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error_number:
+                self._try_another(error_number)
+                return
+        if mask & WRITABLE:
+            self._start(backend)
+            if mask & READABLE and not self.over and self._downward is not None:
+                # A server that speaks first may have done so in the same event.
+                self._downward.ready(mask)
+
+    def crashed(self) -> None:
+        """A defect in a handler: end this relay alone."""
+        self.end(CloseReason.ERROR)
+
+    def attempt_overdue(self, now: float) -> None:
+        """The upstream did not answer in the time it was given."""
+        upstream = self._upstream
+        assert upstream is not None
+        if now >= self._started + self._balancer.pool.connect_timeout:
+            self._abandon_attempt()
+            self._balancer.refused(upstream, self.client_address[0], now)
+            self._upstream = None
+            self.end(CloseReason.CONNECT_TIMEOUT)
+        else:
+            self._failure = CloseReason.CONNECT_TIMEOUT
+            self._try_another(0)
+
+    def deadline(self) -> float:
+        """When it counts as idle."""
+        limit = self._balancer.pool.idle_timeout
+        return self.used + limit if limit else float("inf")
+
+    def half_closed(self, direction: Direction) -> None:
+        """The direction's source sent its FIN and all before it is delivered."""
+        if direction.opposite.ended:
+            self.end(self._failure)
+            return
+        self._failure = CloseReason.CLIENT_CLOSED if direction is self._upward else CloseReason.BACKEND_CLOSED
+        if self._upstream is not None:
+            self._upstream.active -= 1
+            self._upstream.inactive += 1
+        try:
+            direction.target.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self.failed(error, direction.target)
+
+    def failed(self, error: OSError, sock: SocketType) -> None:
+        """An operation on one side's socket failed for good: the other side learns it as a reset."""
+        self.end(reason_of(error, Side.CLIENT if sock is self.client else Side.BACKEND))
+
+    def broken(self, sock: SocketType) -> None:
+        """The socket reported an error while bytes are held back; find out which, if there is one."""
+        error_number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error_number:
+            self.failed(OSError(error_number, strerror(error_number)), sock)
+
+    def end(self, reason: CloseReason) -> None:
+        """Close both sides, with a reset unless both had finished, and account for it. Safe to call twice."""
+        if self.over:
+            return
+        self.over = True
+        resources = self.listener.resources
+        if resources.access_log is not None:
+            resources.access_log.write(self._record(reason))
+        reset = not self._both_ended()
+        self._close(self.client, reset)
+        if self._backend is not None:
+            self._close(self._backend, reset)
+        self._uncount()
+        self._let_go()
+        resources.dialling.pop(self, None)
+        resources.idle.discard(self)
+        resources.descriptors.give(DESCRIPTORS)
+        del resources.relays[self]
+        if not resources.relays and resources.on_empty is not None:
+            resources.on_empty()
+
+    def _await(self, last: bool) -> None:
+        """Wait for the backend's answer: to the end of the budget where there is no other upstream to try."""
+        now = monotonic()
+        budget = self._started + self._balancer.pool.connect_timeout
+        self.attempt_deadline = budget if last else min(budget, now + max(SHORTEST_ATTEMPT, (budget - now) / 2))
+        resources = self.listener.resources
+        resources.dialling[self] = None
+        assert self._backend is not None
+        resources.reactor.watch(self._backend.fileno(), self)
+
+    def _start(self, backend: SocketType) -> None:
+        """The backend took the connection: from here on bytes flow both ways."""
+        resources = self.listener.resources
+        del resources.dialling[self]
+        assert self._upstream is not None
+        self._balancer.connected(self._upstream)
+        self._connected = monotonic()
+        self._tried = ()
+        self._upward = upward = Direction(self, self.client, backend, nagle=True)
+        self._downward = downward = Direction(self, backend, self.client, nagle=False)
+        upward.opposite, downward.opposite = downward, upward
+        resources.reactor.handlers[backend.fileno()] = downward
+        if self._balancer.pool.idle_timeout:
+            resources.idle.add(self)
+        # A request that is there already is read now; registering the client reports whatever comes later.
+        upward.pump(until_empty=False)
+        if not self.over:
+            resources.reactor.watch(self.client.fileno(), upward)
+
+    def _try_another(self, error_number: int) -> None:
+        upstream = self._upstream
+        assert upstream is not None
+        self._abandon_attempt()
+        self._refused(upstream, error_number)
+        self.dial()
+
+    def _abandon_attempt(self) -> None:
+        resources = self.listener.resources
+        resources.dialling.pop(self, None)
+        if self._backend is not None:
+            resources.reactor.close(self._backend)
+            self._backend = None
+
+    def _refused(self, upstream: Upstream, error_number: int) -> None:
+        self._balancer.refused(upstream, self.client_address[0], monotonic())
+        self._upstream = None
+        self._tried = (*self._tried, upstream)
+        if error_number:
+            self._failure = reason_of(OSError(error_number, strerror(error_number)), Side.CONNECT)
+
+    def _forget_upstream(self, upstream: Upstream) -> None:
+        """The choice came to nothing for a reason of our own: it is not the upstream's failure."""
+        upstream.active -= 1
+        self._upstream = None
+
+    def _uncount(self) -> None:
+        upstream = self._upstream
+        if upstream is None:
+            return
+        if self._upward is not None and self._downward is not None and (self._upward.ended or self._downward.ended):
+            upstream.inactive -= 1
+        else:
+            upstream.active -= 1
+
+    def _let_go(self) -> None:
+        """Break the circle of references, so that memory returns now and not with a garbage collection."""
+        for direction in (self._upward, self._downward):
+            if direction is not None:
+                direction.release()
+        self._upward = self._downward = None
+
+    def _both_ended(self) -> bool:
+        return self._upward is not None and self._downward is not None and self._upward.ended and self._downward.ended
+
+    def _close(self, sock: SocketType, reset: bool) -> None:
+        if reset:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.listener.resources.reactor.close(sock)
+
+    def _record(self, reason: CloseReason) -> FlowRecord:
+        now = monotonic()
+        upstream = self._upstream
+        key = self.listener.frontend.key
+        return FlowRecord(
+            client=endpoint_text(self.client_address[0], self.client_address[1]),
+            service=self.listener.frontend.service,
+            frontend=f"{endpoint_text(key.address, key.port)}/{key.protocol}",
+            endpoint=str(upstream) if upstream is not None else "",
+            pod=upstream.pod if upstream is not None else "",
+            received=self._upward.carried if self._upward is not None else 0,
+            sent=self._downward.carried if self._downward is not None else 0,
+            connect_seconds=self._connected - self._started if self._connected else -1.0,
+            seconds=now - self._started,
+            reason=reason,
+        )

@@ -1,0 +1,292 @@
+"""TCP relays over real sockets: what a client and a backend see of each other."""
+
+import asyncio
+import hashlib
+import random
+import socket
+import struct
+from typing import Any
+
+from proxy.plan.frontend import Delta, FrontendKey, Target
+
+RESET = struct.pack("ii", 1, 0)
+
+
+async def ask(connect: Any, key: FrontendKey) -> bytes:
+    reader, writer = await connect(key)
+    answer: bytes = await reader.read()
+    writer.close()
+    return answer
+
+
+async def is_reset(connect: Any, key: FrontendKey) -> bool:
+    """Whether the connection ends in a reset, be it before connect returns or after."""
+    try:
+        reader, _ = await connect(key)
+        await reader.read()
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    writer.transport.abort()
+
+
+def unused_target(host: str = "127.0.0.1") -> Target:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return Target(host, probe.getsockname()[1])
+
+
+async def test_bytes_go_both_ways(data_plane: Any, backends: Any, connect: Any) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.echo()))
+    reader, writer = await connect(key)
+    for message in (b"hello", b"again"):
+        writer.write(message)
+        assert await reader.readexactly(len(message)) == message
+    writer.close()
+    (record,) = await data_plane.records_of(1)
+    assert (record["bytesIn"], record["bytesOut"], record["reason"]) == (10, 10, "client_closed")
+
+
+async def test_a_client_that_finished_sending_still_receives(data_plane: Any, backends: Any, connect: Any) -> None:
+    async def answer_after_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received = await reader.read()
+        writer.write(b"got " + received)
+
+    key = data_plane.serve(data_plane.pool(await backends.start(answer_after_the_end)))
+    reader, writer = await connect(key)
+    writer.write(b"all")
+    writer.write_eof()
+    assert await reader.read() == b"got all"
+    writer.close()
+    (record,) = await data_plane.records_of(1)
+    assert record["reason"] == "client_closed"
+
+
+async def test_a_backend_that_finished_sending_still_receives(data_plane: Any, backends: Any, connect: Any) -> None:
+    received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def finish_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        received.set_result(await reader.read())
+
+    key = data_plane.serve(data_plane.pool(await backends.start(finish_first)))
+    reader, writer = await connect(key)
+    assert await reader.read() == b""
+    writer.write(b"late")
+    writer.close()
+    assert await received == b"late"
+    (record,) = await data_plane.records_of(1)
+    assert record["reason"] == "backend_closed"
+
+
+async def test_a_reset_by_the_client_reaches_the_backend_as_a_reset(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    seen: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def wait_for_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"x")
+        try:
+            await reader.read()
+        except ConnectionResetError:
+            seen.set_result(True)
+        else:
+            seen.set_result(False)
+
+    key = data_plane.serve(data_plane.pool(await backends.start(wait_for_the_end)))
+    reader, writer = await connect(key)
+    await reader.read(1)
+    reset(writer)
+    assert await seen
+    (record,) = await data_plane.records_of(1)
+    assert record["reason"] == "client_reset"
+
+
+async def test_a_reset_by_the_backend_reaches_the_client_as_a_reset(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    async def reset_on_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        reset(writer)
+
+    key = data_plane.serve(data_plane.pool(await backends.start(reset_on_request)))
+    reader, writer = await connect(key)
+    writer.write(b"x")
+    try:
+        ended_well = await reader.read() == b""
+    except ConnectionResetError:
+        ended_well = False
+    assert not ended_well
+    writer.close()
+    (record,) = await data_plane.records_of(1)
+    assert record["reason"] == "backend_reset"
+
+
+async def test_a_server_that_speaks_first_is_heard_at_once(data_plane: Any, backends: Any, connect: Any) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        await reader.read()
+
+    key = data_plane.serve(data_plane.pool(await backends.start(greet)))
+    reader, writer = await connect(key)
+    assert await reader.readline() == b"220 ready\r\n"
+    writer.close()
+
+
+async def test_a_backend_that_refuses_is_replaced_within_the_same_connection(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    pool = data_plane.pool(unused_target(), await backends.named("good"))
+    key = data_plane.serve(pool)
+    assert [await ask(connect, key) for _ in range(4)] == [b"good"] * 4
+    balancer = data_plane.worker.balancers[pool.key]
+    assert sum(upstream.active for upstream in balancer.upstreams) == 0
+
+
+async def test_a_client_is_reset_when_every_backend_refuses(data_plane: Any, connect: Any) -> None:
+    key = data_plane.serve(data_plane.pool(unused_target(), unused_target("127.0.0.2")))
+    was_reset = await is_reset(connect, key)
+    assert was_reset
+    (record,) = await data_plane.records_of(1)
+    assert (record["reason"], record["connectMs"]) == ("connect_refused", None)
+
+
+async def test_backends_that_all_refused_are_tried_again(data_plane: Any, backends: Any, connect: Any) -> None:
+    target = unused_target()
+    key = data_plane.serve(data_plane.pool(target))
+    assert await is_reset(connect, key)
+    await backends.named("back", port=target.port)
+    assert await ask(connect, key) == b"back"
+
+
+async def test_a_backend_that_does_not_answer_is_given_up_after_the_connect_timeout(
+    data_plane: Any, connect: Any
+) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        place = deaf.getsockname()
+        # One connection fills this backlog; the kernel drops every further SYN.
+        with socket.create_connection(place):
+            key = data_plane.serve(data_plane.pool(Target(*place), connect_timeout=0.3))
+            was_reset = await is_reset(connect, key)
+    assert was_reset
+    (record,) = await data_plane.records_of(1)
+    assert record["reason"] == "connect_timeout"
+
+
+async def test_a_backend_that_does_not_answer_is_replaced(data_plane: Any, backends: Any, connect: Any) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        place = deaf.getsockname()
+        with socket.create_connection(place):
+            good = await backends.named("good")
+            key = data_plane.serve(data_plane.pool(good, Target(*place), connect_timeout=1.0))
+            assert [await ask(connect, key) for _ in range(2)] == [b"good"] * 2
+
+
+async def test_large_transfers_arrive_whole_in_both_directions(data_plane: Any, backends: Any, connect: Any) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.echo()))
+    data = random.Random(7).randbytes(1 << 20) * 24
+    reader, writer = await connect(key)
+
+    async def send() -> None:
+        writer.write(data)
+        await writer.drain()
+        writer.write_eof()
+
+    _, received = await asyncio.gather(send(), reader.read())
+    writer.close()
+    assert hashlib.sha256(received).digest() == hashlib.sha256(data).digest()
+    (record,) = await data_plane.records_of(1)
+    assert (record["bytesIn"], record["bytesOut"]) == (len(data), len(data))
+
+
+async def test_a_slow_reader_holds_the_writer_back_and_loses_nothing(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    data = random.Random(8).randbytes(1 << 20) * 16
+    drained = asyncio.Event()
+
+    async def send_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.set_write_buffer_limits(high=65536)
+        for start in range(0, len(data), 65536):
+            writer.write(data[start : start + 65536])
+            await writer.drain()
+        drained.set()
+
+    key = data_plane.serve(data_plane.pool(await backends.start(send_all)))
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, (key.address, key.port))
+        received = bytearray(await loop.sock_recv(client, 1))
+        assert not drained.is_set()
+        while chunk := await loop.sock_recv(client, 8192):
+            received += chunk
+    assert bytes(received) == data
+
+
+async def test_an_idle_connection_ends_after_its_limit_and_a_busy_one_does_not(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.echo(), idle_timeout=0.5))
+    idle_reader, idle_writer = await connect(key)
+    busy_reader, busy_writer = await connect(key)
+
+    async def be_busy() -> None:
+        while True:
+            busy_writer.write(b"x")
+            await busy_reader.readexactly(1)
+
+    busy = asyncio.create_task(be_busy())
+    try:
+        ended = await asyncio.wait_for(idle_reader.read(), 10) == b""
+    except ConnectionResetError:
+        ended = True
+    assert ended
+    assert not busy.done()
+    busy.cancel()
+    idle_writer.close()
+    busy_writer.close()
+    assert (await data_plane.records_of(1))[0]["reason"] == "idle_timeout"
+
+
+async def test_connections_are_counted_while_open_and_half_closed(data_plane: Any, backends: Any, connect: Any) -> None:
+    pool = data_plane.pool(await backends.echo())
+    key = data_plane.serve(pool)
+    (upstream,) = data_plane.worker.balancers[pool.key].upstreams
+    reader, writer = await connect(key)
+    writer.write(b"x")
+    await reader.readexactly(1)
+    assert (upstream.active, upstream.inactive) == (1, 0)
+    writer.close()
+    await data_plane.records_of(1)
+    assert (upstream.active, upstream.inactive) == (0, 0)
+
+
+async def test_established_connections_outlive_their_endpoint_pool_and_frontend(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    target = await backends.echo()
+    pool = data_plane.pool(target)
+    key = data_plane.serve(pool)
+    reader, writer = await connect(key)
+    deltas = (
+        Delta(pools=(data_plane.pool(unused_target()),)),
+        Delta(removed_frontends=(key,), removed_pools=(pool.key,)),
+    )
+    for delta in deltas:
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"x"
+        data_plane.worker.apply(delta, {})
+    writer.write(b"y")
+    assert await reader.readexactly(1) == b"y"
+    writer.close()
+    await data_plane.records_of(1)
