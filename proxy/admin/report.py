@@ -1,0 +1,69 @@
+"""Reports: what the running proxy holds, in the form that the admin API, `get` and tests share.
+
+Imports `model`. Invariant: computed from live state at the moment of asking, never from remembered intent.
+"""
+
+import msgspec
+
+from proxy.model.problem import Problem
+from proxy.model.service import Service
+
+
+class FrontendReport(msgspec.Struct, frozen=True, rename="camel"):
+    """One address of a Service; `fault` says why it does not listen, and is empty if it does or need not."""
+
+    protocol: str
+    address: str
+    port: int
+    kind: str
+    pool: str
+    listening: bool
+    fault: str = ""
+
+
+class EndpointReport(msgspec.Struct, frozen=True, rename="camel"):
+    """One endpoint of a pool with its live counts."""
+
+    address: str
+    port: int
+    pod: str
+    weight: int
+    active: int
+    inactive: int
+    failing: bool
+
+
+class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
+    """The endpoints of one Service port in one family; `affinity_seconds` 0 is no affinity."""
+
+    key: str
+    port_name: str
+    protocol: str
+    scheduler: str
+    affinity_seconds: int
+    endpoints: tuple[EndpointReport, ...]
+
+
+class ServiceReport(msgspec.Struct, frozen=True, rename="camel"):
+    """One Service; `notes` say why it, or a part of it, has no listener."""
+
+    service: Service
+    frontends: tuple[FrontendReport, ...]
+    pools: tuple[PoolReport, ...]
+    notes: tuple[str, ...]
+
+
+class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything at one moment."""
+
+    services: tuple[ServiceReport, ...]
+    problems: tuple[Problem, ...]
+
+
+class HealthReport(msgspec.Struct, frozen=True, rename="camel"):
+    """kube-proxy's health answer (pkg/proxy/healthcheck/proxy_health.go); times are RFC 3339."""
+
+    last_updated: str
+    current_time: str
+    node_eligible: bool
+    healthy: bool

@@ -1,0 +1,24 @@
+"""In words, what the proxy does for a Service.
+
+Imports this room's reports. Invariant: `serving` is said only when every frontend listens, or waits unbound for its
+first endpoint as a UDP one does.
+"""
+
+from proxy.admin.report import ServiceReport
+
+_REFUSED = "no usable endpoints: clients are refused"
+
+
+def state_of(report: ServiceReport) -> str:
+    """The STATE cell: serving, why not, or how much of it."""
+    faults = [frontend.fault for frontend in report.frontends if frontend.fault]
+    if faults:
+        return "; ".join(dict.fromkeys(faults))
+    if not report.frontends:
+        return "not proxied: " + ("; ".join(report.notes) or "it has no address and port to listen on")
+    words = [_REFUSED] if _is_empty(report) else ["serving"]
+    return "; ".join([*words, *report.notes])
+
+
+def _is_empty(report: ServiceReport) -> bool:
+    return not any(endpoint.weight > 0 for pool in report.pools for endpoint in pool.endpoints)

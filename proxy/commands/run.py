@@ -1,0 +1,79 @@
+"""`svcproxy run`: serve the Services in directories of manifests until told to stop.
+
+Joins the manifest source to the proxy. Invariant: `run_proxy` is the one way in which a proxy starts, for the demo
+as well.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from random import Random
+from typing import TextIO
+
+import uvloop
+
+from proxy import logs
+from proxy.cluster.cluster import Cluster
+from proxy.config import Configuration
+from proxy.control.proxy import OnListening, Proxy, node_name
+from proxy.dataplane.access_log import AccessLog
+from proxy.flags import STANDARD_ERROR, add_configuration_flags, configuration_from
+from proxy.settings import cluster_settings
+from proxy.sources.ledger_file import LedgerFile
+from proxy.sources.manifests import ManifestSource
+from proxy.startup_error import StartupError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_configuration_flags(parser)
+
+
+def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
+    """Serve; exit status 0 after SIGTERM or SIGINT. Raises StartupError."""
+
+    def reload() -> Configuration:
+        return configuration_from(arguments, environment)
+
+    configuration = reload()
+    if not configuration.manifests:
+        raise StartupError("nothing to serve: name a directory of manifests with --manifests DIR, or see svcproxy demo")
+    logs.configure(configuration.log_format, configuration.log_level, errors)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run_proxy(configuration, reload, errors))
+
+
+async def run_proxy(
+    configuration: Configuration,
+    reload: Callable[[], Configuration],
+    errors: TextIO = sys.stderr,
+    on_listening: OnListening | None = None,
+) -> int:
+    """Run a proxy on the configuration's manifests; gives the exit status. Raises StartupError."""
+    with LedgerFile(configuration.state_directory) as ledger_file, _access_log(configuration, errors) as access_log:
+        cluster = Cluster(cluster_settings(configuration, node_name(configuration)), ledger_file.load(), Random())
+        source = ManifestSource(configuration.manifests, cluster, ledger_file)
+        return await Proxy(configuration, source, reload, access_log).run(on_listening)
+
+
+@contextlib.contextmanager
+def _access_log(configuration: Configuration, errors: TextIO) -> Iterator[AccessLog | None]:
+    """The access log that the configuration asks for, its file closed at the end."""
+    target = configuration.access_log
+    if not target:
+        yield None
+        return
+    if target == STANDARD_ERROR:
+        yield AccessLog(errors, _as_json(configuration, errors))
+        return
+    try:
+        file = open(target, "a", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise StartupError(f"--access-log: {target} cannot be written: {error.strerror}") from error
+    with file:
+        yield AccessLog(file, _as_json(configuration, file))
+
+
+def _as_json(configuration: Configuration, stream: TextIO) -> bool:
+    return configuration.log_format == "json" or (configuration.log_format == "auto" and not stream.isatty())

@@ -1,0 +1,54 @@
+"""Why a frontend could not be bound, in one line with the way out.
+
+Imports `plan.frontend` and the port holder. Invariant: the line names the address, the port and what to do.
+"""
+
+import errno
+from os import strerror
+
+import msgspec
+
+from proxy.control.port_holder import holder_of
+from proxy.dataplane.addresses import endpoint_text
+from proxy.plan.frontend import Frontend
+
+_NOT_HERE = (
+    "the address is not on this machine: give it to an interface, or make its range local "
+    "(ip route add local RANGE dev lo), which svcproxy does itself for serviceClusterIPRange if it may (CAP_NET_ADMIN)"
+)
+_NOT_PERMITTED = (
+    "ports below 1024 need the capability NET_BIND_SERVICE: run as root, or lower the bound "
+    "(sysctl net.ipv4.ip_unprivileged_port_start=0)"
+)
+
+
+class BindFailure(msgspec.Struct, frozen=True):
+    """One frontend that does not listen, and why."""
+
+    frontend: Frontend
+    reason: str
+
+    def __str__(self) -> str:
+        key = self.frontend.key
+        return f"cannot listen on {endpoint_text(key.address, key.port)}/{key.protocol}: {self.reason}"
+
+
+def explain(frontend: Frontend, error: OSError) -> BindFailure:
+    """The failure of this bind, in words."""
+    if error.errno == errno.EADDRINUSE:
+        return BindFailure(frontend, _taken(frontend))
+    if error.errno == errno.EADDRNOTAVAIL:
+        return BindFailure(frontend, _NOT_HERE)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return BindFailure(frontend, _NOT_PERMITTED)
+    return BindFailure(frontend, strerror(error.errno) if error.errno else str(error))
+
+
+def _taken(frontend: Frontend) -> str:
+    key = frontend.key
+    holder = holder_of(key.protocol, key.address, key.port)
+    way_out = {
+        "NodePort": "stop it, or give the Service another nodePort",
+        "ClusterIP": "stop it, or give the Service another clusterIP or port",
+    }.get(frontend.kind, "stop it, or give the Service another address or port")
+    return f"port {key.port} is taken{f' by {holder}' if holder else ''}: {way_out}"

@@ -1,0 +1,60 @@
+"""The local addresses that node ports listen on.
+
+Imports the configuration. Reads the machine's interfaces (psutil). Invariant: an address that is given is one of this
+machine's or a wildcard; a family that no CIDR speaks of means all of it, as kube-proxy has it (--nodeport-addresses).
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterable, Iterator
+
+import psutil
+
+from proxy.config import Configuration
+from proxy.config_values import PRIMARY
+
+_WILDCARDS = ("0.0.0.0", "::")
+# Addresses of documentation (RFC 5737, RFC 3849): a UDP connect asks the routing table and sends nothing.
+_ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+
+
+def node_port_addresses(configuration: Configuration) -> tuple[str, ...]:
+    """One address per socket that a node port opens."""
+    if not configuration.node_port_addresses:
+        return _WILDCARDS if configuration.bind_address in _WILDCARDS else (configuration.bind_address,)
+    if PRIMARY in configuration.node_port_addresses:
+        return tuple(_primary_addresses())
+    networks = [ipaddress.ip_network(cidr, strict=False) for cidr in configuration.node_port_addresses]
+    return tuple(address for version in (4, 6) for address in _matching(networks, version))
+
+
+def _matching(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], version: int) -> Iterator[str]:
+    mine = [network for network in networks if network.version == version]
+    if not mine or any(network.prefixlen == 0 for network in mine):
+        yield _WILDCARDS[0] if version == 4 else _WILDCARDS[1]
+        return
+    for address in _local_addresses(version):
+        if any(ipaddress.ip_address(address) in network for network in mine):
+            yield address
+
+
+def _local_addresses(version: int) -> list[str]:
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    found = {
+        entry.address
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        # A link-local address is nothing without its interface.
+        if entry.family == family and "%" not in entry.address
+    }
+    return sorted(found)
+
+
+def _primary_addresses() -> Iterator[str]:
+    for family, elsewhere in _ELSEWHERE.items():
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((elsewhere, 9))
+            except OSError:
+                continue
+            yield probe.getsockname()[0]

@@ -1,0 +1,230 @@
+"""The proxy as a whole: one source, the plan, the sockets and the data plane, from start to drain.
+
+Imports every room below. Invariants: nothing listens before the source's first complete state; SIGTERM lets what is
+connected finish, within the grace period; whatever ends the run, no socket, route or task is left.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from proxy.admin.http_server import HTTPServer
+from proxy.admin.report import ProxyReport
+from proxy.config import Configuration
+from proxy.control.channel import LocalChannel
+from proxy.control.data_plane import build_worker
+from proxy.control.descriptor_limit import data_plane_share, raise_limit
+from proxy.control.inspection import inspect
+from proxy.control.node_addresses import node_port_addresses
+from proxy.control.problem_log import ProblemLog
+from proxy.control.reconciler import Reconciler
+from proxy.control.service_routes import ServiceRoutes
+from proxy.control.termination import Termination
+from proxy.dataplane.access_log import AccessLog
+from proxy.dataplane.close_reason import CloseReason
+from proxy.logs import fields
+from proxy.model.changes import Changes
+from proxy.model.problem import Problem
+from proxy.model.service import Service
+from proxy.plan.planner import Planner
+from proxy.plan.settings import PlanSettings
+from proxy.settings import plan_settings
+from proxy.sources.source import Source
+from proxy.startup_error import StartupError
+
+FIRST_RETRY = 1.0
+LONGEST_RETRY = 30.0
+
+_log = logging.getLogger(__name__)
+
+OnListening = Callable[[Iterable[Service], Iterable[Problem]], None]
+Reload = Callable[[], Configuration]
+
+
+def node_name(configuration: Configuration) -> str:
+    """This machine's name: the override, or the host name in lower case as the kubelet has it."""
+    return configuration.hostname_override or socket.gethostname().lower()
+
+
+class Proxy:
+    """Runs until SIGTERM or SIGINT; made inside the running loop. `reload` reads the configuration again (SIGHUP)."""
+
+    def __init__(
+        self, configuration: Configuration, source: Source, reload: Reload, access_log: AccessLog | None = None
+    ) -> None:
+        limit = raise_limit()
+        self._configuration = configuration
+        self._source = source
+        self._reload = reload
+        self._planner = Planner(_settings(configuration))
+        self._routes = ServiceRoutes()
+        self._server = HTTPServer(self)
+        # The servers and the source open their descriptors later; the reserve is for those.
+        self._worker = build_worker(configuration, data_plane_share(limit), access_log)
+        self._reconciler = Reconciler(LocalChannel(self._worker), self._routes.covers)
+        self._termination = Termination()
+        self._problems = ProblemLog()
+        self._source_problems: tuple[Problem, ...] = ()
+        self._bind_failed = asyncio.Event()
+        self.ready = False
+        self.draining = False
+        self.last_updated = datetime.now(UTC)
+
+    async def run(self, on_listening: OnListening | None = None) -> int:
+        """Serve until told to stop; gives the exit status. Raises StartupError where the source cannot start."""
+        self._worker.start()
+        self._routes.add(self._configuration.service_cluster_ip_range)
+        configuration = self._configuration
+        try:
+            with self._termination.handled(self._hangup):
+                await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
+                await self._serve(on_listening)
+                await self._drain()
+        finally:
+            self._worker.end_all(CloseReason.SHUTDOWN)
+            self._worker.stop()
+            await self._server.stop()
+            self._routes.remove()
+        return 0
+
+    def report(self) -> ProxyReport:
+        """What the proxy holds at this moment."""
+        return inspect(self._planner, self._reconciler, self._worker.balancers, self._all_problems())
+
+    async def _serve(self, on_listening: OnListening | None) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                follow = group.create_task(self._follow(on_listening), name="follow the source")
+                retry = group.create_task(self._retry_binds(), name="retry binds")
+                await self._termination.asked.wait()
+                follow.cancel()
+                retry.cancel()
+        except* StartupError as found:
+            raise found.exceptions[0] from None
+
+    async def _follow(self, on_listening: OnListening | None) -> None:
+        async with contextlib.aclosing(self._source.changes()) as batches:
+            async for changes in batches:
+                self._apply(changes)
+                if not self.ready:
+                    self._first_state(on_listening)
+
+    def _first_state(self, on_listening: OnListening | None) -> None:
+        self.ready = True
+        # What is here now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        frontends = len(self._planner.frontends)
+        _log.info(
+            "serving",
+            extra=fields(
+                services=len(self._planner.services), frontends=frontends, unbound=len(self._reconciler.failures)
+            ),
+        )
+        if on_listening is not None:
+            on_listening(self._planner.services.values(), self._all_problems())
+
+    def _apply(self, changes: Changes) -> None:
+        if changes.problems is not None:
+            self._source_problems = changes.problems
+        delta = self._planner.apply(changes)
+        if delta:
+            self._reconciler.apply(delta)
+        self._after_change()
+
+    def _after_change(self) -> None:
+        self.last_updated = datetime.now(UTC)
+        self._problems.report((*self._source_problems, *self._planner.problems()))
+        if self._reconciler.failures:
+            self._bind_failed.set()
+
+    def _all_problems(self) -> tuple[Problem, ...]:
+        unbound = (
+            Problem(str(failure), subject=f"Service {failure.frontend.service}")
+            for failure in self._reconciler.failures.values()
+        )
+        return (*self._source_problems, *self._planner.problems(), *unbound)
+
+    async def _retry_binds(self) -> None:
+        """Try what could not be bound again and again, less and less often."""
+        while True:
+            await self._bind_failed.wait()
+            self._bind_failed.clear()
+            pause = FIRST_RETRY
+            while self._reconciler.failures:
+                await asyncio.sleep(pause)
+                self._reconciler.retry()
+                pause = min(LONGEST_RETRY, pause * 2)
+
+    def _hangup(self) -> None:
+        """SIGHUP: read the configuration and the source again."""
+        try:
+            configuration = self._reload()
+        except StartupError as error:
+            _log.error(f"configuration not reread: {error}")
+        else:
+            self._reconfigure(configuration)
+        self._source.reread()
+
+    def _reconfigure(self, configuration: Configuration) -> None:
+        """What the plan depends on changes at once, the rest with the next start."""
+        before, self._configuration = self._configuration, configuration
+        delta = self._planner.reconfigure(_settings(configuration))
+        if delta:
+            self._reconciler.apply(delta)
+        self._after_change()
+        waiting = [name for name in _FIXED if getattr(before, name) != getattr(configuration, name)]
+        if waiting:
+            _log.warning(f"needs a restart to take effect: {', '.join(waiting)}")
+        _log.info("configuration reread")
+
+    async def _drain(self) -> None:
+        """Let what is connected finish: until nothing is, the grace period is over, or a second signal."""
+        self.ready, self.draining = False, True
+        self._worker.stop_accepting()
+        _log.info("draining", extra=fields(connections=self._worker.open_relays, grace=self._configuration.grace))
+        emptied = asyncio.Event()
+        self._worker.when_empty(emptied.set)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._configuration.grace):
+                await _first_of(emptied, self._termination.insisted)
+        left = self._worker.open_relays
+        self._worker.end_all(
+            CloseReason.SHUTDOWN if self._termination.insisted.is_set() else CloseReason.DRAIN_DEADLINE
+        )
+        _log.info("stopped", extra=fields(connections_cut=left))
+
+
+_FIXED = (
+    "affinity_entries",
+    "access_log",
+    "healthz_bind_address",
+    "log_format",
+    "log_level",
+    "manifests",
+    "metrics_bind_address",
+    "node_port_range",
+    "service_cluster_ip_range",
+    "state_directory",
+    "udp_flows",
+)
+"""Fields of Configuration that are read once."""
+
+
+def _settings(configuration: Configuration) -> PlanSettings:
+    return plan_settings(configuration, node_name(configuration), node_port_addresses(configuration))
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

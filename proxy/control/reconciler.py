@@ -1,0 +1,149 @@
+"""Reconciler: makes the listening sockets what the plan says, and tells the worker.
+
+Imports `plan.frontend` and this room. Invariants: a frontend that stays keeps its socket; one that cannot be bound is
+reported once, retried, and keeps nothing else from being served; a UDP frontend without a usable endpoint has no
+socket, since an unbound port is what makes the kernel refuse datagrams.
+"""
+
+import errno
+import logging
+from collections.abc import Callable, Mapping
+from socket import socket
+
+from proxy.control.bind_failure import BindFailure, explain
+from proxy.control.channel import Channel
+from proxy.control.listening_socket import is_taken, open_listening_socket
+from proxy.dataplane.addresses import endpoint_text
+from proxy.logs import fields
+from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone."""
+
+    def __init__(self, channel: Channel, is_routed: Callable[[str], bool]) -> None:
+        self._channel = channel
+        self._is_routed = is_routed
+        self._pools: dict[str, Pool] = {}
+        self._frontends: dict[FrontendKey, Frontend] = {}
+        self._by_pool: dict[str, set[FrontendKey]] = {}
+        self._listening: set[FrontendKey] = set()
+        self._ports: dict[tuple[str, int], int] = {}
+        self._failures: dict[FrontendKey, BindFailure] = {}
+
+    @property
+    def failures(self) -> Mapping[FrontendKey, BindFailure]:
+        """The frontends that should listen and cannot."""
+        return self._failures
+
+    def is_listening(self, key: FrontendKey) -> bool:
+        """Whether the frontend has a socket."""
+        return key in self._listening
+
+    def apply(self, delta: Delta) -> None:
+        """Take a plan's delta over: sockets first, then the message."""
+        touched = {frontend.key for frontend in delta.frontends}
+        for pool in delta.pools:
+            self._pools[pool.key] = pool
+            touched |= self._by_pool.get(pool.key, set())
+        for frontend in delta.frontends:
+            self._want(frontend)
+        for key in delta.removed_frontends:
+            self._unwant(key)
+        for pool_key in delta.removed_pools:
+            del self._pools[pool_key]
+        self._settle(delta, touched - set(delta.removed_frontends))
+
+    def retry(self) -> None:
+        """Try again to bind what could not be bound."""
+        if self._failures:
+            self._settle(Delta(), set(self._failures))
+
+    def _want(self, frontend: Frontend) -> None:
+        before = self._frontends.get(frontend.key)
+        if before is not None:
+            self._by_pool[before.pool].discard(frontend.key)
+        self._frontends[frontend.key] = frontend
+        self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
+
+    def _unwant(self, key: FrontendKey) -> None:
+        frontend = self._frontends.pop(key)
+        members = self._by_pool[frontend.pool]
+        members.discard(key)
+        if not members:
+            del self._by_pool[frontend.pool]
+        self._failures.pop(key, None)
+
+    def _settle(self, delta: Delta, touched: set[FrontendKey]) -> None:
+        """Close what must not listen, open what must, and tell the worker of both.
+
+        Sockets close before others open: a port may move from one address to another within one delta.
+        """
+        closed = [key for key in touched if key in self._listening and not self._needs_socket(self._frontends[key])]
+        closed += [key for key in delta.removed_frontends if key in self._listening]
+        missing = [key for key in touched if key not in self._listening and self._needs_socket(self._frontends[key])]
+        self._send(Delta(delta.pools, (), tuple(closed)), {})
+        for key in closed:
+            self._closed(key)
+        sockets = self._open_all(missing)
+        changed = {frontend.key for frontend in delta.frontends} | set(sockets)
+        frontends = tuple(self._frontends[key] for key in sorted(changed) if key in self._listening)
+        self._send(Delta((), frontends, (), delta.removed_pools), sockets)
+        for key in sockets:
+            _log.info("listening", extra=fields(frontend=_text(key), service=self._frontends[key].service))
+
+    def _send(self, message: Delta, sockets: Mapping[FrontendKey, socket]) -> None:
+        if message:
+            self._channel.send(message, sockets)
+
+    def _needs_socket(self, frontend: Frontend) -> bool:
+        if frontend.key.protocol == "TCP" or frontend.when_empty == "drop":
+            return True
+        return any(target.weight > 0 for target in self._pools[frontend.pool].targets)
+
+    def _open_all(self, keys: list[FrontendKey]) -> dict[FrontendKey, socket]:
+        sockets = {}
+        for key in sorted(keys):
+            try:
+                sock = self._open(key)
+            except OSError as error:
+                self._failed(key, error)
+                continue
+            sockets[key] = sock
+            self._listening.add(key)
+            self._failures.pop(key, None)
+            place = (key.protocol, key.port)
+            self._ports[place] = self._ports.get(place, 0) + 1
+        return sockets
+
+    def _open(self, key: FrontendKey) -> socket:
+        routed = self._is_routed(key.address)
+        try:
+            return open_listening_socket(key, routed=routed)
+        except OSError as error:
+            if not is_taken(error) or not self._ports.get((key.protocol, key.port)):
+                raise
+        return open_listening_socket(key, shared=True, routed=routed)
+
+    def _closed(self, key: FrontendKey) -> None:
+        self._listening.discard(key)
+        place = (key.protocol, key.port)
+        self._ports[place] -= 1
+        if not self._ports[place]:
+            del self._ports[place]
+        _log.info("closed", extra=fields(frontend=_text(key)))
+
+    def _failed(self, key: FrontendKey, error: OSError) -> None:
+        frontend = self._frontends[key]
+        failure = explain(frontend, error)
+        if key not in self._failures:
+            _log.error(
+                str(failure), extra=fields(service=frontend.service, error=errno.errorcode.get(error.errno or 0, ""))
+            )
+        self._failures[key] = failure
+
+
+def _text(key: FrontendKey) -> str:
+    return f"{endpoint_text(key.address, key.port)}/{key.protocol}"
