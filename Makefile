@@ -1,0 +1,95 @@
+# make demo          see it work: sample pods, sample Services, the proxy
+# make test          set everything up and run every test
+# make lint          ruff and mypy
+# make bench         measure beside HAProxy and nginx (bench-quick: under three minutes)
+# make clean         remove what these made
+#
+# PYTHON=python3.12 chooses the interpreter, PYTEST_ARGS="-k affinity" the tests, BENCH_ARGS the benchmark's flags.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+PYTHON ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+# Debian package and the program (or file) that shows it is there.
+SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig netcat-openbsd:nc socat:socat haproxy:haproxy \
+	nginx:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so wrk:wrk procps:ps
+
+.PHONY: demo test lint bench bench-quick clean system-programs
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	@exec $(BIN)/svcproxy demo
+
+test: $(VENV)/.installed-test system-programs
+	@echo "running the tests"
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-test
+	@status=0; \
+	echo "ruff check"; $(BIN)/ruff check --quiet || status=1; \
+	echo "ruff format --check"; $(BIN)/ruff format --quiet --check || status=1; \
+	echo "mypy"; $(BIN)/mypy || status=1; \
+	exit $$status
+
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+
+bench-quick: $(VENV)/.installed-bench
+	@$(BIN)/python tests/bench/run.py --quick $(BENCH_ARGS)
+
+clean:
+	@echo "removing $(VENV), caches and build results"
+	@rm -rf $(VENV) build dist bench-results .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find proxy tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@python=""; \
+	for candidate in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			python=$$candidate; break; \
+		fi; \
+	done; \
+	if [ -z "$$python" ]; then echo "svcproxy needs Python 3.11 or newer; none was found (PYTHON=... names one)" >&2; exit 1; fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python has no venv module: install it (Debian: apt-get install python3-venv) or name another with PYTHON=..." >&2; \
+		exit 1; \
+	fi; \
+	echo "making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing svcproxy into $(VENV)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	@echo "installing svcproxy and its test tools into $(VENV)"
+	@$(PIP) install --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
+	@echo "installing svcproxy and its benchmark tools into $(VENV)"
+	@$(PIP) install --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+# Nothing here fails the build: a test whose program is missing is skipped and says its name.
+# RUNLEVEL=1 keeps Debian from starting the haproxy and nginx services that it installs.
+system-programs:
+	@PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
+	for pair in $(SYSTEM_PROGRAMS); do \
+		command -v "$${pair#*:}" >/dev/null 2>&1 || [ -e "$${pair#*:}" ] || missing="$$missing $${pair%%:*}"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "missing system programs (their tests are skipped):$$missing"; exit 0; \
+	fi; \
+	echo "installing system programs that the tests use:$$missing"; \
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	apt-get -qq update </dev/null >/dev/null 2>&1; \
+	for package in $$missing; do \
+		apt-get -qq install --no-install-recommends "$$package" </dev/null >/dev/null 2>&1 \
+			|| echo "could not install $$package (its tests are skipped)"; \
+	done

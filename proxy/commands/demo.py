@@ -1,0 +1,91 @@
+"""`svcproxy demo`: sample pods, sample Services and the real proxy, to see it work with one command.
+
+Joins the room `demo` to the proxy's main job. Invariant: nothing outlives the command but what --state-dir keeps.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+import uvloop
+from msgspec.structs import replace
+
+from proxy import logs
+from proxy.commands.run import run_proxy
+from proxy.config import Configuration
+from proxy.demo.demo import demonstrate
+from proxy.demo.manifests import DemoManifestError, copy_manifests
+from proxy.demo.port_check import PortUnavailableError
+from proxy.flags import configuration_from
+
+_NODE_PORTS = range(30000, 32768)
+_GRACE_SECONDS = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--node-port", metavar="PORT", type=_node_port, help="myapp's node port (30080)")
+    parser.add_argument(
+        "--state-dir", metavar="DIR", help="keep manifests and given addresses in DIR (nothing is kept)"
+    )
+    address = partial(parser.add_argument, metavar="IP:PORT")
+    address("--metrics-bind-address", help="metrics and admin (127.0.0.1:10249)")
+    address("--healthz-bind-address", default="127.0.0.1:0", help="health (any free port of 127.0.0.1)")
+    parser.add_argument("--log-format", metavar="FORMAT", help="auto, human or json (auto: human on a terminal)")
+    parser.add_argument(
+        "--log-level", metavar="LEVEL", default="warning", help="debug, info, warning or error (warning)"
+    )
+    parser.set_defaults(config=None, manifests=None)
+
+
+def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
+    """Run until SIGINT or SIGTERM; 1 if a port or a manifest that the demo needs cannot be used.
+
+    Raises StartupError.
+    """
+    try:
+        with _place(arguments.state_dir) as place:
+            return _run_in(place, arguments, output, errors, environment)
+    except (DemoManifestError, PortUnavailableError) as error:
+        print(f"svcproxy: {error}", file=errors)
+        return 1
+
+
+def _run_in(
+    place: Path, arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]
+) -> int:
+    manifests = place / "manifests"
+
+    def configuration() -> Configuration:
+        return replace(
+            configuration_from(arguments, environment),
+            manifests=(str(manifests),),
+            state_directory=str(place / "state"),
+            grace=_GRACE_SECONDS,
+        )
+
+    first = configuration()
+    logs.configure(first.log_format, first.log_level, errors)
+    copy_manifests(manifests, arguments.node_port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(demonstrate(manifests, output, partial(run_proxy, first, configuration, errors)))
+
+
+def _node_port(text: str) -> int:
+    if text.isdecimal() and int(text) in _NODE_PORTS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a number from {_NODE_PORTS[0]} to {_NODE_PORTS[-1]}, not {text!r}")
+
+
+@contextmanager
+def _place(state_dir: str | None) -> Iterator[Path]:
+    """The directory that the user chose, or one that goes with the demo."""
+    if state_dir is not None:
+        yield Path(state_dir).absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="svcproxy-demo-") as temporary:
+        yield Path(temporary)

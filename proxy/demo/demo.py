@@ -1,0 +1,45 @@
+"""The demo from start to end: servers, the proxy in front of them, and the words once everything listens.
+
+Imports this room and `model`. Invariant: the servers run for as long as the proxy does.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import TextIO
+
+from proxy.demo.announcement import announcement
+from proxy.demo.backends import running_backends
+from proxy.demo.manifests import read_manifests
+from proxy.demo.pods import demo_pods
+from proxy.demo.port_check import check_node_ports
+from proxy.model.problem import Problem
+from proxy.model.service import Service
+
+OnListening = Callable[[Iterable[Service], Iterable[Problem]], None]
+"""Called once, when the first state listens, with what the proxy holds and what it has to complain about."""
+
+RunProxy = Callable[[OnListening], Awaitable[int]]
+"""Runs the proxy until it is told to stop; returns the exit status."""
+
+_ANOTHER_POD_PORT = (
+    "run `svcproxy demo --state-dir DIR`, give the pod another containerPort in DIR/manifests/pods.yaml, "
+    "and run it again"
+)
+_ANOTHER_NODE_PORT = "choose another one, for example `svcproxy demo --node-port 30081`"
+
+
+async def demonstrate(manifests: Path, output: TextIO, run_proxy: RunProxy) -> int:
+    """Run the demo on the directory `manifests`; returns the proxy's exit status.
+
+    Raises DemoManifestError and PortUnavailableError, before the proxy is started.
+    """
+    found = read_manifests(manifests)
+
+    def announce(services: Iterable[Service], problems: Iterable[Problem]) -> None:
+        output.write(announcement(services, problems, manifests, time.time()))
+        output.flush()
+
+    async with running_backends(demo_pods(found), _ANOTHER_POD_PORT):
+        check_node_ports((each for each in found if isinstance(each, Service)), _ANOTHER_NODE_PORT)
+        return await run_proxy(announce)
