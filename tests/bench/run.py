@@ -1,0 +1,134 @@
+"""The benchmark: svcproxy beside HAProxy, nginx and a direct connection, in one run on one machine.
+
+Imports only rooms of the benchmark. Invariant: a peer that is missing or does not start, and a load that fails, end the
+run with an error and status 1; nothing that was started is left behind.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import backends
+import machine
+import msgspec
+import report
+from child import ChildFailedError
+from haproxy import HAProxy, TunedHAProxy
+from load_wrk import LoadFailedError
+from machine import Cores, Machine
+from nginx import Nginx, TunedNginx
+from rounds import calibrate, measure
+from rows import ALL_ROWS, Effort
+from sample import Sample
+from subject import Direct, Place, Subject
+from svcproxy import Svcproxy
+
+SUBJECTS: tuple[Subject, ...] = (Svcproxy(), TunedHAProxy(), HAProxy(), TunedNginx(), Nginx(), Direct())
+SUBJECT_NAMES = [subject.name for subject in SUBJECTS]
+ROW_NAMES = [row.name for row in ALL_ROWS]
+TITLES = {row.name: row.title for row in ALL_ROWS}
+IDLE_CONNECTIONS = 2000
+RESULTS = Path("bench-results")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What --json writes: the machine, the settings, the ratios, and every single measurement."""
+
+    machine: Machine
+    effort: Effort
+    rounds: int
+    comparisons: list[report.Comparison]
+    samples: list[Sample]
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    machine.ensure_programs()
+    machine.raise_descriptor_limit()
+    cores = machine.choose_cores()
+    about = machine.describe(cores)
+    print(about, flush=True)
+    try:
+        effort, samples = _run(options, cores)
+    except (ChildFailedError, LoadFailedError) as error:
+        print(f"the benchmark failed: {error}", file=sys.stderr)
+        return 1
+    _publish(about, effort, samples, options)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measures svcproxy, HAProxy and nginx side by side on this machine.")
+    parser.add_argument("--quick", action="store_true", help="one short round, under three minutes")
+    parser.add_argument("--rounds", type=int, help="rounds (default 5, with --quick 1)")
+    parser.add_argument("--seconds", type=int, help="seconds a measurement (default 5, with --quick 1)")
+    parser.add_argument("--rows", type=_some_of(ROW_NAMES), default=ROW_NAMES, help=", ".join(ROW_NAMES))
+    parser.add_argument(
+        "--subjects", type=_some_of(SUBJECT_NAMES), default=SUBJECT_NAMES, help=", ".join(SUBJECT_NAMES)
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "bench.json", help="every measurement")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", default=RESULTS / "bench.png", help="the chart")
+    options = parser.parse_args()
+    default = 1 if options.quick else 5
+    options.rounds = options.rounds or default
+    options.seconds = options.seconds or default
+    return options
+
+
+def _some_of(names: Sequence[str]) -> Callable[[str], list[str]]:
+    """A parser of comma-separated names; argparse reports the ValueError by this function's name."""
+
+    def names_separated_by_commas(text: str) -> list[str]:
+        chosen = [name.strip() for name in text.split(",")]
+        unknown = sorted(set(chosen) - set(names))
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; known: {', '.join(names)}")
+        return chosen
+
+    return names_separated_by_commas
+
+
+def _run(options: argparse.Namespace, cores: Cores) -> tuple[Effort, list[Sample]]:
+    rows = [row for row in ALL_ROWS if row.name in options.rows]
+    subjects = [subject for subject in SUBJECTS if subject.name in options.subjects]
+    # wrk and the Python generators run on the load's core because this process does.
+    os.sched_setaffinity(0, {cores.load})
+    with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
+        directory = Path(name)
+        with backends.running(directory, cores) as behind:
+            place = Place(directory, cores, behind)
+            pace = calibrate(subjects, place) if "latency" in options.rows else 0.0
+            effort = Effort(options.seconds, IDLE_CONNECTIONS, pace)
+            return effort, measure(rows, subjects, place, effort, options.rounds)
+
+
+def _publish(about: Machine, effort: Effort, samples: list[Sample], options: argparse.Namespace) -> None:
+    columns = {row.name: row.figures for row in ALL_ROWS if row.name in options.rows}
+    subjects = [name for name in SUBJECT_NAMES if name in options.subjects]
+    table = report.summarize(samples, columns)
+    caption = f"{about}\n{options.rounds} round(s) of {effort.seconds} s"
+    if effort.pace:
+        caption += f"; latency at {effort.pace:,.0f} requests/s"
+    print(f"\n{report.render(table, columns, TITLES, subjects)}\n\n{caption}\n{report.disturbances(samples)}")
+    result = Result(about, effort, options.rounds, report.compare(table, columns), samples)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    print(f"every measurement: {options.json}")
+    if find_spec("matplotlib") is None:
+        print("no chart: matplotlib is not installed (pip install '.[bench]')")
+        return
+    import plot
+
+    options.plot.parent.mkdir(parents=True, exist_ok=True)
+    plot.draw(table, columns, TITLES, subjects, caption, options.plot)
+    print(f"chart: {options.plot}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""svcproxy as the subject: the `run` command of this checkout, on manifests that the benchmark writes.
+
+Imports only rooms of the benchmark. Invariant: defaults throughout; nothing is set here that a user would not set.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import manifests
+import yaml
+from subject import Place, Ports, Proxy
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def run_command(manifest_directory: Path, state_directory: Path) -> list[str]:
+    """The command line of one svcproxy that no other one on this machine can meet."""
+    return [
+        *(sys.executable, "-m", "proxy", "run"),
+        *("--manifests", str(manifest_directory)),
+        *("--state-dir", str(state_directory)),
+        *("--metrics-bind-address", "127.0.0.1:0"),
+        *("--healthz-bind-address", "127.0.0.1:0"),
+    ]
+
+
+class Svcproxy(Proxy):
+    """A NodePort Service over TCP and one over UDP, each with an EndpointSlice."""
+
+    name = "svcproxy"
+
+    def working_directory(self) -> Path | None:
+        return REPOSITORY
+
+    def configure(self, place: Place, ports: Ports) -> list[str]:
+        directory = place.directory / "svcproxy"
+        # A state directory of an earlier measurement would hand out its addresses again.
+        shutil.rmtree(directory, ignore_errors=True)
+        manifest_directory, state_directory = directory / "manifests", directory / "state"
+        manifest_directory.mkdir(parents=True)
+        state_directory.mkdir()
+        backends = place.backends
+        hosts = [host for host, _ in backends.http]
+        documents = [
+            *manifests.service_with_slice("web", "TCP", hosts, backends.http_port, ports.tcp),
+            *manifests.service_with_slice("echo", "UDP", [backends.udp[0]], backends.udp[1], ports.udp),
+        ]
+        (manifest_directory / "bench.yaml").write_text(yaml.safe_dump_all(documents))
+        return run_command(manifest_directory, state_directory)
