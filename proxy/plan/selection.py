@@ -41,12 +41,14 @@ class PortEndpoint(NamedTuple):
 class Selection(msgspec.Struct, frozen=True):
     """The two sets that a traffic policy chooses between, each sorted by the string `ip:port`.
 
-    `has_any`: some endpoint, here or on another node, could serve. A reason says, in words for people, why its set is
-    empty or holds less than every ready endpoint, and is empty otherwise.
+    `draining` are the endpoints that terminate but still serve, chosen or not: flows to them go on. `has_any`: some
+    endpoint, here or on another node, could serve. A reason says, in words for people, why its set is empty or holds
+    less than every ready endpoint, and is empty otherwise.
     """
 
     cluster: tuple[PortEndpoint, ...]
     local: tuple[PortEndpoint, ...]
+    draining: tuple[PortEndpoint, ...]
     has_any: bool
     cluster_reason: str
     local_reason: str
@@ -59,7 +61,14 @@ def select_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity, locali
     draining = [each for each in endpoints if each.endpoint.serving and each.endpoint.terminating]
     cluster, cluster_reason = _cluster_set(ready, draining, locality)
     local, local_reason = _local_set(ready, draining, locality.node_name)
-    return Selection(tuple(cluster), tuple(local), bool(ready or draining), cluster_reason, local_reason)
+    return Selection(
+        cluster=tuple(cluster),
+        local=tuple(local),
+        draining=tuple(draining),
+        has_any=bool(ready or draining),
+        cluster_reason=cluster_reason,
+        local_reason=local_reason,
+    )
 
 
 def _port_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity) -> list[PortEndpoint]:

@@ -4,7 +4,7 @@ Imports `model` and this room. Invariant: a pure function of the Service, its sl
 the settings; every frontend's pool is in the same plan.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -107,7 +107,9 @@ def _plan_port(inputs: _Inputs, port: ServicePort, family: str) -> ServicePlan:
     }
     used = {pool: sets[pool] for pool in sorted({frontend.pool for frontend in frontends})}
     return ServicePlan(
-        pools=tuple(_pool(inputs, port, key, pool, endpoints) for pool, (endpoints, _) in used.items()),
+        pools=tuple(
+            _pool(inputs, port, key, pool, endpoints, selection.draining) for pool, (endpoints, _) in used.items()
+        ),
         frontends=frontends,
         endpoint_notes=tuple(f"{pool}: {reason}" for pool, (_, reason) in used.items() if reason),
     )
@@ -147,7 +149,12 @@ def _frontends(
 
 
 def _pool(
-    inputs: _Inputs, port: ServicePort, affinity_key: str, pool_key: str, endpoints: Iterable[PortEndpoint]
+    inputs: _Inputs,
+    port: ServicePort,
+    affinity_key: str,
+    pool_key: str,
+    endpoints: Collection[PortEndpoint],
+    draining: Iterable[PortEndpoint],
 ) -> Pool:
     settings, options = inputs.settings, inputs.options
     protocol_idle_timeout = settings.udp_idle_timeout if port.protocol == "UDP" else settings.tcp_idle_timeout
@@ -162,6 +169,7 @@ def _pool(
         connect_timeout=options.connect_timeout,
         idle_timeout=protocol_idle_timeout if options.idle_timeout is None else options.idle_timeout,
         targets=tuple(_target(inputs, each) for each in endpoints),
+        draining=tuple((each.address, each.port) for each in draining if each not in endpoints),
     )
 
 

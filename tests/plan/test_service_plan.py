@@ -301,3 +301,14 @@ def test_an_empty_pool_says_why() -> None:
     subject = service(internalTrafficPolicy="Local")
     planned = plan(subject, endpoint_slice(at("10.0.0.1", "there")))
     assert planned.endpoint_notes == ("default/myapp:http/TCP/IPv4/local: no endpoint on node here is ready",)
+
+
+def test_terminating_endpoints_that_still_serve_are_draining_until_they_are_all_there_is() -> None:
+    leaving = at("10.0.0.1", ready=False, serving=True, terminating=True)
+    gone = at("10.0.0.2", ready=False, serving=False, terminating=True)
+    (beside_a_ready_one,) = plan(service(), endpoint_slice(leaving, gone, at("10.0.0.3"))).pools
+    assert beside_a_ready_one.targets == (Target("10.0.0.3", 8080),)
+    assert beside_a_ready_one.draining == (("10.0.0.1", 8080),)
+    (alone,) = plan(service(), endpoint_slice(leaving, gone)).pools
+    assert alone.targets == (Target("10.0.0.1", 8080),)
+    assert alone.draining == ()
