@@ -5,10 +5,7 @@ Imports `model` and the tables of `admin`. Invariant: every line to try works as
 
 import shlex
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
 
 from proxy.admin.service_table import render, rows
 from proxy.model.problem import Problem
@@ -18,9 +15,9 @@ from proxy.model.service import Service
 def announcement(services: Iterable[Service], problems: Iterable[Problem], manifests: Path, now: float) -> str:
     """The table of Services, lines to try, and what to edit in `manifests`; `problems` are in the log already.
 
-    `now` is in seconds since the epoch; a Service whose manifest does not say when it was made was made now.
+    `now` is in seconds since the epoch.
     """
-    by_name = {service.metadata.name: _with_age(service, now) for service in services}
+    by_name = {service.metadata.name: service for service in services}
     parts = [
         "Small servers play five web pods, a redis and an echo server; svcproxy answers for their Services:\n",
         render(rows(by_name.values(), now)),
@@ -37,15 +34,6 @@ def _about_problems(count: int) -> list[str]:
     if not count:
         return []
     return [f"The log above names {count} {'problem' if count == 1 else 'problems'}; everything else works.\n"]
-
-
-def _with_age(service: Service, now: float) -> Service:
-    if service.metadata.creation_timestamp:
-        return service
-    stamp = datetime.fromtimestamp(now, UTC).isoformat()
-    return msgspec.structs.replace(
-        service, metadata=msgspec.structs.replace(service.metadata, creation_timestamp=stamp)
-    )
 
 
 def _lines_to_try(services: Mapping[str, Service]) -> list[str]:

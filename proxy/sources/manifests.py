@@ -7,6 +7,7 @@ a file is reported in `Changes.problems` and changes nothing else.
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -14,6 +15,7 @@ from proxy.cluster.cluster import Cluster
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.sources.directory_watch import DirectoryWatch
+from proxy.sources.first_seen import FirstSeen
 from proxy.sources.ledger_file import LedgerFile
 from proxy.sources.manifest_reader import SETTLED_NANOSECONDS, ManifestReader, Reading
 from proxy.sources.manifest_set import ManifestSet
@@ -36,6 +38,7 @@ class ManifestSource:
         self._save_fault: tuple[Problem, ...] = ()
         self._reader = ManifestReader(directories)
         self._manifests = ManifestSet()
+        self._first_seen = FirstSeen()
         self._watch = DirectoryWatch(directories)
         self._reported: tuple[Problem, ...] | None = None
         self._unclaimed_released = False
@@ -53,7 +56,7 @@ class ManifestSource:
             while True:
                 reading = await self._read()
                 for changes in await self._apply(reading):
-                    yield changes
+                    yield self._first_seen.stamped(changes, datetime.now(UTC).isoformat(timespec="seconds"))
                 if not await self._watch.follow(reading.directories):
                     await self._watch.wait()
         finally:

@@ -10,11 +10,14 @@ from proxy.model.problem import Problem
 from proxy.model.service import Service
 
 NOW = 1_770_000_000.0
+CREATED = "2026-02-02T02:40:00Z"
 
 
 def service(name: str, cluster_ip: str, *ports: dict[str, Any], type_: str = "ClusterIP") -> Service:
     spec = {"type": type_, "clusterIP": cluster_ip, "clusterIPs": [cluster_ip], "ports": ports}
-    return msgspec.convert({"metadata": {"name": name, "namespace": "default"}, "spec": spec}, Service)
+    return msgspec.convert(
+        {"metadata": {"name": name, "namespace": "default", "creationTimestamp": CREATED}, "spec": spec}, Service
+    )
 
 
 SERVICES = [
