@@ -1,0 +1,68 @@
+"""The README's tables name what the program has, all of it and nothing else."""
+
+import argparse
+import re
+from pathlib import Path
+
+import msgspec
+
+from proxy.config import Configuration
+from proxy.dataplane.close_reason import CloseReason
+from proxy.flags import add_configuration_flags
+from proxy.model.pod_weight import WEIGHT_LABEL
+from proxy.plan import annotations
+from proxy.schedulers.registry import names
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def first_cells(heading: str) -> list[str]:
+    """What stands in code in the first cells of the table after a heading or line that begins so."""
+    after = README[README.index(heading) :]
+    table = re.search(r"(?:^\|.*\n)+", after, re.MULTILINE)
+    assert table is not None
+    return re.findall(r"^\| `([^`]+)` \|", table[0], re.MULTILINE)
+
+
+def test_every_scheduler_has_a_row() -> None:
+    assert sorted(first_cells("### Schedulers")) == sorted(names())
+
+
+def test_every_configuration_key_has_a_row() -> None:
+    keys = {field.encode_name for field in msgspec.structs.fields(Configuration)}
+    assert set(first_cells("### Configuration")) == keys
+
+
+def test_every_flag_has_its_place() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_configuration_flags(parser)
+    flags = {option for action in parser._actions for option in action.option_strings}
+    assert {flag for flag in flags if flag not in README} == set()
+
+
+def test_every_close_reason_has_a_row_with_its_advice() -> None:
+    assert first_cells("### Logs") == [reason.value for reason in CloseReason]
+    assert all(reason.advice in README for reason in CloseReason)
+
+
+def test_every_annotation_has_a_row() -> None:
+    known = {annotations.SCHEDULER, annotations.IDLE_TIMEOUT, annotations.CONNECT_TIMEOUT, WEIGHT_LABEL}
+    assert set(re.findall(r"`(svcproxy\.io/[a-z-]+)`", README)) == known
+
+
+def test_every_default_that_a_row_states_is_the_real_one() -> None:
+    defaults = Configuration()
+    for key, stated in re.findall(r"^\| `(\w+)` \| `([^`]+)`", README, re.MULTILINE):
+        fields = {field.encode_name: field.name for field in msgspec.structs.fields(Configuration)}
+        if key in fields and key != "stateDirectory":
+            assert as_written(getattr(defaults, fields[key])) == stated, key
+
+
+def as_written(value: object) -> str:
+    """A value as a person writes it in the file."""
+    if isinstance(value, float):
+        return f"{value:g}s" if value else "0"
+    if isinstance(value, tuple):
+        separator = "-" if all(isinstance(part, int) for part in value) else ":"
+        return separator.join(map(str, value))
+    return str(value)
