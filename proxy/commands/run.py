@@ -22,7 +22,7 @@ from proxy.dataplane.access_log import AccessLog
 from proxy.flags import STANDARD_ERROR, add_configuration_flags, configuration_from
 from proxy.settings import cluster_settings
 from proxy.sources.ledger_file import LedgerFile
-from proxy.sources.manifests import ManifestSource
+from proxy.sources.manifests import ManifestSource, require_directories
 from proxy.startup_error import StartupError
 
 
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
     configuration = reload()
     if not configuration.manifests:
         raise StartupError("nothing to serve: name a directory of manifests with --manifests DIR, or see svcproxy demo")
+    require_directories(configuration.manifests)
     logs.configure(configuration.log_format, configuration.log_level, errors)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run_proxy(configuration, reload, errors))

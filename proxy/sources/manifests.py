@@ -51,7 +51,7 @@ class ManifestSource:
 
     async def changes(self) -> AsyncGenerator[Changes, None]:
         """The complete first state, then every difference, in order."""
-        _require_directories(self._directories)
+        require_directories(self._directories)
         try:
             while True:
                 reading = await self._read()
@@ -105,7 +105,8 @@ class ManifestSource:
             self._saved, self._save_fault = ledger, ()
 
 
-def _require_directories(directories: Sequence[str]) -> None:
+def require_directories(directories: Sequence[str]) -> None:
+    """Raises StartupError if one of these is not there or is no directory."""
     for directory in directories:
         if not os.path.exists(directory):
             raise StartupError(f"manifest directory {directory} does not exist: make it, or correct --manifests")

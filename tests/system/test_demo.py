@@ -1,0 +1,165 @@
+"""The demo as a newcomer meets it: one command, the printed lines, an edit, Ctrl-C."""
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness.places import Places, is_free
+from tests.system.harness.process import Process
+from tests.system.harness.svcproxy import METRICS_PORT, environment_in, left_behind
+
+NODE_PORT = 30080
+ROUNDS = 50
+LOOP = f"while true; do curl http://127.0.0.1:{NODE_PORT}/hostname.html; sleep 1; done"
+POD_PORTS = {"127.0.10.1": 8080, "127.0.20.1": 6379, "127.0.30.1": 7007}
+
+StartDemo = Callable[..., Process]
+
+
+@pytest.fixture(autouse=True)
+def _ports_of_the_demo_are_free() -> None:
+    taken = [f"{address}:{port}" for address, port in POD_PORTS.items() if not is_free(port, address)]
+    if taken or not is_free(NODE_PORT):
+        pytest.skip(f"the demo's ports are taken on this machine: {', '.join(taken) or NODE_PORT}")
+
+
+@pytest.fixture
+def start_demo(tmp_path: Path, places: Places) -> Iterator[StartDemo]:
+    started: list[Process] = []
+    addresses = [f"--metrics-bind-address={places.address()}:{METRICS_PORT}"]
+
+    def start(*flags: str, ready: bool = True) -> Process:
+        command = [sys.executable, "-m", "proxy", "demo", *addresses, *flags]
+        process = Process(command, tmp_path, environment_in(tmp_path))
+        started.append(process)
+        if ready:
+            process.wait_for("Ctrl-C ends the demo.")
+        return process
+
+    yield start
+    assert [orphan for process in started for orphan in process.close()] == []
+    assert left_behind(tmp_path) == []
+    assert is_free(NODE_PORT)
+
+
+def shell(line: str) -> str:
+    """What a line prints, run as a user would."""
+    completed = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, timeout=50, check=True, stdin=subprocess.DEVNULL
+    )
+    return completed.stdout
+
+
+def printed_line(demo: Process, beginning: str) -> str:
+    """The line to try that begins so."""
+    return next(line.strip() for line in demo.stdout if line.strip().startswith(beginning))
+
+
+def names_seen(demo: Process, rounds: int = ROUNDS) -> Counter[str]:
+    """The pods' names from the printed loop, made finite and without its pause."""
+    loop = printed_line(demo, "while true")
+    bounded = loop.replace("while true", f"for i in $(seq {rounds})").replace("sleep 1", ":")
+    assert bounded != loop
+    return Counter(shell(bounded).split())
+
+
+@pytest.mark.requires("curl")
+def test_the_printed_loop_goes_round_five_pods_evenly(start_demo: StartDemo) -> None:
+    demo = start_demo()
+    assert printed_line(demo, "while true") == LOOP
+    seen = names_seen(demo)
+    assert len(seen) == 5
+    assert all(name.startswith("myapp-deploy-69b47bc96d-") for name in seen)
+    assert set(seen.values()) == {ROUNDS // 5}
+    assert shell(printed_line(demo, "curl")) == 'Hello MyApp | Version: v1 | <a href="hostname.html">Pod Name</a>\n'
+
+
+@pytest.mark.requires("nc")
+def test_the_printed_lines_reach_redis_and_echo(start_demo: StartDemo) -> None:
+    demo = start_demo()
+    assert shell(printed_line(demo, "echo PING")).splitlines()[-1] == "+PONG"
+    assert shell(printed_line(demo, "echo hello over TCP")) == "hello over TCP\n"
+    assert shell(printed_line(demo, "echo hello over UDP")) == "hello over UDP\n"
+
+
+def test_redis_speaks_first_through_its_cluster_ip(start_demo: StartDemo) -> None:
+    demo = start_demo()
+    address = printed_line(demo, "echo PING").split()[-2]
+    with socket.create_connection((address, 6379), timeout=10) as client, client.makefile("rb") as stream:
+        assert stream.readline().startswith(b"+OK redis-demo ready")
+
+
+def test_the_table_is_kubectls(start_demo: StartDemo) -> None:
+    demo = start_demo()
+    table = {
+        line.split()[0]: line.split() for line in demo.stdout if line.startswith(("NAME", "echo ", "myapp", "redis"))
+    }
+    assert table["NAME"] == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]
+    assert table["myapp"][1::2] == ["NodePort", "<none>", f"{table['myapp'][-1]}"]
+    assert table["myapp"][4] == f"80:{NODE_PORT}/TCP"
+    assert table["myapp-headless"][2] == "None"
+    assert table["redis"][4] == "6379/TCP"
+    assert table["echo"][4] == "7007/TCP,7007/UDP"
+
+
+@pytest.mark.requires("curl", "sed")
+def test_the_printed_edit_makes_the_loop_stay_and_undoing_it_go_round(start_demo: StartDemo, tmp_path: Path) -> None:
+    demo = start_demo("--state-dir", str(tmp_path / "state"))
+    edit = printed_line(demo, "sed -i")
+    assert shlex.split(edit)[-1] == str(tmp_path / "state" / "manifests" / "myapp.yaml")
+    shell(edit)
+    wait_until(lambda: len(names_seen(demo, 10)) == 1)
+    assert len(names_seen(demo)) == 1
+    shell(edit.replace("None/sessionAffinity: ClientIP", "ClientIP/sessionAffinity: None"))
+    wait_until(lambda: len(names_seen(demo, 10)) == 5)
+    assert set(names_seen(demo).values()) == {ROUNDS // 5}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Try `condition` a bounded number of times; each try is itself traffic, so nothing sleeps."""
+    assert any(condition() for _ in range(100))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ends_cleanly_with_status_0(start_demo: StartDemo, number: signal.Signals) -> None:
+    demo = start_demo()
+    assert demo.stop(number) == 0
+    assert not any("Traceback" in line for line in demo.stderr)
+    assert is_free(POD_PORTS["127.0.10.1"], "127.0.10.1")
+
+
+def test_a_taken_node_port_gets_one_line_with_the_way_round(start_demo: StartDemo) -> None:
+    with socket.create_server(("0.0.0.0", NODE_PORT)):
+        demo = start_demo(ready=False)
+        assert demo.wait() == 1
+    (line,) = demo.stderr
+    assert line.startswith(f"svcproxy: port 0.0.0.0:{NODE_PORT}/TCP is taken by ")
+    assert f"(pid {os.getpid()})" in line
+    assert "svcproxy demo --node-port" in line
+    assert demo.stdout == []
+
+
+def test_a_taken_pod_port_gets_one_line_with_the_way_round(start_demo: StartDemo) -> None:
+    with socket.create_server(("127.0.10.1", 8080)):
+        demo = start_demo(ready=False)
+        assert demo.wait() == 1
+    (line,) = demo.stderr
+    assert line.startswith("svcproxy: port 127.0.10.1:8080/TCP is taken by ")
+    assert "--state-dir" in line
+
+
+def test_another_node_port_serves_instead(start_demo: StartDemo, places: Places) -> None:
+    other = 30000 + places.node_port() % 2768
+    demo = start_demo("--node-port", str(other))
+    assert str(other) in printed_line(demo, "while true")
+    with socket.create_connection(("127.0.0.1", other), timeout=10) as client, client.makefile("rb") as stream:
+        client.sendall(b"GET /hostname.html HTTP/1.0\r\n\r\n")
+        assert stream.read().splitlines()[-1].startswith(b"myapp-deploy-")
