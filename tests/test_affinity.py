@@ -1,5 +1,6 @@
 """The ClientIP affinity table, by example and against an ordered dictionary that follows the same rules."""
 
+import tracemalloc
 from collections import OrderedDict
 
 import pytest
@@ -110,6 +111,19 @@ def test_the_least_recently_used_entry_makes_room() -> None:
     assert table.statistics().evictions == 1
 
 
+def test_the_order_of_use_survives_forgetting_the_newest_entry() -> None:
+    table = AffinityTable(capacity=3)
+    group = table.open_group(10)
+    for client in (ALICE, BOB, CAROL):
+        table.store(group, client, 7, 0.0)
+    table.lookup(group, ALICE, 1.0)
+    table.forget(group, ALICE)
+    newcomers = [CAROL + 1, CAROL + 2, CAROL + 3]
+    for client in newcomers:
+        table.store(group, client, 8, 2.0)
+    assert [table.lookup(group, client, 2.0) for client in (BOB, CAROL, *newcomers)] == [0, 0, 8, 8, 8]
+
+
 def test_expired_entries_make_room_before_live_ones() -> None:
     table = AffinityTable(capacity=2)
     short, long = table.open_group(1), table.open_group(100)
@@ -137,6 +151,26 @@ def test_statistics_count_hits_and_misses() -> None:
     for client, now in [(ALICE, 1.0), (ALICE, 2.0), (BOB, 2.0), (ALICE, 50.0)]:
         table.lookup(group, client, now)
     assert table.statistics() == AffinityStatistics(entries=0, hits=2, misses=2, evictions=0, expirations=1)
+
+
+def test_memory_of_entries_that_ended_is_used_again() -> None:
+    table = AffinityTable(capacity=100)
+    group = table.open_group(10)
+
+    def come_and_go() -> None:
+        for client in range(150):
+            table.store(group, client, 7, 0.0)
+        for client in range(150):
+            table.forget(group, client)
+
+    come_and_go()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            come_and_go()
+        assert tracemalloc.get_traced_memory()[0] < 2_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_table_without_room_is_refused() -> None:

@@ -23,30 +23,31 @@ _NOT_PERMITTED = (
 
 
 class BindFailure(msgspec.Struct, frozen=True):
-    """One frontend that does not listen, and why."""
+    """One frontend that does not listen, and why; `number` is the errno of the attempt."""
 
     frontend: Frontend
     reason: str
+    number: int | None = None
 
     def __str__(self) -> str:
         key = self.frontend.key
         return f"cannot listen on {endpoint_text(key.address, key.port)}/{key.protocol}: {self.reason}"
 
 
-def explain(frontend: Frontend, error: OSError) -> BindFailure:
-    """The failure of this bind, in words."""
+def explain(frontend: Frontend, error: OSError, find_holder: bool = True) -> BindFailure:
+    """The failure of this bind, in words. To find who holds a port reads every process of the machine."""
     if error.errno == errno.EADDRINUSE:
-        return BindFailure(frontend, _taken(frontend))
+        return BindFailure(frontend, _taken(frontend, find_holder), error.errno)
     if error.errno == errno.EADDRNOTAVAIL:
-        return BindFailure(frontend, _NOT_HERE)
+        return BindFailure(frontend, _NOT_HERE, error.errno)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return BindFailure(frontend, _NOT_PERMITTED)
-    return BindFailure(frontend, strerror(error.errno) if error.errno else str(error))
+        return BindFailure(frontend, _NOT_PERMITTED, error.errno)
+    return BindFailure(frontend, strerror(error.errno) if error.errno else str(error), error.errno)
 
 
-def _taken(frontend: Frontend) -> str:
+def _taken(frontend: Frontend, find_holder: bool) -> str:
     key = frontend.key
-    holder = holder_of(key.protocol, key.address, key.port)
+    holder = holder_of(key.protocol, key.address, key.port) if find_holder else None
     way_out = {
         "NodePort": "stop it, or give the Service another nodePort",
         "ClusterIP": "stop it, or give the Service another clusterIP or port",

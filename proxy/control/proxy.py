@@ -76,10 +76,11 @@ class Proxy:
 
     async def run(self, on_listening: OnListening | None = None) -> int:
         """Serve until told to stop; gives the exit status. Raises StartupError where the source cannot start."""
-        self._worker.start()
-        self._routes.add(self._configuration.service_cluster_ip_range)
         configuration = self._configuration
         try:
+            self._worker.start()
+            # In a thread, because pyroute2 runs an event loop of its own.
+            await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
             with self._termination.handled(self._hangup):
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 await self._serve(on_listening)
@@ -87,8 +88,8 @@ class Proxy:
         finally:
             self._worker.end_all(CloseReason.SHUTDOWN)
             self._worker.stop()
+            await asyncio.to_thread(self._routes.remove)
             await self._server.stop()
-            self._routes.remove()
         return 0
 
     def report(self) -> ProxyReport:
@@ -161,7 +162,9 @@ class Proxy:
                 pause = min(LONGEST_RETRY, pause * 2)
 
     def _hangup(self) -> None:
-        """SIGHUP: read the configuration and the source again."""
+        """SIGHUP: read the configuration and the source again, unless the end has begun."""
+        if self.draining:
+            return
         try:
             configuration = self._reload()
         except StartupError as error:

@@ -13,9 +13,12 @@ from socket import socket
 from proxy.control.bind_failure import BindFailure, explain
 from proxy.control.channel import Channel
 from proxy.control.listening_socket import is_taken, open_listening_socket
-from proxy.dataplane.addresses import endpoint_text
+from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.logs import fields
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+
+_HOLDERS_NAMED = 5
+"""For so many failed binds of one change the holder is looked up, which takes 20 ms each on the loop that forwards."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class Reconciler:
         self._frontends: dict[FrontendKey, Frontend] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
         self._listening: set[FrontendKey] = set()
-        self._ports: dict[tuple[str, int], int] = {}
+        self._ports: dict[tuple[str, int], set[str]] = {}
         self._failures: dict[FrontendKey, BindFailure] = {}
 
     @property
@@ -54,6 +57,7 @@ class Reconciler:
             self._unwant(key)
         for pool_key in delta.removed_pools:
             del self._pools[pool_key]
+            self._by_pool.pop(pool_key, None)
         self._settle(delta, touched - set(delta.removed_frontends))
 
     def retry(self) -> None:
@@ -83,6 +87,9 @@ class Reconciler:
         """
         closed = [key for key in touched if key in self._listening and not self._needs_socket(self._frontends[key])]
         closed += [key for key in delta.removed_frontends if key in self._listening]
+        for key in touched:
+            if not self._needs_socket(self._frontends[key]):
+                self._failures.pop(key, None)
         missing = [key for key in touched if key not in self._listening and self._needs_socket(self._frontends[key])]
         self._send(Delta(delta.pools, (), tuple(closed)), {})
         for key in closed:
@@ -101,21 +108,26 @@ class Reconciler:
     def _needs_socket(self, frontend: Frontend) -> bool:
         if frontend.key.protocol == "TCP" or frontend.when_empty == "drop":
             return True
-        return any(target.weight > 0 for target in self._pools[frontend.pool].targets)
+        pool = self._pools[frontend.pool]
+        if any(target.weight > 0 for target in pool.targets):
+            return True
+        # Drained endpoints get nothing new, but the flows they have come through the socket that there is.
+        return frontend.key in self._listening and bool(pool.targets or pool.draining)
 
     def _open_all(self, keys: list[FrontendKey]) -> dict[FrontendKey, socket]:
-        sockets = {}
+        sockets: dict[FrontendKey, socket] = {}
+        failures = 0
         for key in sorted(keys):
             try:
                 sock = self._open(key)
             except OSError as error:
-                self._failed(key, error)
+                failures += 1
+                self._failed(key, error, find_holder=failures <= _HOLDERS_NAMED)
                 continue
             sockets[key] = sock
             self._listening.add(key)
             self._failures.pop(key, None)
-            place = (key.protocol, key.port)
-            self._ports[place] = self._ports.get(place, 0) + 1
+            self._ports.setdefault((key.protocol, key.port), set()).add(key.address)
         return sockets
 
     def _open(self, key: FrontendKey) -> socket:
@@ -123,22 +135,32 @@ class Reconciler:
         try:
             return open_listening_socket(key, routed=routed)
         except OSError as error:
-            if not is_taken(error) or not self._ports.get((key.protocol, key.port)):
+            if not is_taken(error) or not self._is_in_its_own_way(key):
                 raise
         return open_listening_socket(key, shared=True, routed=routed)
+
+    def _is_in_its_own_way(self, key: FrontendKey) -> bool:
+        """Whether a socket of ours keeps the port, the wildcard's from an address or an address's from the wildcard.
+        Two addresses never do: whoever holds this one is somebody else."""
+        held = self._ports.get((key.protocol, key.port), set())
+        same_family = [address for address in held if (":" in address) == (":" in key.address)]
+        return bool(same_family) and (is_wildcard(key.address) or any(map(is_wildcard, same_family)))
 
     def _closed(self, key: FrontendKey) -> None:
         self._listening.discard(key)
         place = (key.protocol, key.port)
-        self._ports[place] -= 1
+        self._ports[place].discard(key.address)
         if not self._ports[place]:
             del self._ports[place]
         _log.info("closed", extra=fields(frontend=_text(key)))
 
-    def _failed(self, key: FrontendKey, error: OSError) -> None:
+    def _failed(self, key: FrontendKey, error: OSError, find_holder: bool) -> None:
         frontend = self._frontends[key]
-        failure = explain(frontend, error)
-        if key not in self._failures:
+        known = self._failures.get(key)
+        if known is not None and known.frontend == frontend and known.number == error.errno:
+            return
+        failure = explain(frontend, error, find_holder)
+        if known is None:
             _log.error(
                 str(failure), extra=fields(service=frontend.service, error=errno.errorcode.get(error.errno or 0, ""))
             )

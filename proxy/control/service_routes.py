@@ -21,7 +21,9 @@ _SCOPE_HOST = 254
 
 class ServiceRoutes:
     """Adds what is missing with `add`, takes it back with `remove`. `covers` tells whether an address lies in a
-    range that is routed to this machine: IPv6 lets nobody bind such an address without IPV6_FREEBIND."""
+    range that is routed to this machine: IPv6 lets nobody bind such an address without IPV6_FREEBIND.
+
+    `add` and `remove` block, and pyroute2 cannot work where an event loop runs: call them in a thread of their own."""
 
     def __init__(self) -> None:
         self._added: list[str] = []

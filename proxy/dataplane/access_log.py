@@ -4,12 +4,15 @@ Imports this room. Lines are gathered and written once a tick, since a write per
 reading its request. Invariant: every flow that was accepted has exactly one line, with a reason from the closed list.
 """
 
+import logging
 from time import time
 from typing import TextIO
 
 import msgspec
 
 from proxy.dataplane.close_reason import CloseReason
+
+_log = logging.getLogger(__name__)
 
 
 class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,17 +53,26 @@ class AccessLog:
         self._stream = stream
         self._render = _json_line if json else _human_line
         self._lines: list[str] = []
+        self._failing = False
 
     def write(self, record: FlowRecord) -> None:
         """Keep the line until the next flush."""
         self._lines.append(self._render(_line(record)))
 
     def flush(self) -> None:
-        """Write what was gathered."""
-        if self._lines:
-            lines, self._lines = self._lines, []
+        """Write what was gathered. A stream that takes nothing costs the lines and no connection; it is reported once
+        until it recovers."""
+        if not self._lines:
+            return
+        lines, self._lines = self._lines, []
+        try:
             self._stream.write("".join(lines))
             self._stream.flush()
+            self._failing = False
+        except OSError as error:
+            if not self._failing:
+                _log.error(f"the access log cannot be written: {error.strerror}")
+            self._failing = True
 
 
 def _line(record: FlowRecord) -> _Line:

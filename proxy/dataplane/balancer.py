@@ -89,7 +89,10 @@ class Balancer:
         if self.has(upstream):
             self._failed[upstream] = None
         if self._stickiness is not None:
-            self._stickiness.forget(client_number(client))
+            number = client_number(client)
+            # Another connection of the client may have found it a better one meanwhile.
+            if self._stickiness.lookup(number, now) == upstream.identity:
+                self._stickiness.forget(number)
 
     def connected(self, upstream: Upstream) -> None:
         """The upstream took a flow: whatever it did before is forgiven."""

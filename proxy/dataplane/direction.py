@@ -39,6 +39,7 @@ class Direction:
         "_in_pipe",
         "_nagle",
         "_pipe",
+        "_queued",
         "_reactor",
         "carried",
         "ended",
@@ -58,6 +59,7 @@ class Direction:
         # An accepted socket inherits TCP_NODELAY; on a dialled one it costs a system call, made with the second
         # send, since Nagle's algorithm never delays the first.
         self._nagle = nagle
+        self._queued = False
         self.carried = 0
         self.ended = False
         self.held: bytes | None = None
@@ -75,7 +77,7 @@ class Direction:
                 if self.relay.over:
                     return
         if mask & READABLE:
-            if self.held is None and not self._in_pipe:
+            if self.held is None and not self._in_pipe and not self.ended:
                 self.pump(until_empty=mask & HUNG_UP != 0)
             elif mask & FAILED:
                 self.relay.broken(self.source)
@@ -127,7 +129,13 @@ class Direction:
                     return
             elif reads >= FULL_READS_BEFORE_SPLICE and self._start_splicing():
                 return
-        self._reactor.again(self.pump)
+        self._queue()
+
+    def go_on(self) -> None:
+        """The other connections had their turn; what happened meanwhile may have left bytes that come first."""
+        self._queued = False
+        if self.held is None and not self._in_pipe:
+            self.pump()
 
     def resume(self) -> None:
         """The target has room again: deliver what is held, then go on reading."""
@@ -142,6 +150,12 @@ class Direction:
         self.held = None
         self._leave_pipe()
         del self.opposite
+
+    def _queue(self) -> None:
+        """Ask for another turn, for one only: a source that is never empty has an event in every batch."""
+        if not self._queued:
+            self._queued = True
+            self._reactor.again(self)
 
     def _deliver(self, held: bytes) -> bool:
         try:
@@ -190,9 +204,8 @@ class Direction:
                 return
             if size < SMALL_SPLICE:
                 self._leave_pipe()
-                self.pump()
-                return
-        self._reactor.again(self.pump)
+                break
+        self._queue()
 
     def _empty_pipe(self, pipe: Pipe) -> bool:
         target = self.target.fileno()

@@ -5,11 +5,14 @@ as it was entered.
 """
 
 import enum
+import logging
 import socket
 from contextlib import suppress
 
 from proxy.dataplane.source_filter import admit_only, attach, detach, drop_everything
 from proxy.plan.frontend import Frontend
+
+_log = logging.getLogger(__name__)
 
 
 class Gate(enum.Enum):
@@ -33,8 +36,18 @@ def filter_sources(sock: socket.socket, frontend: Frontend, gate: Gate) -> None:
     if gate is Gate.DROPPED:
         attach(sock, drop_everything())
     elif frontend.source_ranges:
-        attach(sock, admit_only(frontend.source_ranges, sock.family))
+        _admit_ranges(sock, frontend)
     else:
         # Nothing was attached, as a rule.
         with suppress(FileNotFoundError):
             detach(sock)
+
+
+def _admit_ranges(sock: socket.socket, frontend: Frontend) -> None:
+    """Nobody gets in where the ranges cannot be told to the kernel (too many of them, or too little memory for
+    options): they are a promise, and this one frontend's trouble."""
+    try:
+        attach(sock, admit_only(frontend.source_ranges, sock.family))
+    except (ValueError, OSError) as error:
+        _log.error("%s of %s is closed to everybody: %s", frontend.key, frontend.service, error)
+        attach(sock, drop_everything())

@@ -30,7 +30,9 @@ def reply_from(received: list[tuple[int, int, bytes]]) -> Ancillary:
             # kernel.
             return ((level, kind, bytes(4) + data[4:8] + bytes(4)),)
         if level == socket.IPPROTO_IPV6 and kind == socket.IPV6_PKTINFO:
-            return ((level, kind, data),)
+            # struct in6_pktinfo: address, interface; only a link-local address (fe80::/10) needs the interface.
+            is_link_local = data[0] == 0xFE and data[1] & 0xC0 == 0x80
+            return ((level, kind, data if is_link_local else data[:16] + bytes(4)),)
     return ()
 
 

@@ -9,7 +9,6 @@ batch and meet an event that was meant for its predecessor.
 import asyncio
 import logging
 import select
-from collections.abc import Callable
 from socket import SocketType
 from time import monotonic
 from typing import Protocol
@@ -38,6 +37,16 @@ class Watched(Protocol):
         """`ready` raised: let go of everything held, without raising."""
 
 
+class Waiting(Protocol):
+    """What asked for another turn."""
+
+    def go_on(self) -> None:
+        """Take the turn; it may not be wanted any more."""
+
+    def crashed(self) -> None:
+        """`go_on` raised: let go of everything held, without raising."""
+
+
 class Reactor:
     """Dispatches readiness. `now` is monotonic seconds, taken once a batch. `buffer` is shared by all relays of the
     worker: it holds bytes only within one call."""
@@ -47,7 +56,7 @@ class Reactor:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
-        self._again: list[Callable[[], None]] = []
+        self._again: list[Waiting] = []
         self._doomed: list[SocketType] = []
         self._woken = False
         self.handlers: dict[int, Watched] = {}
@@ -72,9 +81,9 @@ class Reactor:
         self._doomed.append(sock)
         self._wake()
 
-    def again(self, callback: Callable[[], None]) -> None:
-        """Call back after the other descriptors had their turn: what is left when a budget ran out."""
-        self._again.append(callback)
+    def again(self, waiting: Waiting) -> None:
+        """Call `go_on` after the other descriptors had their turn: what is left when a budget ran out."""
+        self._again.append(waiting)
         self._wake()
 
     def stop(self) -> None:
@@ -108,10 +117,10 @@ class Reactor:
                 self._close_doomed()
         self._finish_batch()
 
-    def _crashed(self, watched: Watched) -> None:
+    def _crashed(self, handler: Watched | Waiting) -> None:
         """A defect in one handler ends that one flow, with a traceback in the log, and no other."""
         _log.exception("handler failed")
-        watched.crashed()
+        handler.crashed()
 
     def _close_doomed(self) -> None:
         doomed, self._doomed = self._doomed, []
@@ -124,6 +133,9 @@ class Reactor:
         self._woken = False
         if self._again:
             self.now = monotonic()
-            callbacks, self._again = self._again, []
-            for callback in callbacks:
-                callback()
+            queue, self._again = self._again, []
+            for waiting in queue:
+                try:
+                    waiting.go_on()
+                except Exception:
+                    self._crashed(waiting)

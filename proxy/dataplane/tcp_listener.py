@@ -57,7 +57,10 @@ class TcpListener:
         if wanted is Gate.REFUSED:
             self._unwatch()
             self._socket.shutdown(socket.SHUT_RD)
+            # Without it anybody with SO_REUSEADDR could take the port of a socket that does not listen.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         elif before is Gate.REFUSED:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.listen(BACKLOG)
             self._watch()
 
@@ -76,18 +79,25 @@ class TcpListener:
         family, resources = self._socket.family, self.resources
         for accepted in range(self._burst):
             if not resources.descriptors.take(DESCRIPTORS):
-                self._pause()
-                return
+                # A pipe that nobody uses is worth less than a client.
+                resources.pipes.close()
+                if not resources.descriptors.take(DESCRIPTORS):
+                    self._pause()
+                    return
             try:
                 descriptor, address = accept()
             except OSError as error:
-                resources.descriptors.give(DESCRIPTORS)
+                resources.descriptors.put_back(DESCRIPTORS)
                 self._burst = max(1, accepted)
                 self._not_accepted(error)
                 return
             relay = TcpRelay(self, SocketType(family, socket.SOCK_STREAM, 0, descriptor), address)
             resources.relays[relay] = None
-            relay.dial()
+            try:
+                relay.dial()
+            except Exception:
+                relay.crashed()
+                raise
         self._burst = min(_MOST_ACCEPTS, self._burst * 2)
 
     def crashed(self) -> None:
@@ -113,6 +123,7 @@ class TcpListener:
         """Out of descriptors: leave clients in the backlog until some return."""
         if not self._paused:
             self._paused = True
+            self.resources.descriptors.report_exhaustion(self.resources.reactor.now)
             self._unwatch()
             self.resources.descriptors.wait(self._resume)
 

@@ -38,7 +38,6 @@ class TcpRelay:
 
     __slots__ = (
         "_backend",
-        "_balancer",
         "_connected",
         "_downward",
         "_failure",
@@ -47,6 +46,7 @@ class TcpRelay:
         "_upstream",
         "_upward",
         "attempt_deadline",
+        "balancer",
         "client",
         "client_address",
         "listener",
@@ -56,7 +56,7 @@ class TcpRelay:
 
     def __init__(self, listener: "TcpListener", client: SocketType, client_address: tuple[str, int]) -> None:
         self._backend: SocketType | None = None
-        self._balancer = listener.balancer
+        self.balancer = listener.balancer
         self._connected = 0.0
         self._downward: Direction | None = None
         self._upward: Direction | None = None
@@ -73,7 +73,7 @@ class TcpRelay:
     def dial(self) -> None:
         """Start to connect to an upstream that was not tried yet, or end where there is none."""
         host = self.client_address[0]
-        balancer = self._balancer
+        balancer = self.balancer
         destination = self.listener.destination(self.client)
         while (upstream := balancer.choose(host, destination, monotonic(), self._tried)) is not None:
             self._upstream = upstream
@@ -115,18 +115,23 @@ class TcpRelay:
         """The upstream did not answer in the time it was given."""
         upstream = self._upstream
         assert upstream is not None
-        if now >= self._started + self._balancer.pool.connect_timeout:
+        if now >= self._started + self.balancer.pool.connect_timeout:
             self._abandon_attempt()
-            self._balancer.refused(upstream, self.client_address[0], now)
+            self.balancer.refused(upstream, self.client_address[0], now)
             self._upstream = None
             self.end(CloseReason.CONNECT_TIMEOUT)
         else:
             self._failure = CloseReason.CONNECT_TIMEOUT
             self._try_another(0)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may be idle for so long only: it is connected, and its pool has an idle limit."""
+        return self._connected > 0 and self.balancer.pool.idle_timeout > 0
+
     def deadline(self) -> float:
         """When it counts as idle."""
-        limit = self._balancer.pool.idle_timeout
+        limit = self.balancer.pool.idle_timeout
         return self.used + limit if limit else float("inf")
 
     def half_closed(self, direction: Direction) -> None:
@@ -177,7 +182,7 @@ class TcpRelay:
     def _await(self, last: bool) -> None:
         """Wait for the backend's answer: to the end of the budget where there is no other upstream to try."""
         now = monotonic()
-        budget = self._started + self._balancer.pool.connect_timeout
+        budget = self._started + self.balancer.pool.connect_timeout
         self.attempt_deadline = budget if last else min(budget, now + max(SHORTEST_ATTEMPT, (budget - now) / 2))
         resources = self.listener.resources
         resources.dialling[self] = None
@@ -189,14 +194,14 @@ class TcpRelay:
         resources = self.listener.resources
         del resources.dialling[self]
         assert self._upstream is not None
-        self._balancer.connected(self._upstream)
+        self.balancer.connected(self._upstream)
         self._connected = monotonic()
         self._tried = ()
         self._upward = upward = Direction(self, self.client, backend, nagle=True)
         self._downward = downward = Direction(self, backend, self.client, nagle=False)
         upward.opposite, downward.opposite = downward, upward
         resources.reactor.handlers[backend.fileno()] = downward
-        if self._balancer.pool.idle_timeout:
+        if self.is_limited:
             resources.idle.add(self)
         # A request that is there already is read now; registering the client reports whatever comes later.
         upward.pump(until_empty=False)
@@ -218,7 +223,7 @@ class TcpRelay:
             self._backend = None
 
     def _refused(self, upstream: Upstream, error_number: int) -> None:
-        self._balancer.refused(upstream, self.client_address[0], monotonic())
+        self.balancer.refused(upstream, self.client_address[0], monotonic())
         self._upstream = None
         self._tried = (*self._tried, upstream)
         if error_number:

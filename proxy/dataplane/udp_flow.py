@@ -68,7 +68,11 @@ class UdpFlow:
 
     def open(self) -> None:
         """Connect the socket and watch it. Raises OSError where there is no way to the upstream."""
-        self._socket.connect(self.upstream.sockaddr)
+        try:
+            self._socket.connect(self.upstream.sockaddr)
+        except OSError:
+            self._socket.close()
+            raise
         self.listener.resources.reactor.watch(self._socket.fileno(), self, LEVEL)
 
     def forward(self, datagram: memoryview) -> None:

@@ -125,24 +125,29 @@ class UdpListener:
             return None
         destination = self._destination(reply)
         while (upstream := self.balancer.choose(client[0], destination, resources.reactor.now, tried)) is not None:
-            flow = self._open(key, client, reply, upstream)
-            if flow is not None:
+            try:
+                flow = UdpFlow(self, key, client, reply, self.balancer, upstream)
+            except OSError as error:
+                # No descriptor to be had: our own trouble, and no fault of the upstream.
+                upstream.active -= 1
+                _log.warning("no flow for %s: %s", self.frontend.service, error)
+                break
+            if self._open(flow):
                 return flow
             self.balancer.refused(upstream, client[0], resources.reactor.now)
             tried = (*tried, upstream)
-        resources.descriptors.give(1)
+        resources.descriptors.put_back(1)
         return None
 
-    def _open(self, key: object, client: Any, reply: Ancillary, upstream: Upstream) -> UdpFlow | None:
+    def _open(self, flow: UdpFlow) -> bool:
         try:
-            flow = UdpFlow(self, key, client, reply, self.balancer, upstream)
             flow.open()
         except OSError as error:
-            _log.debug("no way to %s for %s: %s", upstream, self.frontend.service, error)
-            return None
-        self.flows[key] = flow
+            _log.debug("no way to %s for %s: %s", flow.upstream, self.frontend.service, error)
+            return False
+        self.flows[flow.key] = flow
         self.resources.flows.add(flow)
-        return flow
+        return True
 
     def _make_room(self) -> bool:
         """Take one descriptor, from the flow that has been idle for longest if there is none left."""

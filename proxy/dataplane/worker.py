@@ -117,11 +117,28 @@ class Worker:
             self._balancers[pool.key] = Balancer(pool, stickiness, self._resources.random)
             return
         old_key = before.pool.affinity_key if before.pool.affinity_seconds else ""
+        old_limit = before.pool.idle_timeout
         before.update(pool, stickiness)
+        if pool.idle_timeout != old_limit:
+            self._limit_anew(before)
         if old_key and (stickiness is None or old_key != pool.affinity_key):
             self._leave_stickiness(old_key, pool.key)
         for key in self._by_pool.get(pool.key, ()):
             self._listeners[key].settle()
+
+    def _limit_anew(self, balancer: Balancer) -> None:
+        """The idle limit is another one: it holds for what is open as well."""
+        resources = self._resources
+        for relay in resources.relays:
+            if relay.balancer is balancer:
+                resources.idle.discard(relay)
+                if relay.is_limited:
+                    resources.idle.add(relay)
+        for key in self._by_pool.get(balancer.pool.key, ()):
+            listener = self._listeners[key]
+            for flow in listener.flows.values() if isinstance(listener, UdpListener) else ():
+                resources.flows.discard(flow)
+                resources.flows.add(flow)
 
     def _stickiness_of(self, pool: Pool) -> Stickiness | None:
         if not pool.affinity_seconds:

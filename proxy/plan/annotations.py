@@ -31,7 +31,7 @@ def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> 
     """Read the annotations of one Service."""
     problems: list[FieldError] = []
     scheduler = _scheduler(annotations, settings, problems)
-    connect_timeout = _duration(annotations, CONNECT_TIMEOUT, problems)
+    connect_timeout = _duration(annotations, CONNECT_TIMEOUT, problems, positive=True)
     idle_timeout = _duration(annotations, IDLE_TIMEOUT, problems)
     return ServiceOptions(
         scheduler=scheduler,
@@ -49,15 +49,21 @@ def _scheduler(annotations: Mapping[str, str], settings: PlanSettings, problems:
     return settings.scheduler
 
 
-def _duration(annotations: Mapping[str, str], annotation: str, problems: list[FieldError]) -> float | None:
+def _duration(
+    annotations: Mapping[str, str], annotation: str, problems: list[FieldError], positive: bool = False
+) -> float | None:
     text = annotations.get(annotation)
     if text is None:
         return None
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         problems.append(field_errors.invalid(_field(annotation), text, str(error)))
         return None
+    if positive and not seconds:
+        problems.append(field_errors.invalid(_field(annotation), text, "must be greater than 0"))
+        return None
+    return seconds
 
 
 def _field(annotation: str) -> str:

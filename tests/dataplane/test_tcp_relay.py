@@ -290,3 +290,15 @@ async def test_established_connections_outlive_their_endpoint_pool_and_frontend(
     assert await reader.readexactly(1) == b"y"
     writer.close()
     await data_plane.records_of(1)
+
+
+async def test_an_idle_limit_that_comes_later_holds_for_open_connections_as_well(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    target = await backends.echo()
+    key = data_plane.serve(data_plane.pool(target))
+    reader, writer = await connect(key)
+    writer.write(b"x")
+    await reader.readexactly(1)
+    data_plane.change(data_plane.pool(target, idle_timeout=0.3))
+    assert (await data_plane.records_of(1))[0]["reason"] == "idle_timeout"

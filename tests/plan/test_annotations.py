@@ -61,3 +61,11 @@ def test_no_value_makes_it_fail_and_a_bad_one_costs_one_finding(annotations: dic
     options = read_annotations(annotations, SETTINGS)
     assert options.scheduler in SETTINGS.schedulers
     assert len(options.problems) <= len(annotations)
+
+
+def test_a_connection_must_be_given_some_time_to_be_made() -> None:
+    options = read_annotations({"svcproxy.io/connect-timeout": "0", "svcproxy.io/idle-timeout": "0"}, SETTINGS)
+    assert (options.connect_timeout, options.idle_timeout) == (3.0, 0.0)
+    assert [str(problem) for problem in options.problems] == [
+        'metadata.annotations[svcproxy.io/connect-timeout]: Invalid value: "0": must be greater than 0'
+    ]

@@ -1,0 +1,98 @@
+"""The HTTP server over real connections."""
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from proxy.admin.http_server import HTTPServer
+from proxy.admin.report import ProxyReport
+from proxy.model.problem import Problem
+
+
+class Inspected:
+    """A proxy in a state of the test's choice."""
+
+    ready = True
+    draining = False
+    last_updated = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def report(self) -> ProxyReport:
+        return ProxyReport((), (Problem("is wrong", where="a.yaml"),))
+
+
+class Served:
+    """A running server and the ports it has."""
+
+    def __init__(self, server: HTTPServer, inspected: Inspected) -> None:
+        self.inspected = inspected
+        self.healthz, self.metrics = (runner.addresses[0][1] for runner in server._runners)
+
+    async def get(self, path: str, port: int = 0) -> tuple[int, Any]:
+        url = f"http://127.0.0.1:{port or self.metrics}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            body = await response.text()
+            return response.status, json.loads(body) if response.content_type == "application/json" else body
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    inspected = Inspected()
+    server = HTTPServer(inspected)
+    await server.start(("127.0.0.1", 0), ("127.0.0.1", 0))
+    yield Served(server, inspected)
+    await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("ready", "statuses"),
+    [
+        (True, {"/livez": 200, "/readyz": 200, "/healthz": 200}),
+        (False, {"/livez": 200, "/readyz": 503, "/healthz": 503}),
+    ],
+)
+async def test_health_is_answered_on_both_addresses(served: Served, ready: bool, statuses: dict[str, int]) -> None:
+    served.inspected.ready = ready
+    for port in (served.healthz, served.metrics):
+        assert {path: (await served.get(path, port))[0] for path in statuses} == statuses
+
+
+async def test_an_unhealthy_answer_says_since_when(served: Served) -> None:
+    served.inspected.ready = False
+    served.inspected.draining = True
+    _, body = await served.get("/healthz")
+    assert body["lastUpdated"] == "2026-03-01T00:00:00+00:00"
+    assert (body["healthy"], body["nodeEligible"]) == (False, False)
+    served.inspected.ready = True
+    _, body = await served.get("/healthz")
+    assert body["lastUpdated"] == body["currentTime"]
+
+
+async def test_the_report_is_on_the_metrics_address_alone(served: Served) -> None:
+    status, body = await served.get("/api/v1/report")
+    assert (status, body["problems"][0]["message"]) == (200, "is wrong")
+    assert (await served.get("/api/v1/report", served.healthz))[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_nothing_can_be_changed(served: Served, method: str) -> None:
+    url = f"http://127.0.0.1:{served.metrics}/api/v1/report"
+    async with aiohttp.ClientSession() as session, session.request(method, url) as response:
+        assert response.status == 405
+
+
+async def test_a_port_that_is_taken_costs_that_server_alone(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        server, taken = HTTPServer(Inspected()), held.getsockname()[1]
+        await server.start(("127.0.0.1", taken), ("127.0.0.1", 0))
+        (address,) = server._runners[1].addresses
+        url = f"http://127.0.0.1:{address[1]}/livez"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            assert response.status == 200
+        await server.stop()
+    assert f"cannot serve healthz on 127.0.0.1:{taken}: " in caplog.text
+    assert "--healthz-bind-address" in caplog.text

@@ -1,0 +1,37 @@
+"""The limit of descriptors, raised in a process of its own, and the data plane's part of it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from proxy.control.descriptor_limit import RESERVE, data_plane_share
+
+RAISE = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))
+from proxy.control.descriptor_limit import raise_limit
+print(raise_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+print(raise_limit())
+"""
+
+
+def test_the_soft_limit_rises_to_the_hard_one() -> None:
+    result = subprocess.run([sys.executable, "-c", RAISE], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["200", "200", "200", "200"]
+
+
+def test_what_is_open_and_the_reserve_are_not_the_data_planes() -> None:
+    before = data_plane_share(1000)
+    descriptor = os.open("/dev/null", os.O_RDONLY)
+    try:
+        assert data_plane_share(1000) == before - 1
+    finally:
+        os.close(descriptor)
+    assert before < 1000 - RESERVE
+
+
+@pytest.mark.parametrize("limit", [0, 10])
+def test_there_is_always_enough_for_one_connection(limit: int) -> None:
+    assert data_plane_share(limit) == 2

@@ -1,0 +1,234 @@
+"""The reconciler with real binds and a channel that records."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from proxy.control.listening_socket import open_listening_socket
+from proxy.control.reconciler import Reconciler
+from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
+
+ONE = Target("127.0.0.1", 9)
+
+
+class Recorder:
+    """A channel that does with sockets what a worker does: keeps them until their frontend goes."""
+
+    def __init__(self) -> None:
+        self.messages: list[Delta] = []
+        self.sockets: dict[FrontendKey, socket.socket] = {}
+
+    def send(self, delta: Delta, sockets: Mapping[FrontendKey, socket.socket]) -> None:
+        self.messages.append(delta)
+        assert not set(sockets) & set(self.sockets)
+        assert set(sockets) <= {frontend.key for frontend in delta.frontends}
+        self.sockets.update(sockets)
+        assert {frontend.key for frontend in delta.frontends} <= set(self.sockets)
+        for key in delta.removed_frontends:
+            self.sockets.pop(key).close()
+
+
+@pytest.fixture
+def channel() -> Iterator[Recorder]:
+    made = Recorder()
+    yield made
+    for sock in made.sockets.values():
+        sock.close()
+
+
+@pytest.fixture
+def reconciler(channel: Recorder) -> Reconciler:
+    return Reconciler(channel, lambda address: False)
+
+
+def pool(*targets: Target, key: str = "web", **changes: Any) -> Pool:
+    return Pool(key, f"default/{key}", "", "TCP", "rr", key, 0, 5.0, 0.0, targets, **changes)
+
+
+def frontend(key: FrontendKey, of: str = "web", **changes: Any) -> Frontend:
+    return Frontend(key, of, f"default/{of}", "NodePort", **changes)
+
+
+def free_port(protocol: str = "TCP", address: str = "0.0.0.0") -> int:
+    """A port that nobody has on any address of the family."""
+    with open_listening_socket(FrontendKey(protocol, address, 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+@contextmanager
+def holder(key: FrontendKey, shared: bool = False) -> Iterator[socket.socket]:
+    """Somebody else's socket."""
+    with open_listening_socket(key, shared=shared) as sock:
+        yield sock
+
+
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno == logging.ERROR]
+
+
+def test_a_new_frontend_gets_a_socket_with_the_message(reconciler: Reconciler, channel: Recorder) -> None:
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+    assert channel.sockets[key].getsockname() == ("127.0.0.1", key.port)
+    assert reconciler.is_listening(key)
+
+
+def test_a_frontend_that_stays_keeps_its_socket(reconciler: Reconciler, channel: Recorder) -> None:
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+    descriptor = channel.sockets[key].fileno()
+    reconciler.apply(Delta(pools=(pool(), pool(ONE, key="other")), frontends=(frontend(key, "other"),)))
+    reconciler.apply(Delta(removed_pools=("web",)))
+    assert channel.sockets[key].fileno() == descriptor
+    assert channel.messages[-1] == Delta(removed_pools=("web",))
+
+
+def test_a_removed_frontend_is_closed_before_its_pool_goes(reconciler: Reconciler, channel: Recorder) -> None:
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+    reconciler.apply(Delta(removed_frontends=(key,), removed_pools=("web",)))
+    assert channel.messages[-2:] == [Delta(removed_frontends=(key,)), Delta(removed_pools=("web",))]
+    assert not reconciler.is_listening(key)
+
+
+def test_a_port_moves_between_addresses_within_one_delta(reconciler: Reconciler, channel: Recorder) -> None:
+    port = free_port()
+    wildcard, specific = FrontendKey("TCP", "0.0.0.0", port), FrontendKey("TCP", "127.0.0.1", port)
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(wildcard),)))
+    reconciler.apply(Delta(frontends=(frontend(specific),), removed_frontends=(wildcard,)))
+    assert list(channel.sockets) == [specific]
+    reconciler.apply(Delta(frontends=(frontend(wildcard),), removed_frontends=(specific,)))
+    assert list(channel.sockets) == [wildcard]
+    assert not reconciler.failures
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_one_port_is_served_on_the_wildcard_and_on_an_address(
+    reconciler: Reconciler, channel: Recorder, protocol: str, order: tuple[int, int]
+) -> None:
+    port = free_port(protocol)
+    keys = [FrontendKey(protocol, "0.0.0.0", port), FrontendKey(protocol, "127.0.0.9", port)]
+    reconciler.apply(Delta(pools=(pool(ONE),)))
+    for index in order:
+        reconciler.apply(Delta(frontends=(frontend(keys[index]),)))
+    assert set(channel.sockets) == set(keys)
+    assert not reconciler.failures
+
+
+def test_a_taken_port_is_reported_once_with_its_holder_and_retried(
+    reconciler: Reconciler, channel: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = FrontendKey("TCP", "127.0.0.1", free_port())
+    other = FrontendKey("TCP", "127.0.0.2", taken.port)
+    with holder(taken):
+        reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(taken), frontend(other))))
+        for _ in range(3):
+            reconciler.retry()
+        assert set(channel.sockets) == {other}
+        (error,) = errors(caplog)
+        assert f"(pid {os.getpid()})" in error
+        assert f"cannot listen on 127.0.0.1:{taken.port}/TCP" in error
+        assert str(reconciler.failures[taken]) == error
+    reconciler.retry()
+    assert set(channel.sockets) == {taken, other}
+    assert not reconciler.failures
+
+
+def test_the_holder_is_looked_for_once(reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("proxy.control.bind_failure.holder_of", lambda *place: asked.append(place))
+    taken = FrontendKey("TCP", "127.0.0.1", free_port())
+    with holder(taken):
+        reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(taken),)))
+        for _ in range(3):
+            reconciler.retry()
+    assert len(asked) == 1
+
+
+def test_a_port_is_not_shared_with_another_proxy_because_of_a_neighbour_of_ours(
+    reconciler: Reconciler, channel: Recorder
+) -> None:
+    # Another svcproxy of the same user allows sharing once it has bound.
+    taken = FrontendKey("TCP", "127.0.0.1", free_port())
+    ours = FrontendKey("TCP", "127.0.0.2", taken.port)
+    with holder(taken):
+        reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(ours),)))
+        reconciler.apply(Delta(frontends=(frontend(taken),)))
+        assert set(channel.sockets) == {ours}
+        assert set(reconciler.failures) == {taken}
+
+
+def test_a_frontend_that_is_not_wanted_any_more_has_not_failed(reconciler: Reconciler, channel: Recorder) -> None:
+    taken = FrontendKey("TCP", "127.0.0.1", free_port())
+    with holder(taken):
+        reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(taken),)))
+        reconciler.apply(Delta(removed_frontends=(taken,)))
+    assert not reconciler.failures
+    reconciler.retry()
+    assert not channel.sockets
+
+
+def test_a_udp_frontend_has_a_socket_while_it_has_a_usable_endpoint(reconciler: Reconciler, channel: Recorder) -> None:
+    key = FrontendKey("UDP", "127.0.0.1", free_port("UDP"))
+    reconciler.apply(Delta(pools=(pool(),), frontends=(frontend(key),)))
+    assert not channel.sockets
+    assert not reconciler.is_listening(key)
+    for _ in range(2):
+        reconciler.apply(Delta(pools=(pool(ONE),)))
+        assert set(channel.sockets) == {key}
+        reconciler.apply(Delta(pools=(pool(Target("127.0.0.1", 9, 0)),)))
+        assert set(channel.sockets) == {key}, "flows to a drained endpoint go on"
+        reconciler.apply(Delta(pools=(pool(),)))
+        assert not channel.sockets
+        reconciler.apply(Delta(pools=(pool(Target("127.0.0.1", 9, 0)),)))
+        assert not channel.sockets
+
+
+def test_a_udp_frontend_that_drops_has_its_socket_always(reconciler: Reconciler, channel: Recorder) -> None:
+    key = FrontendKey("UDP", "127.0.0.1", free_port("UDP"))
+    reconciler.apply(Delta(pools=(pool(),), frontends=(frontend(key, when_empty="drop"),)))
+    assert set(channel.sockets) == {key}
+    reconciler.apply(Delta(frontends=(frontend(key),)))
+    assert not channel.sockets
+
+
+def test_a_udp_frontend_without_endpoints_does_not_fail_for_a_taken_port(
+    reconciler: Reconciler, channel: Recorder
+) -> None:
+    key = FrontendKey("UDP", "127.0.0.1", free_port("UDP"))
+    with holder(key):
+        reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+        assert set(reconciler.failures) == {key}
+        reconciler.apply(Delta(pools=(pool(),)))
+        assert not reconciler.failures
+    reconciler.apply(Delta(pools=(pool(ONE),)))
+    assert set(channel.sockets) == {key}
+
+
+def test_an_address_of_another_machine_fails_alone_and_is_explained(reconciler: Reconciler, channel: Recorder) -> None:
+    here, elsewhere = FrontendKey("TCP", "127.0.0.1", free_port()), FrontendKey("TCP", "192.0.2.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(elsewhere), frontend(here))))
+    assert set(channel.sockets) == {here}
+    assert "the address is not on this machine" in str(reconciler.failures[elsewhere])
+
+
+def test_an_address_in_a_routed_range_is_bound_freely(channel: Recorder) -> None:
+    reconciler = Reconciler(channel, lambda address: address == "192.0.2.1")
+    key = FrontendKey("TCP", "192.0.2.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+    assert set(channel.sockets) == {key}
+
+
+def test_nothing_is_remembered_of_what_is_gone(reconciler: Reconciler, channel: Recorder) -> None:
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+    reconciler.apply(Delta(pools=(pool(ONE, key="new"),), frontends=(frontend(key, "new"),), removed_pools=("web",)))
+    reconciler.apply(Delta(removed_frontends=(key,), removed_pools=("new",)))
+    assert not any((reconciler._pools, reconciler._frontends, reconciler._by_pool, reconciler._listening))
+    assert not reconciler._ports

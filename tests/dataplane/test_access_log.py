@@ -1,0 +1,100 @@
+"""The access log: one line a flow, for machines and for people, whatever becomes of the stream."""
+
+import io
+import json
+import logging
+
+import msgspec
+import pytest
+
+from proxy.dataplane.access_log import AccessLog, FlowRecord
+from proxy.dataplane.close_reason import CloseReason
+
+RECORD = FlowRecord(
+    client="127.0.0.1:40000",
+    service="default/web",
+    frontend="127.96.0.1:80/TCP",
+    endpoint="127.0.0.2:8080",
+    pod="web-1",
+    received=10,
+    sent=20,
+    connect_seconds=0.0005,
+    seconds=1.5,
+    reason=CloseReason.CLIENT_CLOSED,
+)
+
+
+def test_a_line_for_machines_has_every_field() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream, json=True)
+    log.write(RECORD)
+    log.flush()
+    line = json.loads(stream.getvalue())
+    assert line.pop("time") > 0
+    assert line == {
+        "event": "flow",
+        "client": "127.0.0.1:40000",
+        "service": "default/web",
+        "frontend": "127.96.0.1:80/TCP",
+        "endpoint": "127.0.0.2:8080",
+        "pod": "web-1",
+        "bytesIn": 10,
+        "bytesOut": 20,
+        "connectMs": 0.5,
+        "durationMs": 1500.0,
+        "reason": "client_closed",
+    }
+
+
+def test_a_line_for_people_says_the_same() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream, json=False)
+    log.write(RECORD)
+    log.flush()
+    assert stream.getvalue() == (
+        "127.0.0.1:40000 -> 127.96.0.1:80/TCP default/web 127.0.0.2:8080 web-1 "
+        "in=10 out=20 connect=0.50ms duration=1500.00ms client_closed\n"
+    )
+
+
+@pytest.mark.parametrize(("is_json", "said"), [(True, '"connectMs":null'), (False, " - - in=10 out=20 connect=- ")])
+def test_where_no_backend_was_reached_there_is_no_connect_time(is_json: bool, said: str) -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream, json=is_json)
+    log.write(msgspec.structs.replace(RECORD, endpoint="", pod="", connect_seconds=-1.0))
+    log.flush()
+    assert said in stream.getvalue()
+
+
+def test_lines_are_gathered_until_the_flush() -> None:
+    stream = io.StringIO()
+    log = AccessLog(stream, json=False)
+    log.write(RECORD)
+    log.write(RECORD)
+    assert stream.getvalue() == ""
+    log.flush()
+    log.flush()
+    assert stream.getvalue().count("\n") == 2
+
+
+class FullDisk(io.StringIO):
+    """Takes nothing while `full`."""
+
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_a_stream_that_takes_nothing_is_reported_once_until_it_recovers(caplog: pytest.LogCaptureFixture) -> None:
+    stream = FullDisk()
+    log = AccessLog(stream, json=False)
+    for full in (True, True, False, True):
+        stream.full = full
+        log.write(RECORD)
+        log.flush()
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == ["the access log cannot be written: No space left on device"] * 2
+    assert stream.getvalue().count("\n") == 1
