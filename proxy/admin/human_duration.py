@@ -5,6 +5,7 @@ units grow with the age: seconds below two minutes, years from two years on.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
@@ -36,6 +37,15 @@ def human_duration(seconds: float) -> str:
         if whole < below:
             return _in_units(whole, unit, smaller)
     return _in_units(whole, _YEAR, 0)
+
+
+def age(timestamp: str, now: float) -> str:
+    """The time from `timestamp` (RFC 3339) to `now`, in seconds since the epoch; `<unknown>` where there is none."""
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return "<unknown>"
+    return human_duration(now - moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
 
 
 def _in_units(seconds: int, unit: int, smaller: int) -> str:

@@ -5,10 +5,9 @@ Imports `model` and this room's table and ages. Invariant: every cell is what th
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
-from proxy.admin.human_duration import human_duration
+from proxy.admin.human_duration import age
 from proxy.admin.table import render_table
 from proxy.model.service import LoadBalancerStatus, Service, ServicePort
 
@@ -51,7 +50,7 @@ def _row(service: Service, now: float, wide: bool) -> ServiceRow:
         cluster_ip=spec.cluster_ips[0] if spec.cluster_ips else _NONE,
         external_ip=_external_ip(service, wide),
         ports=",".join(map(_port, spec.ports)) or _NONE,
-        age=_age(service.metadata.creation_timestamp, now),
+        age=age(service.metadata.creation_timestamp, now),
         selector=",".join(f"{key}={value}" for key, value in sorted((spec.selector or {}).items())) or _NONE,
     )
 
@@ -77,12 +76,3 @@ def _load_balancer(status: LoadBalancerStatus, wide: bool) -> str:
 def _port(port: ServicePort) -> str:
     number = f"{port.port}:{port.node_port}" if port.node_port else str(port.port)
     return f"{number}/{port.protocol}"
-
-
-def _age(creation_timestamp: str, now: float) -> str:
-    """`<unknown>` for an object that does not say when it was made, or not as RFC 3339 has it."""
-    try:
-        created = datetime.fromisoformat(creation_timestamp)
-    except ValueError:
-        return "<unknown>"
-    return human_duration(now - created.replace(tzinfo=created.tzinfo or UTC).timestamp())

@@ -49,7 +49,7 @@ def admit(new: Service, old: Service | None, held: Grant, allocators: Allocators
         reservation.undo()
         raise
     grant = grant_of(service)
-    surplus = _surplus(held, grant)
+    surplus = held.without(grant)
     allocators.release(surplus)
     return Admission(service, grant, bool(surplus))
 
@@ -147,15 +147,3 @@ def _with_health_check_port(service: Service, held: Grant, reservation: Reservat
 def _port_detail(error: AllocationError) -> str:
     way_out = " (leave the port out to get one, or set nodePortRange)" if isinstance(error, OutsideRangeError) else ""
     return f"{error}{way_out}"
-
-
-def _surplus(held: Grant, grant: Grant) -> Grant:
-    """What of `held` is not in `grant`."""
-    kept = set(grant.cluster_ips.values())
-    health_check = held.health_check_node_port
-    return replace(
-        held,
-        cluster_ips={family: address for family, address in held.cluster_ips.items() if address not in kept},
-        node_ports=tuple(port for port in held.node_ports if port.node_port not in grant.numbers),
-        health_check_node_port=0 if health_check in grant.numbers else health_check,
-    )

@@ -32,6 +32,17 @@ class Allocators(NamedTuple):
         for number in grant.numbers:
             self.node_ports.release(number)
 
+    def exchange(self, given: Grant, wanted: Grant) -> None:
+        """Take back what only `given` has and take again what only `wanted` has, which nobody else may have."""
+        addresses, numbers = set(given.cluster_ips.values()), given.numbers
+        self.release(given.without(wanted))
+        for family, address in wanted.cluster_ips.items():
+            allocator = self.cluster_ips[family]
+            if address not in addresses and address != allocator.kubernetes_address:
+                allocator.reserve(address)
+        for number in wanted.numbers - numbers:
+            self.node_ports.reserve(number)
+
 
 def allocators_for(ranges: Sequence[str], node_ports: tuple[int, int], random: Random) -> Allocators:
     """Allocators of the service ranges (one, or two of different families) and of the node ports first..last.

@@ -72,6 +72,10 @@ class Cluster:
         """Everything that is given out; the same object until that changes."""
         return self._services.ledger
 
+    def trial(self, service: Service) -> Service:
+        """What `service` would be in force; nothing changes. Raises NotAdmittedError."""
+        return self._services.trial(service)
+
     def apply(self, put: Iterable[Object], removed: Iterable[ObjectId]) -> Changes:
         """Take objects (decoded, defaulted, statically valid) and removals, as one batch whose order means nothing.
 

@@ -36,6 +36,17 @@ class Grant(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         """Every port number held, whatever for."""
         return frozenset({self.health_check_node_port, *(grant.node_port for grant in self.node_ports)} - {0})
 
+    def without(self, other: "Grant") -> "Grant":
+        """What of this grant is not in `other`."""
+        kept = set(other.cluster_ips.values())
+        health_check = self.health_check_node_port
+        return replace(
+            self,
+            cluster_ips={family: address for family, address in self.cluster_ips.items() if address not in kept},
+            node_ports=tuple(port for port in self.node_ports if port.node_port not in other.numbers),
+            health_check_node_port=0 if health_check in other.numbers else health_check,
+        )
+
 
 class Ledger(msgspec.Struct, frozen=True):
     """Everything given out, sorted by (namespace, name)."""

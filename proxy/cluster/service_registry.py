@@ -48,6 +48,16 @@ class ServiceRegistry:
             self._ledger = Ledger(tuple(grant for _, grant in sorted(self._grants.items())))
         return self._ledger
 
+    def trial(self, service: Service) -> Service:
+        """What `service` would be in force, with everything filled in; nothing is kept of it.
+
+        Raises NotAdmittedError.
+        """
+        held = self._grants.get(service.key) or no_grant(service.key)
+        admission = admit(service, self._in_force.get(service.key), held, self._allocators)
+        self._allocators.exchange(admission.grant, held)
+        return admission.service
+
     def apply(self, put: Iterable[Service], removed: Iterable[ObjectKey]) -> set[ObjectKey]:
         """Bring new versions into force where that can be; returns the Services that may have changed.
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.admin.human_duration import human_duration
+from proxy.admin.human_duration import age, human_duration
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 YEAR = 365 * DAY
@@ -67,3 +67,18 @@ def test_an_older_age_never_reads_as_younger(younger: int, by: int) -> None:
         return sum(int(number) * UNITS[letter] for number, letter in re.findall(r"(\d+)(\w)", human_duration(seconds)))
 
     assert told(younger) <= told(younger + by)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "text"),
+    [
+        ("1970-01-01T00:00:00Z", "60s"),
+        ("1970-01-01T01:00:00+01:00", "60s"),
+        ("1970-01-01T00:00:00", "60s"),
+        ("1970-01-01T00:00:30.500000Z", "29s"),
+        ("", "<unknown>"),
+        ("yesterday", "<unknown>"),
+    ],
+)
+def test_an_age_is_counted_from_a_timestamp(timestamp: str, text: str) -> None:
+    assert age(timestamp, 60) == text

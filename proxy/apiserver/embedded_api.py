@@ -1,0 +1,103 @@
+"""The embedded API as a whole: the state directory, the store, the controller and the server.
+
+Joins this room's parts; the standalone source runs it. Invariant: nothing is served before what is stored is loaded,
+and the namespaces that every cluster has are there.
+"""
+
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from random import Random
+from typing import NamedTuple
+
+from proxy.apiserver.certificate import serving_certificate
+from proxy.apiserver.controller import EndpointController
+from proxy.apiserver.database import Database
+from proxy.apiserver.document import Document, Stored
+from proxy.apiserver.kinds import NAMESPACES, SERVICES
+from proxy.apiserver.kubeconfig import load_or_make_token, write_kubeconfig
+from proxy.apiserver.operations import Operations
+from proxy.apiserver.options import WriteOptions
+from proxy.apiserver.proposals import PERMANENT_NAMESPACES, Proposals
+from proxy.apiserver.server import APIServer
+from proxy.apiserver.store import Store
+from proxy.cluster.cluster import Cluster, ClusterSettings
+from proxy.cluster.ledger import Grant, Ledger, grant_of
+from proxy.model.changes import Changes
+from proxy.model.decoding import DecodingError, decode
+from proxy.model.service import Service
+
+FIELD_MANAGER = "svcproxy"
+
+
+class EmbeddedAPI(NamedTuple):
+    """A running API: its objects, the ways to change them, and how clients reach it."""
+
+    store: Store
+    operations: Operations
+    url: str
+    kubeconfig: str
+
+
+@contextlib.asynccontextmanager
+async def embedded_api(
+    directory: str,
+    address: tuple[str, int],
+    settings: ClusterSettings,
+    on_changes: Callable[[Changes], None],
+    random: Random,
+) -> AsyncIterator[EmbeddedAPI]:
+    """Run the API on the state in `directory`; `on_changes` gets the complete first state, then every difference.
+
+    Raises StartupError, ValueError for settings that make no sense.
+    """
+    with contextlib.closing(Database(directory)) as database:
+        store = Store(database)
+        cluster = Cluster(settings, _ledger(store), random)
+        controller = EndpointController(cluster, store, on_changes, rfc3339_now, _new_uid)
+        operations = Operations(store, controller, Proposals(store, controller.trial, rfc3339_now, random, _new_uid))
+        certificate = serving_certificate(directory, address[0], datetime.now(UTC))
+        token = load_or_make_token(directory)
+        server = APIServer(store, operations, certificate, token, random)
+        async with store.running():
+            await store.write(controller.initial)
+            await _make_namespaces(store, operations)
+            url = await server.start(address)
+            try:
+                yield EmbeddedAPI(
+                    store, operations, url, write_kubeconfig(directory, url, certificate.authority, token)
+                )
+            finally:
+                await server.stop()
+
+
+def rfc3339_now() -> str:
+    """The time as metadata has it, in whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _new_uid() -> str:
+    return str(uuid.uuid4())
+
+
+def _ledger(store: Store) -> Ledger:
+    """What the stored Services hold, so that none of them loses it to another while they are loaded."""
+    grants = (_grant(stored) for _, stored in sorted(store.objects(SERVICES).items()))
+    return Ledger(tuple(grant for grant in grants if grant))
+
+
+def _grant(stored: Stored) -> Grant | None:
+    try:
+        service = decode(stored.document)
+    except DecodingError:
+        # The controller reports it when it loads the objects.
+        return None
+    return grant_of(service) if isinstance(service, Service) else None
+
+
+async def _make_namespaces(store: Store, operations: Operations) -> None:
+    for name in PERMANENT_NAMESPACES:
+        if store.get(NAMESPACES, ("", name)) is None:
+            document: Document = {"metadata": {"name": name}}
+            await operations.create(NAMESPACES, "", document, WriteOptions(field_manager=FIELD_MANAGER))

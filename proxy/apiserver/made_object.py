@@ -1,0 +1,39 @@
+"""Documents of what the endpoint controller makes: EndpointSlices and Endpoints.
+
+Imports `model` and this room. Invariant: pure; a document whose content is the same as that of the stored version
+is the stored version, so nothing is written for nothing; the owner is named, as garbage collection and people expect.
+"""
+
+from proxy.apiserver.document import Document, document_of, metadata_of
+from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, Kind
+from proxy.apiserver.object_meta import kept_up
+from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoints import Endpoints
+
+
+def made_slice(
+    made: EndpointSlice, owner: tuple[Kind, Document], current: Document | None, uid: str, now: str
+) -> Document:
+    """`made` as a document of its owner, a Service or Endpoints; `uid` and `now` are for a new one."""
+    content = document_of(made)
+    content["metadata"]["generateName"] = f"{metadata_of(owner[1])['name']}-"
+    content["metadata"]["ownerReferences"] = [_reference(*owner)]
+    # Empty lists and conditions are shown, as the real controller's are.
+    content = {"endpoints": [], "ports": [], **content}
+    return kept_up(ENDPOINT_SLICES, content, current, uid, now)
+
+
+def made_endpoints(made: Endpoints, current: Document | None, uid: str, now: str) -> Document:
+    """`made` as a document."""
+    return kept_up(ENDPOINTS, document_of(made), current, uid, now)
+
+
+def _reference(kind: Kind, owner: Document) -> Document:
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": metadata_of(owner)["name"],
+        "uid": metadata_of(owner)["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,94 @@
+"""The API server: TLS on this machine, the token at the door, and Status for everything that goes wrong.
+
+Imports this room; aiohttp serves it. Invariant: nothing is answered without the token, and nothing that a client sends
+gets it a stack trace.
+"""
+
+import logging
+from random import Random
+
+from aiohttp import web
+
+from proxy.apiserver import status
+from proxy.apiserver.answer import status_answer
+from proxy.apiserver.authentication import require_token
+from proxy.apiserver.certificate import ServingCertificate
+from proxy.apiserver.information import information
+from proxy.apiserver.operations import Operations
+from proxy.apiserver.resources import Resources
+from proxy.apiserver.store import Store
+from proxy.apiserver.target import target_of
+from proxy.logs import fields
+from proxy.startup_error import StartupError
+
+LARGEST_BODY = 3 * 1024 * 1024
+_SHUTDOWN_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class APIServer:
+    """Serves `store` and `operations` between `start` and `stop`."""
+
+    def __init__(
+        self, store: Store, operations: Operations, certificate: ServingCertificate, token: str, random: Random
+    ) -> None:
+        self._store = store
+        self._resources = Resources(store, operations, random)
+        self._certificate = certificate
+        self._token = token
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, address: tuple[str, int]) -> str:
+        """Listen on `address`, with port 0 on any free port; gives the URL. Raises StartupError."""
+        application = web.Application(client_max_size=LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        # A client that goes away takes its watch along; a write that has begun is finished all the same.
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
+        )
+        await runner.setup()
+        self._runner = runner
+        host, port = address
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=self._certificate.context, reuse_address=True).start()
+        except OSError as error:
+            await self.stop()
+            raise StartupError(
+                f"cannot serve the Kubernetes API on {host}:{port}: {error.strerror}: "
+                "stop what holds the port, or choose another with --api-bind-address"
+            ) from error
+        bound_host, bound_port = runner.addresses[0][:2]
+        return f"https://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
+
+    async def stop(self) -> None:
+        """End the watches, let other requests finish, and stop listening."""
+        self._store.end_watches()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._handled(request)
+        except status.StatusError as error:
+            return status_answer(error.status)
+        except web.HTTPRequestEntityTooLarge:
+            return status_answer(status.too_large(LARGEST_BODY).status)
+        except ConnectionResetError:
+            raise
+        except Exception:
+            _log.exception("request failed", extra=fields(method=request.method, path=request.path))
+            return status_answer(status.internal("see the log of svcproxy").status)
+
+    async def _handled(self, request: web.Request) -> web.StreamResponse:
+        require_token(request, self._token)
+        target = target_of(request.path)
+        if target is not None:
+            return await self._resources.answer(request, target)
+        answer = information(request)
+        if answer is None:
+            raise status.path_not_found()
+        if request.method not in ("GET", "HEAD"):
+            raise status.method_not_allowed()
+        return answer

@@ -1,0 +1,128 @@
+"""The kubectl of this machine, unmodified, against the API."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from proxy.apiserver.embedded_api import EmbeddedAPI
+
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+
+Kubectl = Callable[..., Awaitable[tuple[int, str]]]
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+"""
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: a, labels: {app: web}}
+spec: {containers: [{name: c, image: nginx, ports: [{containerPort: 8080}]}]}
+status: {phase: Running, podIP: 127.0.0.9}
+"""
+
+
+@pytest.fixture
+def environment(api: EmbeddedAPI, tmp_path: Path) -> dict[str, str]:
+    """The environment of a kubectl that knows this API and has no cache of another."""
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": api.kubeconfig}
+
+
+@pytest.fixture
+def kubectl(environment: dict[str, str]) -> Kubectl:
+    """`code, output = await kubectl("get", "svc", stdin="...")`; the output is both streams together."""
+
+    async def run(*words: str, stdin: str = "") -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            "kubectl",
+            *words,
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(stdin.encode()), 30)
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+    return run
+
+
+async def test_apply_is_created_then_unchanged_then_configured(kubectl: Kubectl) -> None:
+    manifest = f"{SERVICE}---{POD}"
+    assert await kubectl("apply", "-f", "-", stdin=manifest) == (0, "service/web created\npod/a created\n")
+    assert await kubectl("apply", "-f", "-", stdin=manifest) == (0, "service/web unchanged\npod/a unchanged\n")
+    changed = SERVICE.replace("port: 80,", "port: 81,")
+    assert await kubectl("apply", "-f", "-", stdin=changed) == (0, "service/web configured\n")
+    _, output = await kubectl("get", "svc", "web", "-o", "jsonpath={.spec.ports[*].port}")
+    assert output == "81"
+
+
+async def test_get_and_describe_show_the_endpoints(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=f"{SERVICE}---{POD}")
+    _, output = await kubectl("get", "svc,endpoints,endpointslices", "-o", "wide")
+    assert "SELECTOR" in output
+    assert "127.0.0.9:8080" in output
+    _, output = await kubectl("describe", "svc", "web")
+    lines = {line.partition(":")[0]: line.partition(":")[2].strip() for line in output.splitlines()}
+    assert lines["Endpoints"] == "127.0.0.9:8080"
+    assert lines["Selector"] == "app=web"
+    assert lines["Events"] == "<none>"
+
+
+async def test_a_bad_patch_is_refused_with_the_apis_words_and_changes_nothing(kubectl: Kubectl) -> None:
+    await kubectl("apply", "-f", "-", stdin=SERVICE)
+    assert await kubectl("patch", "svc", "web", "-p", '{"spec":{"sessionAffinity":"ClientIP"}}') == (
+        0,
+        "service/web patched\n",
+    )
+    _, before = await kubectl("get", "svc", "web", "-o", "json")
+    code, output = await kubectl("patch", "svc", "web", "-p", '{"spec":{"sessionAffinity":"ClusterIP"}}')
+    assert code == 1
+    assert output == (
+        'The Service "web" is invalid: spec.sessionAffinity: Unsupported value: "ClusterIP": '
+        'supported values: "ClientIP", "None"\n'
+    )
+    _, after = await kubectl("get", "svc", "web", "-o", "json")
+    assert json.loads(after) == json.loads(before)
+
+
+async def test_server_side_apply_dry_run_label_replace_and_delete(kubectl: Kubectl) -> None:
+    assert await kubectl("apply", "--server-side", "-f", "-", stdin=SERVICE) == (0, "service/web serverside-applied\n")
+    assert await kubectl("apply", "--server-side", "-f", "-", stdin=SERVICE) == (0, "service/web serverside-applied\n")
+    code, output = await kubectl("apply", "--dry-run=server", "-f", "-", stdin=POD)
+    assert (code, output) == (0, "pod/a created (server dry run)\n")
+    assert (await kubectl("get", "pod", "a"))[0] == 1
+    assert await kubectl("label", "svc", "web", "x=y") == (0, "service/web labeled\n")
+    assert await kubectl("replace", "-f", "-", stdin=SERVICE) == (0, "service/web replaced\n")
+    assert await kubectl("delete", "svc", "web") == (0, 'service "web" deleted\n')
+
+
+async def test_an_unknown_field_is_named(kubectl: Kubectl) -> None:
+    code, output = await kubectl("apply", "-f", "-", stdin=SERVICE.replace("selector", "selektor"))
+    assert code == 1
+    assert 'unknown field "spec.selektor"' in output
+
+
+async def test_a_watch_sees_everything_in_order(kubectl: Kubectl, environment: dict[str, str]) -> None:
+    await kubectl("apply", "-f", "-", stdin=SERVICE)
+    words = ("get", "svc", "--watch", "--output-watch-events", "--no-headers")
+    process = await asyncio.create_subprocess_exec("kubectl", *words, env=environment, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    lines = [await asyncio.wait_for(process.stdout.readline(), 30)]
+    await kubectl("patch", "svc", "web", "-p", '{"spec":{"type":"NodePort"}}')
+    lines.append(await asyncio.wait_for(process.stdout.readline(), 30))
+    await kubectl("delete", "svc", "web")
+    lines.append(await asyncio.wait_for(process.stdout.readline(), 30))
+    process.terminate()
+    await process.wait()
+    seen = [tuple(line.decode().split()[:3]) for line in lines]
+    assert seen == [("ADDED", "web", "ClusterIP"), ("MODIFIED", "web", "NodePort"), ("DELETED", "web", "NodePort")]
