@@ -18,7 +18,7 @@ from proxy.startup_error import StartupError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        "run": "serve the Services in directories of manifests",
+        "run": "serve the Services in directories of manifests, or of a cluster",
         "check": "say what is wrong with a configuration and manifests, without serving them",
         "demo": "sample pods, sample Services and the proxy, to see it work",
         "get": "show what the running proxy holds",

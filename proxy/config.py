@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from proxy.client_connection import ClientConnection
 from proxy.config_values import read_value
 from proxy.documents.syntax_error import DocumentSyntaxError
 from proxy.documents.yaml_documents import load_yaml
@@ -49,6 +50,17 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How traffic is forwarded; "userspace" is the only way."""
     manifests: tuple[str, ...] = ()
     """Directories of manifests to serve and to follow; a relative one starts where the program was started."""
+    client_connection: ClientConnection = ClientConnection()
+    """`kubeconfig` is a file that says how to reach a cluster, whose Services are then served; `context` is one of its
+    contexts, empty for the current one."""
+    in_cluster: bool = False
+    """Serve the cluster that this proxy runs in as a Pod, with the Pod's service account."""
+    namespace: str = ""
+    """Serve one namespace of the cluster alone, for which a Role is enough; empty for all of them."""
+    standalone: bool = False
+    """Carry a Kubernetes API of this proxy's own and serve the Services in it, with those of `manifests` loaded."""
+    api_bind_address: tuple[str, int] = ("127.0.0.1", 6443)
+    """Where the API of `standalone` answers. Port 0 takes any free port."""
     scheduler: str = "rr"
     """The scheduler of Services without the annotation svcproxy.io/scheduler."""
     service_cluster_ip_range: tuple[str, ...] = msgspec.field(name="serviceClusterIPRange", default=("127.96.0.0/16",))

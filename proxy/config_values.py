@@ -9,9 +9,11 @@ from ipaddress import ip_address, ip_network
 from random import Random
 from types import MappingProxyType
 
+from proxy.client_connection import ClientConnection
 from proxy.cluster.allocators import allocators_for
 from proxy.model.duration import parse_duration
 from proxy.model.field_errors import not_supported
+from proxy.model.names import dns_label_messages
 from proxy.schedulers import registry
 
 PRIMARY = "primary"
@@ -41,6 +43,30 @@ def _texts(value: object) -> tuple[str, ...]:
 def _paths(value: object) -> tuple[str, ...]:
     """Like `_texts`, but a comma is part of a path."""
     return (value,) if isinstance(value, str) else _texts(value)
+
+
+def _truth(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {value!r}")
+
+
+def _client_connection(value: object) -> ClientConnection:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a mapping with kubeconfig and context, not {value!r}")
+    known = ClientConnection.__struct_fields__
+    for key in value:
+        if key not in known:
+            raise ValueError(f"{key}: unknown key: the keys are {', '.join(known)}")
+    return ClientConnection(**{str(key): _text(text) for key, text in value.items() if text is not None})
+
+
+def _namespace(value: object) -> str:
+    text = _text(value)
+    messages = dns_label_messages(text) if text else ()
+    for message in messages:
+        raise ValueError(f'"{text}" is not a namespace: {message}')
+    return text
 
 
 def _duration(value: object) -> float:
@@ -133,6 +159,11 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "hostname_override": _text,
         "mode": _one_of(lambda: ("userspace",)),
         "manifests": _paths,
+        "client_connection": _client_connection,
+        "in_cluster": _truth,
+        "standalone": _truth,
+        "api_bind_address": _host_and_port,
+        "namespace": _namespace,
         "scheduler": _one_of(registry.names),
         "service_cluster_ip_range": _service_ranges,
         "node_port_range": _port_range,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from proxy.client_connection import ClientConnection
 from proxy.config import Configuration, load_configuration
 from proxy.config_values import read_value
 from proxy.startup_error import StartupError
@@ -28,6 +29,8 @@ class _Flag(NamedTuple):
 
 
 _FLAGS = (
+    _Flag("--namespace", "namespace", "NAME", "serve one namespace of the cluster alone (all)"),
+    _Flag("--api-bind-address", "api_bind_address", "IP:PORT", "the API of --standalone (127.0.0.1:6443)"),
     _Flag("--scheduler", "scheduler", "NAME", "the scheduler of Services that do not name one (rr)"),
     _Flag("--state-dir", "state_directory", "DIR", "where given addresses are remembered (~/.local/state/svcproxy)"),
     _Flag("--grace", "grace", "DURATION", "how long connections may finish after SIGTERM (30s)"),
@@ -51,6 +54,14 @@ def add_manifest_flags(parser: argparse.ArgumentParser) -> None:
 def add_configuration_flags(parser: argparse.ArgumentParser) -> None:
     """Every flag that `configuration_from` reads."""
     add_manifest_flags(parser)
+    parser.add_argument("--kubeconfig", metavar="FILE", help="serve the cluster that this kubeconfig leads to")
+    parser.add_argument("--context", metavar="NAME", help="which context of the kubeconfig (its current one)")
+    parser.add_argument(
+        "--in-cluster", action="store_true", default=None, help="serve the cluster that this proxy is a Pod of"
+    )
+    parser.add_argument(
+        "--standalone", action="store_true", default=None, help="carry a Kubernetes API for kubectl on this machine"
+    )
     for flag in _FLAGS:
         parser.add_argument(flag.name, dest=flag.field, metavar=flag.placeholder, help=flag.help)
     parser.add_argument(
@@ -75,12 +86,19 @@ def configuration_from(arguments: argparse.Namespace, environment: Mapping[str, 
             given[flag.field] = _read(flag, text)
     if arguments.manifests is not None:
         given["manifests"] = tuple(arguments.manifests)
-    if getattr(arguments, "access_log", None) is not None:
-        given["access_log"] = arguments.access_log
+    for name in ("access_log", "in_cluster", "standalone"):
+        if getattr(arguments, name, None) is not None:
+            given[name] = getattr(arguments, name)
+    given["client_connection"] = _client_connection(arguments, configuration.client_connection)
     configuration = replace(configuration, **given)
     if configuration.state_directory:
         return configuration
     return replace(configuration, state_directory=default_state_directory(environment))
+
+
+def _client_connection(arguments: argparse.Namespace, from_file: ClientConnection) -> ClientConnection:
+    given = {name: getattr(arguments, name, None) for name in ClientConnection.__struct_fields__}
+    return replace(from_file, **{name: text for name, text in given.items() if text is not None})
 
 
 def default_state_directory(environment: Mapping[str, str]) -> str:

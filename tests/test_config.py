@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from proxy.client_connection import ClientConnection
 from proxy.config import Configuration, ConfigurationError, load_configuration
 
 _HEADER = "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
@@ -41,6 +42,11 @@ metricsBindAddress: 127.0.0.1:19249
 hostnameOverride: node-1
 mode: userspace
 manifests: [one, "two, three"]
+clientConnection: {kubeconfig: /etc/kubeconfig, context: mine}
+inCluster: true
+namespace: team-a
+standalone: true
+apiBindAddress: 127.0.0.1:0
 scheduler: mh
 serviceClusterIPRange: 10.96.0.0/12, fd00:10::/108
 nodePortRange: 31000-31999
@@ -65,6 +71,11 @@ serviceProxyName: mine
         hostname_override="node-1",
         mode="userspace",
         manifests=("one", "two, three"),
+        client_connection=ClientConnection("/etc/kubeconfig", "mine"),
+        in_cluster=True,
+        namespace="team-a",
+        standalone=True,
+        api_bind_address=("127.0.0.1", 0),
         scheduler="mh",
         service_cluster_ip_range=("10.96.0.0/12", "fd00:10::/108"),
         node_port_range=(31000, 31999),
@@ -91,6 +102,10 @@ serviceProxyName: mine
     ("line", "message"),
     [
         ("schedular: rr", 'schedular: unknown key: did you mean "scheduler"?'),
+        ("inCluster: 1", "inCluster: must be true or false, not 1"),
+        ("namespace: team.a", 'namespace: "team.a" is not a namespace: must not contain dots'),
+        ("clientConnection: FILE", "clientConnection: must be a mapping with kubeconfig and context, not 'FILE'"),
+        ("clientConnection: {qps: 5}", "clientConnection: qps: unknown key: the keys are kubeconfig, context"),
         ("bindAddress: localhost", 'bindAddress: "localhost" is not an IP address: use for example 0.0.0.0 or ::'),
         (
             "nodePortAddresses: [10.0.0.1/8]",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.client_connection import ClientConnection
 from proxy.config import Configuration
 from proxy.flags import add_configuration_flags, configuration_from, default_state_directory
 from proxy.startup_error import StartupError
@@ -46,8 +47,11 @@ def test_every_flag_reaches_its_field() -> None:
         *("--scheduler", "sh", "--state-dir", "/s", "--grace", "0", "--metrics-bind-address", "127.0.0.1:0"),
         *("--healthz-bind-address", "[::1]:2", "--node-port-addresses", "127.0.0.0/8,10.0.0.0/8"),
         *("--hostname-override", "n", "--log-format", "human", "--log-level", "error", "--access-log", "file"),
-        *("--manifests", "a,b"),
+        *("--manifests", "a,b", "--kubeconfig", "file", "--context", "c", "--in-cluster", "--namespace", "team-a"),
     ) == Configuration(
+        client_connection=ClientConnection("file", "c"),
+        in_cluster=True,
+        namespace="team-a",
         scheduler="sh",
         state_directory="/s",
         grace=0.0,
@@ -60,6 +64,17 @@ def test_every_flag_reaches_its_field() -> None:
         access_log="file",
         manifests=("a,b",),
     )
+
+
+def test_a_flag_replaces_one_key_of_the_client_connection(tmp_path: Path) -> None:
+    path = tmp_path / "svcproxy.yaml"
+    path.write_text(
+        "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
+        "clientConnection: {kubeconfig: from-file, context: from-file}\ninCluster: true\n"
+    )
+    configuration = _configuration("--config", str(path), "--context", "flag")
+    assert configuration.client_connection == ClientConnection("from-file", "flag")
+    assert configuration.in_cluster
 
 
 def test_the_access_log_goes_to_standard_error_unless_told_where() -> None:

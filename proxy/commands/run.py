@@ -1,28 +1,25 @@
-"""`svcproxy run`: serve the Services in directories of manifests until told to stop.
+"""`svcproxy run`: serve the Services in directories of manifests, or of a cluster, until told to stop.
 
-Joins the manifest source to the proxy. Invariant: `run_proxy` is the one way in which a proxy starts, for the demo
+Joins the source to the proxy. Invariant: `run_proxy` is the one way in which a proxy starts, for the demo
 as well.
 """
 
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from random import Random
 from typing import TextIO
 
 import uvloop
 
 from proxy import logs
-from proxy.cluster.cluster import Cluster
 from proxy.config import Configuration
 from proxy.control.proxy import OnListening, Proxy, node_name
 from proxy.dataplane.access_log import AccessLog
 from proxy.flags import STANDARD_ERROR, add_configuration_flags, configuration_from
-from proxy.settings import cluster_settings
-from proxy.sources.ledger_file import LedgerFile
-from proxy.sources.manifests import ManifestSource, require_directories
+from proxy.source_choice import check_source, open_source
 from proxy.startup_error import StartupError
 
 
@@ -37,9 +34,7 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
         return configuration_from(arguments, environment)
 
     configuration = reload()
-    if not configuration.manifests:
-        raise StartupError("nothing to serve: name a directory of manifests with --manifests DIR, or see svcproxy demo")
-    require_directories(configuration.manifests)
+    check_source(configuration)
     logs.configure(configuration.log_format, configuration.log_level, errors)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run_proxy(configuration, reload, errors))
@@ -51,10 +46,11 @@ async def run_proxy(
     errors: TextIO = sys.stderr,
     on_listening: OnListening | None = None,
 ) -> int:
-    """Run a proxy on the configuration's manifests; gives the exit status. Raises StartupError."""
-    with LedgerFile(configuration.state_directory) as ledger_file, _access_log(configuration, errors) as access_log:
-        cluster = Cluster(cluster_settings(configuration, node_name(configuration)), ledger_file.load(), Random())
-        source = ManifestSource(configuration.manifests, cluster, ledger_file)
+    """Run a proxy on the configuration's source; gives the exit status. Raises StartupError."""
+    with (
+        open_source(configuration, node_name(configuration), os.environ) as source,
+        _access_log(configuration, errors) as access_log,
+    ):
         return await Proxy(configuration, source, reload, access_log).run(on_listening)
 
 

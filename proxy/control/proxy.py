@@ -6,7 +6,6 @@ connected finish, within the grace period; whatever ends the run, no socket, rou
 
 import asyncio
 import contextlib
-import gc
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from proxy.admin.http_server import HTTPServer
 from proxy.admin.report import ProxyReport
 from proxy.config import Configuration
+from proxy.control import collector
 from proxy.control.channel import LocalChannel
 from proxy.control.data_plane import build_worker
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
@@ -108,6 +108,7 @@ class Proxy:
             raise found.exceptions[0] from None
 
     async def _follow(self, on_listening: OnListening | None) -> None:
+        collector.expect_growth()
         async with contextlib.aclosing(self._source.changes()) as batches:
             async for changes in batches:
                 self._apply(changes)
@@ -116,9 +117,7 @@ class Proxy:
 
     def _first_state(self, on_listening: OnListening | None) -> None:
         self.ready = True
-        # What is here now stays: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        collector.settle()
         frontends = len(self._planner.frontends)
         _log.info(
             "serving",
@@ -205,13 +204,18 @@ class Proxy:
 _FIXED = (
     "affinity_entries",
     "access_log",
+    "api_bind_address",
+    "client_connection",
     "healthz_bind_address",
+    "in_cluster",
     "log_format",
     "log_level",
     "manifests",
     "metrics_bind_address",
+    "namespace",
     "node_port_range",
     "service_cluster_ip_range",
+    "standalone",
     "state_directory",
     "udp_flows",
 )

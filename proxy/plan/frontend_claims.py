@@ -14,6 +14,12 @@ class FrontendClaims:
 
     def __init__(self) -> None:
         self._claims: dict[FrontendKey, tuple[Frontend, ...]] = {}
+        self._contested: set[FrontendKey] = set()
+
+    @property
+    def contested(self) -> bool:
+        """Whether any claim is kept waiting."""
+        return bool(self._contested)
 
     def replace(self, service: str, before: Iterable[Frontend], after: Iterable[Frontend]) -> None:
         """Turn the claims `before` of one Service, exactly as it made them, into `after`."""
@@ -30,18 +36,25 @@ class FrontendClaims:
 
     def refused(self) -> Iterator[tuple[Frontend, Frontend]]:
         """Every claim that another one keeps waiting, with the owner's frontend."""
-        for claims in self._claims.values():
-            for claim in claims[1:]:
-                yield claim, claims[0]
+        for key in self._contested:
+            owner, *waiting = self._claims[key]
+            for claim in waiting:
+                yield claim, owner
 
     def _claim(self, frontend: Frontend) -> None:
         claims = self._claims.get(frontend.key, ())
         kept = tuple(frontend if each.service == frontend.service else each for each in claims)
-        self._claims[frontend.key] = kept if frontend in kept else (*claims, frontend)
+        self._set(frontend.key, kept if frontend in kept else (*claims, frontend))
 
     def _release(self, key: FrontendKey, service: str) -> None:
-        remaining = tuple(each for each in self._claims[key] if each.service != service)
-        if remaining:
-            self._claims[key] = remaining
+        self._set(key, tuple(each for each in self._claims[key] if each.service != service))
+
+    def _set(self, key: FrontendKey, claims: tuple[Frontend, ...]) -> None:
+        if claims:
+            self._claims[key] = claims
         else:
             del self._claims[key]
+        if len(claims) > 1:
+            self._contested.add(key)
+        else:
+            self._contested.discard(key)

@@ -37,6 +37,8 @@ class Planner:
         self._plans: dict[ObjectKey, ServicePlan] = {}
         self._pod_users = PodUsers()
         self._claims = FrontendClaims()
+        self._faulty: dict[ObjectKey, tuple[Problem, ...]] = {}
+        self._problems: tuple[Problem, ...] | None = ()
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
         self.services: Mapping[ObjectKey, Service] = MappingProxyType(self._services)
@@ -63,14 +65,12 @@ class Planner:
         return self._plans.get(service, _NOTHING)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Everything wrong with the Services as planned, sorted."""
-        found = [
-            Problem(str(error), subject=f"Service {key[0]}/{key[1]}")
-            for key, plan in self._plans.items()
-            for error in plan.problems
-        ]
-        found += [_refusal(claim, owner) for claim, owner in self._claims.refused()]
-        return tuple(sorted(found, key=str))
+        """Everything wrong with the Services as planned, sorted; the same tuple while nothing of that changes."""
+        if self._problems is None:
+            found = [problem for problems in self._faulty.values() for problem in problems]
+            found += [_refusal(claim, owner) for claim, owner in self._claims.refused()]
+            self._problems = tuple(sorted(found, key=str))
+        return self._problems
 
     def _absorb(self, changes: Changes) -> set[ObjectKey]:
         """Store the objects of a batch; returns the Services to plan again."""
@@ -117,8 +117,11 @@ class Planner:
         old_plans = [self.plan_of(key) for key in plans]
         claimed = {frontend.key for plan in (*old_plans, *plans.values()) for frontend in plan.frontends}
         before = self._tables(old_plans, claimed)
+        contested = self._claims.contested
         for key, plan in plans.items():
             self._replace(key, plan)
+        if contested or self._claims.contested:
+            self._problems = None
         delta = difference(before, self._tables(plans.values(), claimed))
         self._pools.update((pool.key, pool) for pool in delta.pools)
         self._frontends.update((frontend.key, frontend) for frontend in delta.frontends)
@@ -137,10 +140,20 @@ class Planner:
         old = self.plan_of(key)
         self._claims.replace("/".join(key), old.frontends, plan.frontends)
         self._pod_users.replace(key, old.pools, plan.pools)
+        self._note(key, plan)
         if key in self._services:
             self._plans[key] = plan
         else:
             self._plans.pop(key, None)
+
+    def _note(self, key: ObjectKey, plan: ServicePlan) -> None:
+        """Remember what is wrong with one Service."""
+        found = tuple(Problem(str(error), subject=f"Service {key[0]}/{key[1]}") for error in plan.problems)
+        before = self._faulty.pop(key, ())
+        if found:
+            self._faulty[key] = found
+        if found != before:
+            self._problems = None
 
 
 def _refusal(claim: Frontend, owner: Frontend) -> Problem:

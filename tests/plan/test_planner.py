@@ -399,3 +399,25 @@ def planned_after(batches: Iterable[Changes]) -> Planner:
     for changes in batches:
         planner.apply(changes)
     return planner
+
+
+def sctp(name: str) -> Service:
+    """A Service with a port that is not served, which is a problem."""
+    return service(name, "10.96.0.9", ports=[{"port": 9, "protocol": "SCTP"}])
+
+
+def test_the_problems_stay_one_tuple_until_one_of_them_changes() -> None:
+    planner = Planner(SETTINGS)
+    assert planner.problems() == ()
+    planner.apply(Changes(services=(service("a"), service("b"), sctp("c"))))
+    found = planner.problems()
+    assert [problem.subject for problem in found] == ["Service default/b", "Service default/c"]
+    planner.apply(Changes(slices=(slice_for("c", 1),), services=(service("d", "10.96.0.4"),)))
+    assert [problem.subject for problem in planner.problems()] == ["Service default/b", "Service default/c"]
+    planner.apply(Changes(removed_services=(("default", "a"),)))
+    assert [problem.subject for problem in planner.problems()] == ["Service default/c"]
+    kept = planner.problems()
+    planner.apply(Changes(slices=(slice_for("d", 2),)))
+    assert planner.problems() is kept
+    planner.apply(Changes(removed_services=(("default", "c"),)))
+    assert planner.problems() == ()

@@ -1,0 +1,237 @@
+"""List-watch: what to ask the API server next about one resource, and what its answers mean.
+
+Imports this room's payloads, store and backoff; no socket, the clock is an argument. Invariant: what is served stays
+until a complete list replaces it; a watch goes on from the last version seen, and from a new list wherever that could
+have missed something. After k8s.io/client-go/tools/cache/reflector.go and KEP-3157 (streaming lists).
+"""
+
+import enum
+from collections.abc import Iterable
+from random import Random
+from typing import Generic, TypeVar
+
+import msgspec
+
+from proxy.sources.kubernetes_api.backoff import Backoff
+from proxy.sources.kubernetes_api.object_store import ObjectStore
+from proxy.sources.kubernetes_api.payloads import Bookmark, Failure, ListPage, Put, Removed, WatchEvent
+from proxy.sources.kubernetes_api.resource import Query, Resource
+from proxy.sources.kubernetes_api.resource_version import is_newer
+from proxy.sources.kubernetes_api.timing import Timing
+
+T = TypeVar("T")
+
+_VERSION_AHEAD = "Too large resource version"
+
+
+class Phase(enum.Enum):
+    """What the next or current request is."""
+
+    LIST = "list"
+    STREAMING_LIST = "streaming list"
+    WATCH = "watch"
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One GET; the answer to a `stream` is read line by line as it comes."""
+
+    path: str
+    query: Query
+    accept: str
+    stream: bool
+
+
+class ListWatch(Generic[T]):
+    """Ask for `request`, not before `ready_at`, and feed what comes of it to one of the `on_` methods.
+
+    `store` holds the result. `synced` is whether a complete list was ever taken, `fault` what keeps the API server
+    from being followed at this moment, or an empty string.
+    """
+
+    def __init__(self, resource: Resource[T], timing: Timing, random: Random) -> None:
+        self.resource = resource
+        self.store: ObjectStore[T] = ObjectStore()
+        self.phase = Phase.STREAMING_LIST
+        self.synced = False
+        self.fault = ""
+        self.ready_at = 0.0
+        self._timing = timing
+        self._random = random
+        self._backoff = Backoff(timing.first_delay, timing.longest_delay, random)
+        self._streaming_lists = True
+        self._incoming: ObjectStore[T] = ObjectStore()
+        self._following = ""
+        self._pages = True
+        self._position = ""
+        self._doubtful = False
+        self._opened = 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds without a byte after which the current request is given up (`on_silence`)."""
+        match self.phase:
+            case Phase.LIST:
+                return self._timing.list_patience
+            case Phase.STREAMING_LIST:
+                return self._timing.initial_events_patience
+            case Phase.WATCH:
+                return 2 * self._timing.watch + self._timing.watch_margin
+
+    @property
+    def answer_patience(self) -> float:
+        """Seconds within which an answer has to begin."""
+        return min(self.patience, self._timing.list_patience)
+
+    def request(self) -> Request:
+        """What to ask for now."""
+        query, accept = self.resource.selectors + self._query(), self.resource.watch_accept
+        if self.phase is Phase.LIST:
+            accept = self.resource.list_accept
+        return Request(self.resource.path, query, accept, self.phase is not Phase.LIST)
+
+    def relist(self, now: float) -> None:
+        """Forget the position, and list anew as soon as possible; only between requests."""
+        self._begin_list()
+        self.ready_at = now
+
+    def on_accepted(self, now: float) -> None:
+        """The server began to answer."""
+        self.fault = ""
+        self._opened = now
+        self.store.forget_deletions()
+
+    def on_page(self, page: ListPage[T], now: float) -> None:
+        """One page of a list, and maybe the last."""
+        self.fault = ""
+        for observed in page.objects:
+            self._incoming.put(observed)
+        self._following = page.following
+        self.ready_at = now
+        if not page.following:
+            self._pages = True
+            self._take(page.version)
+
+    def on_events(self, events: Iterable[WatchEvent[T]], now: float) -> bool:
+        """What a stream brought; False if the stream is of no more use."""
+        for event in events:
+            match event:
+                case Put(observed):
+                    self._advance(observed.version)
+                    self._receiving.put(observed)
+                case Removed(observed):
+                    self._advance(observed.version)
+                    self._receiving.remove(observed.key, observed.version)
+                case Bookmark(version, initial_events_end):
+                    self._advance(version)
+                    if initial_events_end and self.phase is Phase.STREAMING_LIST:
+                        self._take(version)
+                case Failure():
+                    self._begin_list()
+                    self._retry(now)
+                    return False
+        return True
+
+    def on_end(self, now: float, *, orderly: bool) -> None:
+        """The stream is over: the server closed it, or (not `orderly`) the connection broke."""
+        lived = now - self._opened >= self._timing.longest_delay
+        if lived:
+            self._backoff.reset()
+        self._interrupted()
+        if lived and orderly:
+            self.ready_at = now
+        else:
+            self._retry(now)
+
+    def on_silence(self, now: float) -> None:
+        """Nothing came for `patience` seconds after the request was accepted."""
+        if self.phase is Phase.STREAMING_LIST:
+            self._streaming_lists = False
+            self._begin_list()
+            self.ready_at = now
+        else:
+            self.fault = f"cannot {self._doing(self.phase)}: nothing came for {self.patience:g} s"
+            self._interrupted()
+            self._retry(now)
+
+    def on_refused(self, code: int, message: str, now: float) -> None:
+        """An HTTP status that is not 200, and what the server said with it."""
+        phase = self.phase
+        if phase is Phase.STREAMING_LIST and code in (400, 422):
+            self._streaming_lists = False
+            self._begin_list()
+            self.ready_at = now
+            return
+        if code == 410:
+            self._pages = not self._following
+            self._begin_list()
+        elif phase is Phase.WATCH and (code in (400, 422) or _VERSION_AHEAD in message):
+            self._begin_list()
+        self.fault = "" if code == 410 else self._refusal(phase, code, message)
+        self._retry(now)
+
+    def on_unreachable(self, reason: str, now: float) -> None:
+        """There was no answer at all."""
+        self._interrupted()
+        self.fault = f"cannot be reached: {reason}"
+        self._retry(now)
+
+    def on_garbled(self, reason: str, now: float) -> None:
+        """The answer was not what the Kubernetes API sends, so nothing in it can be relied on."""
+        self.fault = f"cannot {self._doing(self.phase)}: {reason}"
+        self._begin_list()
+        self._retry(now)
+
+    @property
+    def _receiving(self) -> ObjectStore[T]:
+        return self.store if self.phase is Phase.WATCH else self._incoming
+
+    def _query(self) -> Query:
+        timing = self._timing
+        if self.phase is Phase.LIST:
+            limit = (("limit", str(timing.page_size)),) if self._pages else ()
+            return limit + ((("continue", self._following),) if self._following else ())
+        ends = str(timing.watch + self._random.randrange(timing.watch + 1))
+        watch = (("watch", "true"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", ends))
+        if self.phase is Phase.WATCH:
+            return (*watch, ("resourceVersion", self._position))
+        return (*watch, ("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan"))
+
+    def _begin_list(self) -> None:
+        self.phase = Phase.STREAMING_LIST if self._streaming_lists else Phase.LIST
+        self._incoming = ObjectStore()
+        self._following, self._position, self._doubtful = "", "", False
+
+    def _take(self, version: str) -> None:
+        """The list is complete: it is what there is, as of `version`."""
+        self.store.replace_from(self._incoming)
+        self._begin_list()
+        self.synced, self.phase, self._position = True, Phase.WATCH, version
+
+    def _advance(self, version: str) -> None:
+        if not version or version == self._position:
+            return
+        if not self._position or is_newer(version, self._position):
+            self._position = version
+        elif self.phase is Phase.WATCH:
+            # Out of order: an event before this position may still be to come, and must not be skipped by resuming.
+            self._doubtful = True
+
+    def _interrupted(self) -> None:
+        """A request ended early: pages and positions stay good, a half-received streaming list does not."""
+        if self.phase is Phase.STREAMING_LIST or (self.phase is Phase.WATCH and self._doubtful):
+            self._begin_list()
+
+    def _retry(self, now: float) -> None:
+        self.ready_at = now + self._backoff.next()
+
+    def _doing(self, phase: Phase) -> str:
+        where = f"namespace {self.resource.namespace}" if self.resource.namespace else "the cluster"
+        return f"{'list' if phase is Phase.LIST else 'watch'} {self.resource.title} in {where}"
+
+    def _refusal(self, phase: Phase, code: int, message: str) -> str:
+        said = f"{message} ({code})" if message else f"status {code}"
+        if code == 403:
+            return f"may not {self._doing(phase)}: {said}: grant the verbs list and watch (config/kubernetes/rbac.yaml)"
+        if code == 401:
+            return f"may not {self._doing(phase)}: the credentials are not accepted: {said}"
+        return f"cannot {self._doing(phase)}: {said}"

@@ -1,0 +1,106 @@
+"""The manifest loader: keeps the objects of manifest files in the embedded API, as one more of its clients.
+
+Imports the API's operations and this room's manifests. Invariant: an object is applied by the loader's own field
+manager, which takes what the files say from whoever else set it and leaves the rest alone; an object that the files
+had and have no more is deleted, also when that happened while nobody was looking.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from proxy.apiserver.document import Document, document_of, metadata_of
+from proxy.apiserver.embedded_api import EmbeddedAPI
+from proxy.apiserver.kinds import KINDS, NAMESPACES, Kind, kind_named
+from proxy.apiserver.options import DeleteOptions, WriteOptions
+from proxy.apiserver.patching import APPLY_PATCH, MERGE_PATCH
+from proxy.apiserver.proposals import Patch
+from proxy.apiserver.status import StatusError
+from proxy.cluster.cluster import ObjectId, object_id
+from proxy.model.decoding import Object
+from proxy.model.problem import FieldError, Problem
+from proxy.model.service import Service
+from proxy.sources.manifest_reader import Reading
+from proxy.sources.manifest_set import ManifestSet
+
+FIELD_MANAGER = "svcproxy-manifests"
+_APPLY = WriteOptions(field_manager=FIELD_MANAGER, force=True)
+_MERGE = WriteOptions(field_manager=FIELD_MANAGER)
+
+
+class ManifestLoader:
+    """Brings the API up to one reading after the other."""
+
+    def __init__(self, api: EmbeddedAPI) -> None:
+        self._api = api
+        self._manifests = ManifestSet()
+        self._refused: dict[ObjectId, tuple[Object, tuple[FieldError, ...]]] = {}
+        self._swept = False
+
+    async def load(self, reading: Reading) -> tuple[Problem, ...]:
+        """Apply what is new and delete what is gone; gives everything that is wrong now."""
+        put, removed = self._manifests.update(reading.files, reading.deleted)
+        for identity in removed:
+            await self._delete(identity)
+        if not self._swept and self._manifests.complete and not reading.faults:
+            self._swept = True
+            for identity in list(self._left_behind()):
+                await self._delete(identity)
+        newest = {identity: item for identity, (item, _) in self._refused.items()}
+        newest.update((object_id(item), item) for item in put)
+        for item in sorted(newest.values(), key=_order):
+            await self._apply(item)
+        return self._manifests.problems({identity: errors for identity, (_, errors) in self._refused.items()})
+
+    async def _apply(self, item: Object) -> None:
+        identity = object_id(item)
+        try:
+            await self._put(item)
+        except StatusError as error:
+            causes = error.status.details.causes if error.status.details else ()
+            errors = tuple(FieldError(cause.field, cause.reason, cause.message) for cause in causes if cause.field)
+            self._refused[identity] = item, errors or (FieldError("metadata", "", error.status.message),)
+        else:
+            self._refused.pop(identity, None)
+
+    async def _put(self, item: Object) -> None:
+        kind, key = _place(object_id(item))
+        document = {"apiVersion": kind.api_version, "kind": kind.kind, **document_of(item)}
+        observed = document.pop("status", None)
+        namespace: Document = {"metadata": {"name": key[0]}}
+        if key[0] and self._api.store.get(NAMESPACES, ("", key[0])) is None:
+            await self._api.operations.create(NAMESPACES, "", namespace, _MERGE)
+        await self._api.operations.patch(kind, key, Patch(msgspec.json.encode(document), APPLY_PATCH), _APPLY)
+        if observed:
+            patch = Patch(msgspec.json.encode({"status": observed}), MERGE_PATCH)
+            await self._api.operations.patch(kind, key, patch, _MERGE, "status")
+
+    async def _delete(self, identity: ObjectId) -> None:
+        self._refused.pop(identity, None)
+        kind, key = _place(identity)
+        if self._api.store.get(kind, key) is not None:
+            await self._api.operations.delete(kind, key, DeleteOptions())
+
+    def _left_behind(self) -> Iterator[ObjectId]:
+        """Objects of earlier runs that no file has now."""
+        for kind in KINDS:
+            for key, stored in self._api.store.objects(kind).items():
+                managers = metadata_of(stored.document).get("managedFields") or ()
+                applied = any((each["manager"], each["operation"]) == (FIELD_MANAGER, "Apply") for each in managers)
+                identity = (kind.kind, *key)
+                if applied and not self._manifests.place_of(identity):
+                    yield identity
+
+
+def _place(identity: ObjectId) -> tuple[Kind, tuple[str, str]]:
+    kind = kind_named(identity[0])
+    assert kind is not None, f"{identity[0]} is a kind of the model that the API does not serve"
+    return kind, identity[1:]
+
+
+def _order(item: Object) -> tuple[bool, ObjectId]:
+    """Services that state a number come first, so that none loses it to a Service that would take any."""
+    stated = isinstance(item, Service) and (
+        bool(item.spec.cluster_ips) or any(port.node_port for port in item.spec.ports)
+    )
+    return not stated, object_id(item)

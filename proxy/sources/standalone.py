@@ -1,0 +1,102 @@
+"""The standalone source: the embedded Kubernetes API, and what it is asked for, as changes.
+
+Imports the API and this room; nothing of it leaves but Changes. Invariant: an address is on disk before anybody is
+told of it; what manifests say is in the API before the first state is complete.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from random import Random
+
+from msgspec.structs import replace
+
+from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
+from proxy.cluster.cluster import ClusterSettings
+from proxy.logs import fields
+from proxy.model.changes import Changes
+from proxy.model.problem import Problem
+from proxy.sources.manifest_loader import ManifestLoader
+from proxy.sources.manifest_readings import ManifestReadings
+from proxy.sources.manifests import require_directories
+from proxy.sources.merged_changes import merged_changes
+
+_log = logging.getLogger(__name__)
+
+
+class StandaloneSource:
+    """A Source (proxy/sources/source.py) whose API keeps its state in `directory` and listens on `address`.
+
+    Raises StartupError from `changes` if the API cannot be served or a directory of `manifests` is not there at first.
+    """
+
+    def __init__(
+        self, directory: str, address: tuple[str, int], settings: ClusterSettings, manifests: Sequence[str] = ()
+    ) -> None:
+        self._directory = directory
+        self._address = address
+        self._settings = settings
+        self._manifests = tuple(manifests)
+        self._readings = ManifestReadings(manifests)
+        self._told: list[Changes] = []
+        self._news = asyncio.Event()
+        self._problems_of_api: tuple[Problem, ...] = ()
+        self._problems_of_files: tuple[Problem, ...] = ()
+
+    def reread(self) -> None:
+        """Open every manifest file again, now; the API needs no asking."""
+        self._readings.reread()
+
+    async def changes(self) -> AsyncGenerator[Changes, None]:
+        """The complete first state, then every difference, in order."""
+        require_directories(self._manifests)
+        api = embedded_api(self._directory, self._address, self._settings, self._tell, Random())
+        async with api as running, self._following(running) as follower:
+            _log.info(
+                f"serving the Kubernetes API; use it with: export KUBECONFIG={running.kubeconfig}",
+                extra=fields(url=running.url),
+            )
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                if follower.done():
+                    follower.result()
+                if self._told:
+                    told, self._told = self._told, []
+                    yield merged_changes(told)
+
+    @contextlib.asynccontextmanager
+    async def _following(self, api: EmbeddedAPI) -> AsyncIterator[asyncio.Task[None]]:
+        """Load the manifests, and keep loading them in a task whose end is news."""
+        loader = ManifestLoader(api)
+        if self._manifests:
+            await self._load(loader)
+        follower = asyncio.create_task(self._follow(loader), name="follow manifests")
+        follower.add_done_callback(lambda _: self._news.set())
+        try:
+            yield follower
+        finally:
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+            await self._readings.close()
+
+    async def _follow(self, loader: ManifestLoader) -> None:
+        while self._manifests:
+            await self._readings.wait()
+            await self._load(loader)
+
+    async def _load(self, loader: ManifestLoader) -> None:
+        reading = await self._readings.read()
+        problems = (*await loader.load(reading), *reading.faults, *self._readings.problems())
+        if problems != self._problems_of_files:
+            self._problems_of_files = problems
+            self._tell(Changes(problems=self._problems_of_api))
+
+    def _tell(self, changes: Changes) -> None:
+        """Take what is to be told; problems of the API and of the files are told together."""
+        if changes.problems is not None:
+            self._problems_of_api = changes.problems
+            changes = replace(changes, problems=self._problems_of_api + self._problems_of_files)
+        self._told.append(changes)
+        self._news.set()
