@@ -77,19 +77,20 @@ class Proxy:
     async def run(self, on_listening: OnListening | None = None) -> int:
         """Serve until told to stop; gives the exit status. Raises StartupError where the source cannot start."""
         configuration = self._configuration
-        try:
-            self._worker.start()
-            # In a thread, because pyroute2 runs an event loop of its own.
-            await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
-            with self._termination.handled(self._hangup):
+        # Outermost, so that an impatient third signal cannot end the process before its routes are removed.
+        with self._termination.handled(self._hangup):
+            try:
+                self._worker.start()
+                # In a thread, because pyroute2 runs an event loop of its own.
+                await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 await self._serve(on_listening)
                 await self._drain()
-        finally:
-            self._worker.end_all(CloseReason.SHUTDOWN)
-            self._worker.stop()
-            await asyncio.to_thread(self._routes.remove)
-            await self._server.stop()
+            finally:
+                self._worker.end_all(CloseReason.SHUTDOWN)
+                self._worker.stop()
+                await asyncio.to_thread(self._routes.remove)
+                await self._server.stop()
         return 0
 
     def report(self) -> ProxyReport:
