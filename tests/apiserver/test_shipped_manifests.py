@@ -19,8 +19,8 @@ STRICT = {"dryRun": "All", "fieldValidation": "Strict"}
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[EmbeddedAPI]:
-    """One with the ranges that everybody has."""
-    settings = ClusterSettings(node_name="here")
+    """One with the ranges of an ordinary cluster."""
+    settings = ClusterSettings(service_ranges=("10.96.0.0/12",), node_name="here")
     async with embedded_api(str(tmp_path), ("127.0.0.1", 0), settings, lambda _: None, Random(1)) as running:
         yield running
 
