@@ -8,6 +8,7 @@ import platform
 from aiohttp import web
 
 from proxy import __version__
+from proxy.apiserver import status
 from proxy.apiserver.answer import json_answer
 from proxy.apiserver.discovery import (
     aggregated,
@@ -18,10 +19,14 @@ from proxy.apiserver.discovery import (
     api_resource_list,
     api_versions,
 )
-from proxy.apiserver.negotiation import JSON
+from proxy.apiserver.negotiation import JSON, accepted
 from proxy.apiserver.openapi import openapi_document, openapi_index
+from proxy.apiserver.openapi_v2 import openapi_v2_document
 
 KUBERNETES_MINOR = "36"
+_OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+# Clients may ask with an @, and cannot parse an answer that has one.
+_OPENAPI_V2_OF_OLD = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _HEALTH = ("healthz", "livez", "readyz")
 
 
@@ -33,6 +38,8 @@ def information(request: web.Request) -> web.Response | None:
             return json_answer(_version())
         case [name, *_] if name in _HEALTH:
             return web.Response(text="ok")
+        case ["openapi", "v2"]:
+            return _openapi_v2(request.headers.get("Accept", ""))
         case ["openapi", "v3", *path]:
             return _openapi("/".join(path))
         case ["api"] | ["apis"]:
@@ -55,6 +62,13 @@ def _groups(request: web.Request, root: str) -> web.Response:
     response = json_answer(aggregated(f"/{root}", version))
     response.headers["Content-Type"] = aggregated_media_type(version)
     return response
+
+
+def _openapi_v2(accept: str) -> web.Response:
+    """In protobuf, to whoever names that in the new spelling or the old. Raises StatusError (406)."""
+    if not any(entry.media_type in (_OPENAPI_V2, _OPENAPI_V2_OF_OLD) for entry in accepted(accept)):
+        raise status.not_acceptable((_OPENAPI_V2,))
+    return web.Response(body=openapi_v2_document(), content_type=_OPENAPI_V2)
 
 
 def _openapi(path: str) -> web.Response | None:

@@ -31,8 +31,8 @@ def load_or_make_token(directory: str) -> str:
 
 
 def write_kubeconfig(directory: str, server: str, authority: bytes, token: str) -> str:
-    """Write the file for the API at the URL `server`; gives its path."""
-    path = os.path.join(directory, FILE_NAME)
+    """Write the file for the API at the URL `server`; gives its path, which is good in any directory."""
+    path = os.path.abspath(os.path.join(directory, FILE_NAME))
     config = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -16,7 +16,7 @@ from proxy.apiserver.patching import PATCH_TYPES
 from proxy.apiserver.schema import record_of
 
 _VERSION = "3.0.0"
-_WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
+WRITE_PARAMETERS = ("dryRun", "fieldManager", "fieldValidation")
 
 
 def openapi_index() -> Document:
@@ -74,7 +74,7 @@ def _operation(kind: Kind, action: str, body: Document | None = None) -> Documen
     }
     if body is None:
         return operation
-    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in _WRITE_PARAMETERS]
+    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in WRITE_PARAMETERS]
     return {**operation, "parameters": parameters, "requestBody": body}
 
 

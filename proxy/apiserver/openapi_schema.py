@@ -12,6 +12,8 @@ from proxy.apiserver.document import Document
 from proxy.apiserver.kinds import Kind
 from proxy.apiserver.schema_types import Field, ListOf, MapOf, Record, Scalar, Type
 
+REFERENCE_PREFIX = "#/components/schemas/"
+
 _QUANTITY = "A quantity such as 500m, 1.5 or 64Mi."
 _SCALARS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -88,7 +90,7 @@ def _type_schema(expected: Type) -> Document:
         schema = {"type": "object", "additionalProperties": _type_schema(expected.values)}
         return {**schema, "x-kubernetes-map-type": "atomic"} if expected.is_atomic else schema
     # A reference stands alone in a schema; what is said beside it goes by way of allOf.
-    return {"allOf": [{"$ref": f"#/components/schemas/{expected.full_name}"}]}
+    return {"allOf": [{"$ref": f"{REFERENCE_PREFIX}{expected.full_name}"}]}
 
 
 def _list_extensions(expected: ListOf) -> Iterator[tuple[str, Any]]:

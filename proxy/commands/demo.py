@@ -16,10 +16,12 @@ import uvloop
 from msgspec.structs import replace
 
 from proxy import logs
+from proxy.apiserver.kubeconfig import FILE_NAME
 from proxy.commands.run import run_proxy
 from proxy.config import Configuration
 from proxy.demo.demo import demonstrate
 from proxy.demo.manifests import DemoManifestError, copy_manifests
+from proxy.demo.places import Places
 from proxy.demo.port_check import PortUnavailableError
 from proxy.flags import configuration_from
 
@@ -30,11 +32,12 @@ _GRACE_SECONDS = 1.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node-port", metavar="PORT", type=_node_port, help="myapp's node port (30080)")
     parser.add_argument(
-        "--state-dir", metavar="DIR", help="keep manifests and given addresses in DIR (nothing is kept)"
+        "--state-dir", metavar="DIR", help="keep manifests and the objects of the API in DIR (nothing is kept)"
     )
     address = partial(parser.add_argument, metavar="IP:PORT")
     address("--metrics-bind-address", help="metrics and admin (127.0.0.1:10249)")
     address("--healthz-bind-address", default="127.0.0.1:0", help="health (any free port of 127.0.0.1)")
+    address("--api-bind-address", default="127.0.0.1:0", help="the API for kubectl (any free port of 127.0.0.1)")
     parser.add_argument("--log-format", metavar="FORMAT", help="auto, human or json (auto: human on a terminal)")
     parser.add_argument(
         "--log-level", metavar="LEVEL", default="warning", help="debug, info, warning or error (warning)"
@@ -63,6 +66,7 @@ def _run_in(
     def configuration() -> Configuration:
         return replace(
             configuration_from(arguments, environment),
+            standalone=True,
             manifests=(str(manifests),),
             state_directory=str(place / "state"),
             grace=_GRACE_SECONDS,
@@ -71,8 +75,9 @@ def _run_in(
     first = configuration()
     logs.configure(first.log_format, first.log_level, errors)
     copy_manifests(manifests, arguments.node_port)
+    places = Places(manifests=manifests, kubeconfig=Path(first.state_directory, FILE_NAME))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(demonstrate(manifests, output, partial(run_proxy, first, configuration, errors)))
+        return runner.run(demonstrate(places, output, partial(run_proxy, first, configuration, errors)))
 
 
 def _node_port(text: str) -> int:

@@ -33,9 +33,10 @@ def _matching(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network],
     if not mine or any(network.prefixlen == 0 for network in mine):
         yield _WILDCARDS[0] if version == 4 else _WILDCARDS[1]
         return
-    for address in _local_addresses(version):
-        if any(ipaddress.ip_address(address) in network for network in mine):
-            yield address
+    # Every address of 127/8 is local on Linux, whatever the interface lists; one that is named on its own is meant.
+    named = {str(network[0]) for network in mine if network.num_addresses == 1 and network.is_loopback}
+    matching = {each for each in _local_addresses(version) if any(ipaddress.ip_address(each) in one for one in mine)}
+    yield from sorted(named | matching)
 
 
 def _local_addresses(version: int) -> list[str]:

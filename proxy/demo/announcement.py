@@ -1,6 +1,7 @@
 """What the demo tells its user once everything listens.
 
-Imports `model` and the tables of `admin`. Invariant: every line to try works as printed, in another terminal.
+Imports `model`, the tables of `admin` and this room. Invariant: every line to try works as printed, in another
+terminal.
 """
 
 import shlex
@@ -8,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from proxy.admin.service_table import render, rows
+from proxy.demo.places import Places
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 
 
-def announcement(services: Iterable[Service], problems: Iterable[Problem], manifests: Path, now: float) -> str:
-    """The table of Services, lines to try, and what to edit in `manifests`; `problems` are in the log already.
+def announcement(services: Iterable[Service], problems: Iterable[Problem], places: Places, now: float) -> str:
+    """The table of Services, lines to try, and what to edit in `places`; `problems` are in the log already.
 
     `now` is in seconds since the epoch.
     """
@@ -24,7 +26,9 @@ def announcement(services: Iterable[Service], problems: Iterable[Problem], manif
         *_about_problems(len(tuple(problems))),
         "Try, in another terminal:\n",
         "".join(f"  {line}\n" for line in _lines_to_try(by_name)),
-        _what_to_edit(manifests),
+        "Or drive it with kubectl; the patch makes the loop stay with one pod, and None lets it go round again:\n",
+        "".join(f"  {line}\n" for line in _kubectl_lines(by_name, places.kubeconfig)),
+        _what_to_edit(places.manifests),
         "Ctrl-C ends the demo.\n",
     ]
     return "\n".join(parts)
@@ -51,10 +55,18 @@ def _lines_to_try(services: Mapping[str, Service]) -> list[str]:
     return lines
 
 
+def _kubectl_lines(services: Mapping[str, Service], kubeconfig: Path) -> list[str]:
+    lines = [f"export KUBECONFIG={shlex.quote(str(kubeconfig))}", "kubectl get svc"]
+    if "myapp" in services:
+        lines.append("kubectl describe svc myapp")
+        lines.append("""kubectl patch svc myapp -p '{"spec":{"sessionAffinity":"ClientIP"}}'""")
+    return lines
+
+
 def _what_to_edit(manifests: Path) -> str:
     myapp = shlex.quote(str(manifests / "myapp.yaml"))
     return (
-        f"The manifests are in {manifests}; edit them, and svcproxy follows at once.\n"
-        "This makes the loop stay with one pod, and putting None back lets it go round again:\n\n"
+        f"Or edit the manifests in {manifests}; what a changed file says replaces what kubectl\n"
+        "made of it. This makes the loop stay as well:\n\n"
         f"  sed -i 's/sessionAffinity: None/sessionAffinity: ClientIP/' {myapp}\n"
     )

@@ -5,12 +5,12 @@ Imports this room and `model`. Invariant: the servers run for as long as the pro
 
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
 from typing import TextIO
 
 from proxy.demo.announcement import announcement
 from proxy.demo.backends import running_backends
 from proxy.demo.manifests import read_manifests
+from proxy.demo.places import Places
 from proxy.demo.pods import demo_pods
 from proxy.demo.port_check import check_node_ports
 from proxy.model.problem import Problem
@@ -29,15 +29,15 @@ _ANOTHER_POD_PORT = (
 _ANOTHER_NODE_PORT = "choose another one, for example `svcproxy demo --node-port 30081`"
 
 
-async def demonstrate(manifests: Path, output: TextIO, run_proxy: RunProxy) -> int:
-    """Run the demo on the directory `manifests`; returns the proxy's exit status.
+async def demonstrate(places: Places, output: TextIO, run_proxy: RunProxy) -> int:
+    """Run the demo on the manifests in `places`; returns the proxy's exit status.
 
     Raises DemoManifestError and PortUnavailableError, before the proxy is started.
     """
-    found = read_manifests(manifests)
+    found = read_manifests(places.manifests)
 
     def announce(services: Iterable[Service], problems: Iterable[Problem]) -> None:
-        output.write(announcement(services, problems, manifests, time.time()))
+        output.write(announcement(services, problems, places, time.time()))
         output.flush()
 
     async with running_backends(demo_pods(found), _ANOTHER_POD_PORT):

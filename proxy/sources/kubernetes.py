@@ -73,6 +73,8 @@ class KubernetesSource:
             alarm.cancel()
             await _end(tasks)
             await self._connection.close()
+            if self._view.synced and self._unsaved.is_set():
+                await self._save()
 
     def _start(self) -> list[asyncio.Task[None]]:
         tasks = [asyncio.create_task(self._keep_saved(), name="save the known state")]

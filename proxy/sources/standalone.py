@@ -7,6 +7,7 @@ told of it; what manifests say is in the API before the first state is complete.
 import asyncio
 import contextlib
 import logging
+import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from random import Random
 
@@ -54,7 +55,7 @@ class StandaloneSource:
         api = embedded_api(self._directory, self._address, self._settings, self._tell, Random())
         async with api as running, self._following(running) as follower:
             _log.info(
-                f"serving the Kubernetes API; use it with: export KUBECONFIG={running.kubeconfig}",
+                f"serving the Kubernetes API; use it with: export KUBECONFIG={shlex.quote(running.kubeconfig)}",
                 extra=fields(url=running.url),
             )
             while True:

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+import pytest
+
 from proxy.apiserver.kubeconfig import load_or_make_token, write_kubeconfig
 
 
@@ -19,6 +21,11 @@ def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
 def test_a_file_that_was_emptied_gets_a_new_token(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("\n")
     assert load_or_make_token(str(tmp_path))
+
+
+def test_the_path_is_good_in_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write_kubeconfig(".", "https://127.0.0.1:6443", b"PEM", "secret") == str(tmp_path / "kubeconfig")
 
 
 def test_the_kubeconfig_leads_to_the_api(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -109,7 +110,8 @@ async def test_server_side_apply_dry_run_label_replace_and_delete(kubectl: Kubec
 async def test_an_unknown_field_is_named(kubectl: Kubectl) -> None:
     code, output = await kubectl("apply", "-f", "-", stdin=SERVICE.replace("selector", "selektor"))
     assert code == 1
-    assert 'unknown field "spec.selektor"' in output
+    # Newer kubectl leaves the finding to the server, which gives the whole path; older kubectl finds it itself.
+    assert re.search(r'unknown field "(spec\.)?selektor"', output)
 
 
 async def test_a_watch_sees_everything_in_order(kubectl: Kubectl, environment: dict[str, str]) -> None:

@@ -26,10 +26,11 @@ def test_the_refusal_names_the_range() -> None:
     assert "must be a number from 30000 to 32767, not '80'" in demo("--node-port", "80")[2]
 
 
-def test_a_mistake_in_an_address_is_a_usage_error() -> None:
-    status, _, errors = demo("--metrics-bind-address", "nonsense")
+@pytest.mark.parametrize("flag", ["--api-bind-address", "--healthz-bind-address", "--metrics-bind-address"])
+def test_a_mistake_in_an_address_is_a_usage_error(flag: str) -> None:
+    status, _, errors = demo(flag, "nonsense")
     assert status == 2
-    assert "--metrics-bind-address" in errors
+    assert flag in errors
 
 
 def test_a_place_that_cannot_be_used_is_one_line_and_status_1(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from proxy.demo.announcement import announcement
+from proxy.demo.places import Places
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 
@@ -27,8 +28,9 @@ SERVICES = [
 ]
 
 
-def lines(services: list[Service] = SERVICES, *problems: Problem, manifests: Path = Path("/copy")) -> list[str]:
-    return announcement(services, problems, manifests, NOW).splitlines()
+def lines(services: list[Service] = SERVICES, *problems: Problem, place: Path = Path("/copy")) -> list[str]:
+    places = Places(place / "manifests", place / "kubeconfig")
+    return announcement(services, problems, places, NOW).splitlines()
 
 
 def test_shows_the_services_as_kubectl_would() -> None:
@@ -54,12 +56,24 @@ def test_tells_no_line_for_a_service_that_the_user_took_away() -> None:
     assert "6379" in text
     assert "curl" not in text
     assert "7007" not in text
+    assert "  kubectl get svc" in text
+    assert "svc myapp" not in text
 
 
 def test_says_where_the_manifests_are_and_quotes_the_path_for_the_shell() -> None:
-    shown = lines(manifests=Path("/my copy"))
-    assert any("/my copy" in line and "edit" in line for line in shown)
-    assert "  sed -i 's/sessionAffinity: None/sessionAffinity: ClientIP/' '/my copy/myapp.yaml'" in shown
+    shown = lines(place=Path("/my copy"))
+    assert any("/my copy/manifests" in line and "edit" in line for line in shown)
+    assert "  sed -i 's/sessionAffinity: None/sessionAffinity: ClientIP/' '/my copy/manifests/myapp.yaml'" in shown
+
+
+def test_gives_the_lines_for_kubectl_with_the_path_quoted_for_the_shell() -> None:
+    shown = lines(place=Path("/my copy"))
+    first = shown.index("  export KUBECONFIG='/my copy/kubeconfig'")
+    assert shown[first + 1 : first + 4] == [
+        "  kubectl get svc",
+        "  kubectl describe svc myapp",
+        """  kubectl patch svc myapp -p '{"spec":{"sessionAffinity":"ClientIP"}}'""",
+    ]
 
 
 def test_points_at_the_log_only_where_there_are_problems() -> None:

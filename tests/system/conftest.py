@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.system.harness.backends import StartBackends, echo_backend, http_backend, udp_backend
+from tests.system.harness.kubectl import Kubectl
 from tests.system.harness.manifests import Manifest, ManifestDirectory
+from tests.system.harness.myapp import MyApp
 from tests.system.harness.passage import Passage
 from tests.system.harness.places import Places, is_free
+from tests.system.harness.standalone import Standalone
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy, left_behind
 
 OpenFiles = Callable[[int], None]
@@ -104,6 +107,23 @@ def echo_backends(places: Places, backend_stack: ExitStack) -> StartBackends:
 def udp_backends(places: Places, backend_stack: ExitStack) -> StartBackends:
     """Backends that answer a datagram with their names and it, on port 7007 of their own addresses."""
     return StartBackends(udp_backend, places, backend_stack)
+
+
+@pytest.fixture
+def standalone(tmp_path: Path, places: Places, svcproxy: StartSvcproxy) -> Svcproxy:
+    """A running svcproxy that carries its own API."""
+    return Standalone(tmp_path, places, svcproxy).start()
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, standalone: Svcproxy) -> Kubectl:
+    """For the API of `standalone`."""
+    return Kubectl(tmp_path, tmp_path / "state" / "kubeconfig")
+
+
+@pytest.fixture
+def myapp(places: Places, http_backends: StartBackends) -> MyApp:
+    return MyApp(http_backends, places.node_port())
 
 
 @pytest.fixture

@@ -110,6 +110,43 @@ def test_the_table_is_kubectls(start_demo: StartDemo) -> None:
     assert table["echo"][4] == "7007/TCP,7007/UDP"
 
 
+@pytest.mark.requires("curl", "kubectl")
+def test_the_printed_lines_for_kubectl_switch_the_loop(start_demo: StartDemo, tmp_path: Path) -> None:
+    demo = start_demo("--state-dir", str(tmp_path / "state"))
+    first = f"export HOME={tmp_path / 'kubectl'}; {printed_line(demo, 'export KUBECONFIG=')}"
+    assert f"80:{NODE_PORT}/TCP" in shell(f"{first}; {printed_line(demo, 'kubectl get svc')}")
+    assert "+ 2 more..." in shell(f"{first}; {printed_line(demo, 'kubectl describe svc myapp')}")
+    patch = f"{first}; {printed_line(demo, 'kubectl patch svc myapp')}"
+    assert shell(patch) == "service/myapp patched\n"
+    wait_until(lambda: len(names_seen(demo, 10)) == 1)
+    assert len(names_seen(demo)) == 1
+    assert shell(patch) == "service/myapp patched (no change)\n"
+    shell(patch.replace("ClientIP", "None"))
+    wait_until(lambda: len(names_seen(demo, 10)) == 5)
+    assert set(names_seen(demo).values()) == {ROUNDS // 5}
+
+
+@pytest.mark.requires("curl", "kubectl", "sed")
+def test_a_changed_file_replaces_what_kubectl_made_of_it(start_demo: StartDemo, tmp_path: Path) -> None:
+    demo = start_demo("--state-dir", str(tmp_path / "state"))
+    first = f"export HOME={tmp_path / 'kubectl'}; {printed_line(demo, 'export KUBECONFIG=')}"
+    shell(f"{first}; {printed_line(demo, 'kubectl patch svc myapp')}")
+    wait_until(lambda: len(names_seen(demo, 10)) == 1)
+    shell(f"sed -i 's/port: 80$/port: 81/' {tmp_path / 'state' / 'manifests' / 'myapp.yaml'}")
+    wait_until(lambda: len(names_seen(demo, 10)) == 5)
+
+
+def test_a_taken_api_port_gets_one_line_with_the_way_round(start_demo: StartDemo, places: Places) -> None:
+    address = places.address()
+    with socket.create_server((address, 6443)):
+        demo = start_demo(f"--api-bind-address={address}:6443", ready=False)
+        assert demo.wait() == 2
+    (line,) = demo.stderr
+    assert f"cannot serve the Kubernetes API on {address}:6443" in line
+    assert "--api-bind-address" in line
+    assert demo.stdout == []
+
+
 @pytest.mark.requires("curl", "sed")
 def test_the_printed_edit_makes_the_loop_stay_and_undoing_it_go_round(start_demo: StartDemo, tmp_path: Path) -> None:
     demo = start_demo("--state-dir", str(tmp_path / "state"))
