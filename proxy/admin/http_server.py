@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from proxy.admin.report import HealthReport, ProxyReport
+from proxy.listening_site import start_site
 from proxy.logs import fields
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class HTTPServer:
         self._runners.append(runner)
         host, port = address
         try:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
+            await start_site(web.TCPSite(runner, host, port, reuse_address=True))
         except OSError as error:
             _log.error(
                 f"cannot serve {name} on {host}:{port}: {error.strerror}: "

@@ -63,8 +63,8 @@ async def embedded_api(
         async with store.running():
             await store.write(controller.initial)
             await _make_namespaces(store, operations)
-            url = await server.start(address)
             try:
+                url = await server.start(address)
                 yield EmbeddedAPI(
                     store, operations, url, write_kubeconfig(directory, url, certificate.authority, token)
                 )

@@ -18,6 +18,7 @@ from proxy.apiserver.operations import Operations
 from proxy.apiserver.resources import Resources
 from proxy.apiserver.store import Store
 from proxy.apiserver.target import target_of
+from proxy.listening_site import start_site
 from proxy.logs import fields
 from proxy.startup_error import StartupError
 
@@ -51,9 +52,8 @@ class APIServer:
         self._runner = runner
         host, port = address
         try:
-            await web.TCPSite(runner, host, port, ssl_context=self._certificate.context, reuse_address=True).start()
+            await start_site(web.TCPSite(runner, host, port, ssl_context=self._certificate.context, reuse_address=True))
         except OSError as error:
-            await self.stop()
             raise StartupError(
                 f"cannot serve the Kubernetes API on {host}:{port}: {error.strerror}: "
                 "stop what holds the port, or choose another with --api-bind-address"

@@ -1,5 +1,6 @@
 """The HTTP server over real connections."""
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -96,3 +97,21 @@ async def test_a_port_that_is_taken_costs_that_server_alone(caplog: pytest.LogCa
         await server.stop()
     assert f"cannot serve healthz on 127.0.0.1:{taken}: " in caplog.text
     assert "--healthz-bind-address" in caplog.text
+
+
+@pytest.mark.parametrize("turns", range(16))
+async def test_a_start_that_is_cancelled_at_any_moment_leaves_no_port_taken(turns: int) -> None:
+    with socket.socket() as healthz, socket.socket() as metrics:
+        for probe in (healthz, metrics):
+            probe.bind(("127.0.0.1", 0))
+        addresses = healthz.getsockname(), metrics.getsockname()
+    server = HTTPServer(Inspected())
+    starting = asyncio.create_task(server.start(*addresses))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await server.stop()
+    for address in addresses:
+        with socket.create_server(address):
+            pass
