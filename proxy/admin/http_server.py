@@ -12,7 +12,8 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from proxy.admin.report import HealthReport, ProxyReport
+from proxy.admin.metrics import CONTENT_TYPE, exposition
+from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics
 from proxy.listening_site import start_site
 from proxy.logs import fields
 
@@ -39,6 +40,9 @@ class Inspected(Protocol):
     def report(self) -> ProxyReport:
         """Everything at this moment."""
 
+    def statistics(self) -> ProxyStatistics:
+        """The counts of this moment."""
+
 
 class HTTPServer:
     """Serves health on one address, health and the API on another. `start` and `stop` frame its life."""
@@ -51,7 +55,7 @@ class HTTPServer:
         """Listen on both addresses; one that cannot be had is reported."""
         health: dict[str, Handler] = {"/livez": self._livez, "/readyz": self._readyz, "/healthz": self._healthz}
         await self._serve("healthz", healthz, health)
-        await self._serve("metrics", metrics, {**health, "/api/v1/report": self._report})
+        await self._serve("metrics", metrics, {**health, "/metrics": self._metrics, "/api/v1/report": self._report})
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -88,6 +92,10 @@ class HTTPServer:
 
     async def _report(self, request: web.Request) -> web.Response:
         return _json(self._inspected.report(), 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body = exposition(self._inspected.statistics())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     def _health(self, healthy: bool) -> web.Response:
         now = datetime.now(UTC)

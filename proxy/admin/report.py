@@ -60,6 +60,26 @@ class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
     problems: tuple[Problem, ...]
 
 
+class ProxyStatistics(msgspec.Struct, frozen=True):
+    """Counts of this moment, and of everything since the start where the name says total.
+
+    `known_state_of` is the time (RFC 3339) of the last known state that serves while its origin is away, or empty.
+    """
+
+    services: int
+    frontends: int
+    unbound_frontends: int
+    problems: int
+    known_state_of: str
+    tcp_connections: int
+    udp_flows: int
+    affinity_entries: int
+    affinity_hits_total: int
+    affinity_misses_total: int
+    affinity_evictions_total: int
+    affinity_expirations_total: int
+
+
 class HealthReport(msgspec.Struct, frozen=True, rename="camel"):
     """kube-proxy's health answer (pkg/proxy/healthcheck/proxy_health.go); times are RFC 3339."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from proxy.admin.http_server import HTTPServer
-from proxy.admin.report import ProxyReport
+from proxy.admin.report import ProxyReport, ProxyStatistics
 from proxy.config import Configuration
 from proxy.control import collector
 from proxy.control.channel import LocalChannel
@@ -69,6 +69,7 @@ class Proxy:
         self._termination = Termination()
         self._problems = ProblemLog()
         self._source_problems: tuple[Problem, ...] = ()
+        self._known_state_of = ""
         self._bind_failed = asyncio.Event()
         self.ready = False
         self.draining = False
@@ -96,6 +97,24 @@ class Proxy:
     def report(self) -> ProxyReport:
         """What the proxy holds at this moment."""
         return inspect(self._planner, self._reconciler, self._worker.balancers, self._all_problems())
+
+    def statistics(self) -> ProxyStatistics:
+        """The counts of this moment."""
+        affinity = self._worker.affinity_statistics()
+        return ProxyStatistics(
+            services=len(self._planner.services),
+            frontends=len(self._planner.frontends),
+            unbound_frontends=len(self._reconciler.failures),
+            problems=len(self._all_problems()),
+            known_state_of=self._known_state_of,
+            tcp_connections=self._worker.open_relays,
+            udp_flows=self._worker.open_flows,
+            affinity_entries=affinity.entries,
+            affinity_hits_total=affinity.hits,
+            affinity_misses_total=affinity.misses,
+            affinity_evictions_total=affinity.evictions,
+            affinity_expirations_total=affinity.expirations,
+        )
 
     async def _serve(self, on_listening: OnListening | None) -> None:
         try:
@@ -132,6 +151,8 @@ class Proxy:
     def _apply(self, changes: Changes) -> None:
         if changes.problems is not None:
             self._source_problems = changes.problems
+        if changes.known_state_of is not None:
+            self._known_state_of = changes.known_state_of
         delta = self._planner.apply(changes)
         if delta:
             self._reconciler.apply(delta)

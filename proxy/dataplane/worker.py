@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from socket import socket
 from time import monotonic
 
+from proxy.affinity import AffinityStatistics
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.resources import Resources
@@ -45,6 +46,15 @@ class Worker:
     def open_relays(self) -> int:
         """TCP connections that are open, those still dialling included."""
         return len(self._resources.relays)
+
+    @property
+    def open_flows(self) -> int:
+        """UDP flows that are open."""
+        return len(self._resources.flows)
+
+    def affinity_statistics(self) -> AffinityStatistics:
+        """The counts of the ClientIP affinity table."""
+        return self._resources.affinity.statistics()
 
     def when_empty(self, callback: Callable[[], None]) -> None:
         """Call back once no relay is open; at once if none is."""

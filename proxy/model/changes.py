@@ -26,7 +26,9 @@ class Changes(msgspec.Struct, frozen=True):
     """What is different since the last Changes of the same source; one instance is applied as a whole.
 
     `problems` is the complete list of what the source has to complain about now, or None if that did not change.
-    `node` is this machine's own Node, or None if that did not change.
+    `node` is this machine's own Node, or None if that did not change. `known_state_of` is the time (RFC 3339) of the
+    last known state that serves because its origin is away, empty while the origin itself is followed, or None if that
+    did not change.
     """
 
     services: tuple[Service, ...] = ()
@@ -36,3 +38,4 @@ class Changes(msgspec.Struct, frozen=True):
     pod_weights: tuple[PodWeight, ...] = ()
     node: Node | None = None
     problems: tuple[Problem, ...] | None = None
+    known_state_of: str | None = None

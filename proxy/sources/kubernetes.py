@@ -144,7 +144,7 @@ class KubernetesSource:
         if problems == self._reported:
             return changes
         self._reported = problems
-        return replace(changes, problems=problems)
+        return replace(changes, problems=problems, known_state_of=self._restored)
 
     async def _keep_saved(self) -> None:
         """Save what is known soon after the first state, and from then on now and then if it changed."""

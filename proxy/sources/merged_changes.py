@@ -30,6 +30,7 @@ def merged_changes(parts: Sequence[Changes]) -> Changes:
         pod_weights=tuple(weights.values()),
         node=next((part.node for part in reversed(parts) if part.node is not None), None),
         problems=next((part.problems for part in reversed(parts) if part.problems is not None), None),
+        known_state_of=next((part.known_state_of for part in reversed(parts) if part.known_state_of is not None), None),
     )
 
 

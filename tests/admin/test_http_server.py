@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from proxy.admin.http_server import HTTPServer
-from proxy.admin.report import ProxyReport
+from proxy.admin.report import ProxyReport, ProxyStatistics
 from proxy.model.problem import Problem
 
 
@@ -24,6 +24,9 @@ class Inspected:
 
     def report(self) -> ProxyReport:
         return ProxyReport((), (Problem("is wrong", where="a.yaml"),))
+
+    def statistics(self) -> ProxyStatistics:
+        return ProxyStatistics(3, 5, 1, 2, "2026-03-01T00:00:00+00:00", 7, 4, 9, 10, 11, 12, 13)
 
 
 class Served:
@@ -115,3 +118,10 @@ async def test_a_start_that_is_cancelled_at_any_moment_leaves_no_port_taken(turn
     for address in addresses:
         with socket.create_server(address):
             pass
+
+
+async def test_metrics_are_on_the_metrics_address_alone(served: Served) -> None:
+    status, text = await served.get("/metrics")
+    assert status == 200
+    assert {"svcproxy_services 3.0", "svcproxy_affinity_evictions_total 12.0"} <= set(text.splitlines())
+    assert (await served.get("/metrics", served.healthz))[0] == 404

@@ -179,7 +179,7 @@ async def test_begins_with_the_complete_state(cluster: FakeAPI, kubeconfig: Path
 
 async def test_an_empty_cluster_has_a_first_state_too(api: FakeAPI, kubeconfig: Path) -> None:
     async with following(kubeconfig) as followed:
-        assert await followed.next() == Changes(problems=())
+        assert await followed.next() == Changes(problems=(), known_state_of="")
 
 
 async def test_takes_pages_where_streaming_lists_are_refused(cluster: FakeAPI, kubeconfig: Path) -> None:
