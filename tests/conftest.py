@@ -1,10 +1,12 @@
-"""For every test: the marker `requires`, and hypothesis without time limits.
+"""For every test: the marker `requires`, logging as it was before, and hypothesis without time limits.
 
 Invariant: a test whose program is missing is skipped by that program's name, never passed or failed.
 """
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,3 +29,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = [program for program in marker.args if shutil.which(program) is None]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """A test that configures the program's logging does so for itself alone."""
+    loggers = [logging.getLogger(), logging.getLogger("proxy")]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        for handler in set(logger.handlers) - set(handlers):
+            logger.removeHandler(handler)
