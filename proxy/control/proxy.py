@@ -37,7 +37,7 @@ from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 
 FIRST_RETRY = 1.0
-LONGEST_RETRY = 30.0
+LONGEST_RETRY = 5.0
 
 _log = logging.getLogger(__name__)
 
