@@ -5,29 +5,18 @@ generator's.
 """
 
 from collections.abc import Collection
-from random import Random
 
 from proxy.schedulers.backend import Backend
-from proxy.schedulers.scheduler import Scheduler
-from proxy.schedulers.weighted_draw import WeightedDraw
+from proxy.schedulers.drawing_scheduler import DrawingScheduler
 
 
-class RandomChoice(Scheduler):
+class RandomChoice(DrawingScheduler):
     """Any usable backend, the heavier the likelier."""
 
     name = "random"
 
-    def __init__(self, random: Random) -> None:
-        super().__init__(random)
-        self.draw = WeightedDraw(())
-
-    def rebuild(self) -> None:
-        self.draw = WeightedDraw(self.usable)
-
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
-        draw = self.draw
-        if without:
-            draw = WeightedDraw([backend for backend in self.usable if backend not in without])
+        draw = self.draw_without(without)
         if not draw.total:
             return None
         return draw.at(1 + self.random.randrange(draw.total))

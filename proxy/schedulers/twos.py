@@ -5,30 +5,19 @@ which favours the first in list order by 1 part in the total.
 """
 
 from collections.abc import Collection
-from random import Random
 
 from proxy.schedulers.backend import Backend
+from proxy.schedulers.drawing_scheduler import DrawingScheduler
 from proxy.schedulers.load import overhead
-from proxy.schedulers.scheduler import Scheduler
-from proxy.schedulers.weighted_draw import WeightedDraw
 
 
-class TwoChoices(Scheduler):
+class TwoChoices(DrawingScheduler):
     """Of two usable backends drawn by weight, the one with less overhead for its weight; ties keep the first."""
 
     name = "twos"
 
-    def __init__(self, random: Random) -> None:
-        super().__init__(random)
-        self.draw = WeightedDraw(())
-
-    def rebuild(self) -> None:
-        self.draw = WeightedDraw(self.usable)
-
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
-        draw = self.draw
-        if without:
-            draw = WeightedDraw([backend for backend in self.usable if backend not in without])
+        draw = self.draw_without(without)
         if not draw.total:
             return None
         first = draw.at(self.random.randrange(draw.total + 1))

@@ -14,14 +14,12 @@ from msgspec.structs import replace
 from proxy.cluster.cluster import Cluster
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
-from proxy.sources.directory_watch import DirectoryWatch
 from proxy.sources.first_seen import FirstSeen
 from proxy.sources.ledger_file import LedgerFile
-from proxy.sources.manifest_reader import SETTLED_NANOSECONDS, ManifestReader, Reading
+from proxy.sources.manifest_reader import Reading
+from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifest_set import ManifestSet
 from proxy.startup_error import StartupError
-
-_ATTEMPTS_TO_SETTLE = 5
 
 
 class ManifestSource:
@@ -36,42 +34,27 @@ class ManifestSource:
         self._ledger_file = ledger_file
         self._saved = cluster.ledger
         self._save_fault: tuple[Problem, ...] = ()
-        self._reader = ManifestReader(directories)
+        self._readings = ManifestReadings(directories)
         self._manifests = ManifestSet()
         self._first_seen = FirstSeen()
-        self._watch = DirectoryWatch(directories)
         self._reported: tuple[Problem, ...] | None = None
         self._unclaimed_released = False
-        self._reread_all = False
 
     def reread(self) -> None:
         """Open every file again, now."""
-        self._reread_all = True
-        self._watch.wake()
+        self._readings.reread()
 
     async def changes(self) -> AsyncGenerator[Changes, None]:
         """The complete first state, then every difference, in order."""
         require_directories(self._directories)
         try:
             while True:
-                reading = await self._read()
+                reading = await self._readings.read()
                 for changes in await self._apply(reading):
                     yield self._first_seen.stamped(changes, datetime.now(UTC).isoformat(timespec="seconds"))
-                if not await self._watch.follow(reading.directories):
-                    await self._watch.wait()
+                await self._readings.wait()
         finally:
-            await self._watch.close()
-
-    async def _read(self) -> Reading:
-        if self._reread_all:
-            self._reread_all = False
-            self._reader.forget_signatures()
-        for _ in range(_ATTEMPTS_TO_SETTLE):
-            reading = await asyncio.to_thread(self._reader.read)
-            if not reading.unsettled:
-                return reading
-            await asyncio.sleep(SETTLED_NANOSECONDS / 1e9)
-        return await asyncio.to_thread(self._reader.read, patient=False)
+            await self._readings.close()
 
     async def _apply(self, reading: Reading) -> list[Changes]:
         """What to tell about a reading; the first time that is never nothing."""
@@ -86,8 +69,8 @@ class ManifestSource:
         """`changes` with the problems, if those are others than before, after everything given out is on disk."""
         if self._cluster.ledger is not self._saved:
             await self._save()
-        unwatched = tuple(Problem(self._watch.fault, where=path) for path in self._directories if self._watch.fault)
-        problems = self._manifests.problems(self._cluster.refused) + reading.faults + unwatched + self._save_fault
+        faults = (*reading.faults, *self._readings.problems(), *self._save_fault)
+        problems = self._manifests.problems(self._cluster.refused) + faults
         if problems == self._reported:
             return changes
         self._reported = problems

@@ -32,8 +32,8 @@ class Followed:
         self.problems: list[str] = []
         self._changes = source.changes()
         self._idle = asyncio.Event()
-        self._wait = source._watch.wait
-        source._watch.wait = self._tell_and_wait  # type: ignore[method-assign]
+        self._wait = source._readings.wait
+        source._readings.wait = self._tell_and_wait  # type: ignore[method-assign]
 
     async def _tell_and_wait(self) -> None:
         self._idle.set()
@@ -293,8 +293,8 @@ async def test_reread_opens_unchanged_files_again(root: Path, state: Path, servi
     path.write_text(service("x", "1"))
     async with following(root, state=state) as followed:
         opened: list[str] = []
-        read = followed.source._reader._parse
-        followed.source._reader._parse = lambda path: opened.append(path) or read(path)  # type: ignore[method-assign, func-returns-value]
+        read = followed.source._readings._reader._parse
+        followed.source._readings._reader._parse = lambda path: opened.append(path) or read(path)  # type: ignore[method-assign, func-returns-value]
         followed.source.reread()
         (root / "b.yaml").write_text(service("y", "1"))
         await followed.until(lambda now: now.notes == {"x": "1", "y": "1"})
