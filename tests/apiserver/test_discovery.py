@@ -1,3 +1,5 @@
+"""What kubectl finds out about the API before it asks for anything, aggregated and legacy."""
+
 import pytest
 
 from proxy.apiserver.discovery import (

@@ -1,3 +1,5 @@
+"""Who owns which fields after a create or an update."""
+
 from typing import Any
 
 import pytest

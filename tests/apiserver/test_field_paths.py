@@ -1,3 +1,5 @@
+"""Sets of fields, in the form of fieldsV1."""
+
 from typing import Any
 
 import pytest

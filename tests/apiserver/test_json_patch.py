@@ -1,3 +1,5 @@
+"""JSON Patch (RFC 6902), with the examples of the RFC."""
+
 import copy
 from typing import Any
 

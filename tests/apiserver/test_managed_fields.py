@@ -1,3 +1,5 @@
+"""managedFields as they are read and written."""
+
 from typing import Any
 
 import pytest

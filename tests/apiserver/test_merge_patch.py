@@ -1,3 +1,5 @@
+"""JSON Merge Patch (RFC 7386), with the examples and laws of the RFC."""
+
 import copy
 from typing import Any
 

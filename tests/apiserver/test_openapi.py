@@ -1,3 +1,5 @@
+"""The OpenAPI v3 documents that kubectl reads."""
+
 import hashlib
 import json
 from typing import Any

@@ -1,3 +1,5 @@
+"""One patch of each content type, and those that are refused."""
+
 import json
 from typing import Any
 

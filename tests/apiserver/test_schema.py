@@ -1,3 +1,5 @@
+"""Which fields each kind has, and which of a document are unknown."""
+
 from typing import Any
 
 import msgspec

@@ -1,3 +1,5 @@
+"""Values of the wrong type, in the words of the API server."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The notation of the table of fields, and what is refused in it."""
+
 import pytest
 
 from proxy.apiserver.schema_notation import NotationError, read_types

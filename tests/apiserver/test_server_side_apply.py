@@ -1,3 +1,5 @@
+"""Server-side apply: ownership, conflicts, removal, and applies that change nothing."""
+
 import copy
 import json
 from typing import Any

@@ -1,3 +1,5 @@
+"""Strategic merge patch: directives, merge keys and the known trap of ports."""
+
 import copy
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The order of list items after a strategic merge."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

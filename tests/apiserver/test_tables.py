@@ -1,3 +1,5 @@
+"""Tables as kubectl asks for them, of whatever kind."""
+
 from datetime import UTC, datetime
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Events as rows of a table."""
+
 from typing import Any
 
 from proxy.apiserver.tables_event import event_row

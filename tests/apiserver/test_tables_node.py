@@ -1,3 +1,5 @@
+"""Nodes as rows of a table."""
+
 from typing import Any
 
 import pytest

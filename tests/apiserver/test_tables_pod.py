@@ -1,3 +1,5 @@
+"""Pods as rows of a table."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""Services, Endpoints and EndpointSlices as rows of a table."""
+
 from typing import Any
 
 import pytest
