@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from random import Random
 
@@ -42,6 +43,7 @@ class Followed:
         self.weights: dict[ObjectKey, int] = {}
         self.problems: list[str] = []
         self.zone = ""
+        self.known_state_of = ""
         self._changes = source.changes()
 
     @property
@@ -65,6 +67,8 @@ class Followed:
             self.zone = changes.node.zone
         if changes.problems is not None:
             self.problems = [str(problem) for problem in changes.problems]
+        if changes.known_state_of is not None:
+            self.known_state_of = changes.known_state_of
         return changes
 
     async def until(self, reached: Callable[["Followed"], bool]) -> None:
@@ -437,9 +441,11 @@ async def test_the_last_known_state_serves_while_the_api_server_is_away(
         await followed.next()
         assert followed.state == before
         assert any(problem.startswith("serving last known state of 20") for problem in followed.problems)
+        assert datetime.fromisoformat(followed.known_state_of).tzinfo is not None
         cluster.delete(SERVICE, "default", "web-3")
         await cluster.start()
         await followed.until(lambda each: ("default", "web-3") not in each.services and not each.problems)
+        assert followed.known_state_of == ""
         await assert_converges(followed, cluster, kubeconfig)
 
 
