@@ -1,51 +1,27 @@
-"""The proxy's HTTP: health for balancers and kubelets, and what the commands read.
+"""The proxy's HTTP: health on one address; health, metrics, the API and the page on another.
 
 Imports this room; aiohttp serves it. Invariant: nothing here changes what the proxy does, and a port that is taken
 costs this server and nothing else.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Protocol
+from collections.abc import Iterable
 
-import msgspec
 from aiohttp import web
 
-from proxy.admin.metrics import CONTENT_TYPE, exposition
-from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics
+from proxy.admin.api_routes import api_routes
+from proxy.admin.health_routes import health_routes
+from proxy.admin.inspected import Inspected
+from proxy.admin.json_answer import errors_as_json
+from proxy.admin.metrics_routes import metrics_routes
 from proxy.listening_site import start_site
 from proxy.logs import fields
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-
-class Inspected(Protocol):
-    """What the server asks of the proxy."""
-
-    @property
-    def ready(self) -> bool:
-        """The first complete state listens and no drain has begun."""
-
-    @property
-    def draining(self) -> bool:
-        """The proxy is on its way out."""
-
-    @property
-    def last_updated(self) -> datetime:
-        """When the last change was applied."""
-
-    def report(self) -> ProxyReport:
-        """Everything at this moment."""
-
-    def statistics(self) -> ProxyStatistics:
-        """The counts of this moment."""
-
 
 class HTTPServer:
-    """Serves health on one address, health and the API on another. `start` and `stop` frame its life."""
+    """Two sites, each with its routes. `start` and `stop` frame its life."""
 
     def __init__(self, inspected: Inspected) -> None:
         self._inspected = inspected
@@ -53,18 +29,19 @@ class HTTPServer:
 
     async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
         """Listen on both addresses; one that cannot be had is reported."""
-        health: dict[str, Handler] = {"/livez": self._livez, "/readyz": self._readyz, "/healthz": self._healthz}
+        health = tuple(health_routes(self._inspected))
+        admin = (*health, *metrics_routes(self._inspected), *api_routes(self._inspected))
         await self._serve("healthz", healthz, health)
-        await self._serve("metrics", metrics, {**health, "/metrics": self._metrics, "/api/v1/report": self._report})
+        await self._serve("metrics", metrics, admin)
 
     async def stop(self) -> None:
         """Stop listening."""
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _serve(self, name: str, address: tuple[str, int], routes: dict[str, Handler]) -> None:
-        application = web.Application()
-        application.add_routes([web.get(path, handler) for path, handler in routes.items()])
+    async def _serve(self, name: str, address: tuple[str, int], routes: Iterable[web.RouteDef]) -> None:
+        application = web.Application(middlewares=[errors_as_json])
+        application.add_routes(routes)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         self._runners.append(runner)
@@ -80,33 +57,3 @@ class HTTPServer:
             return
         bound = runner.addresses[0]
         _log.info(f"serving {name}", extra=fields(address=f"{bound[0]}:{bound[1]}"))
-
-    async def _livez(self, request: web.Request) -> web.Response:
-        return self._health(healthy=True)
-
-    async def _readyz(self, request: web.Request) -> web.Response:
-        return self._health(healthy=self._inspected.ready)
-
-    async def _healthz(self, request: web.Request) -> web.Response:
-        return self._health(healthy=self._inspected.ready)
-
-    async def _report(self, request: web.Request) -> web.Response:
-        return _json(self._inspected.report(), 200)
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        body = exposition(self._inspected.statistics())
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
-
-    def _health(self, healthy: bool) -> web.Response:
-        now = datetime.now(UTC)
-        report = HealthReport(
-            last_updated=(now if healthy else self._inspected.last_updated).isoformat(),
-            current_time=now.isoformat(),
-            node_eligible=not self._inspected.draining,
-            healthy=healthy,
-        )
-        return _json(report, 200 if healthy else 503)
-
-
-def _json(body: msgspec.Struct, status: int) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")

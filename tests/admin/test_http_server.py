@@ -125,3 +125,11 @@ async def test_metrics_are_on_the_metrics_address_alone(served: Served) -> None:
     assert status == 200
     assert {"svcproxy_services 3.0", "svcproxy_affinity_evictions_total 12.0"} <= set(text.splitlines())
     assert (await served.get("/metrics", served.healthz))[0] == 404
+
+
+async def test_errors_are_json_with_one_line(served: Served) -> None:
+    assert await served.get("/nothing") == (404, {"error": "nothing is at /nothing"})
+    url = f"http://127.0.0.1:{served.metrics}/metrics"
+    async with aiohttp.ClientSession() as session, session.delete(url) as response:
+        assert response.headers["Allow"] == "GET,HEAD"
+        assert (await response.json())["error"].startswith("DELETE is not answered at /metrics")
