@@ -18,13 +18,14 @@ from proxy.dataplane.worker import Worker
 
 def build_worker(configuration: Configuration, descriptors: int, access_log: AccessLog | None) -> Worker:
     """A worker on the running loop that may hold so many descriptors."""
-    loop = asyncio.get_running_loop()
+    reactor = Reactor()
+    reactor.embed(asyncio.get_running_loop())
     resources = Resources(
-        reactor=Reactor(loop),
+        reactor=reactor,
         descriptors=Descriptors(descriptors),
         affinity=AffinityTable(configuration.affinity_entries),
         random=Random(),
         most_flows=configuration.udp_flows,
         access_log=access_log,
     )
-    return Worker(loop, resources)
+    return Worker(resources)

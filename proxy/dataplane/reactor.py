@@ -1,14 +1,14 @@
-"""The reactor: one epoll of our own, its descriptor registered in the asyncio loop, drained in batches.
+"""The reactor: one epoll of our own, drained in batches, as a process's main loop or inside another loop.
 
-Imports nothing of ours. Measured against uvloop's transports and against add_reader per socket, this is what a relay
-costs least on (tests/bench/README.md). Invariants: a registration lasts as long as its descriptor and is never
-modified; a descriptor closed during a batch is really closed after it, so its number cannot come back within the
+Imports nothing of ours, and no asyncio. Measured against uvloop's transports and against add_reader per socket, this is
+what a relay costs least on (tests/bench/README.md). Invariants: a registration lasts as long as its descriptor and is
+never modified; a descriptor closed during a batch is really closed after it, so its number cannot come back within the
 batch and meet an event that was meant for its predecessor.
 """
 
-import asyncio
 import logging
 import select
+from collections.abc import Callable
 from socket import SocketType
 from time import monotonic
 from typing import Protocol
@@ -22,6 +22,7 @@ LEVEL = select.EPOLLIN
 
 BUFFER_SIZE = 256 * 1024
 _BATCH = 256
+_LONGEST_SLEEP = 60.0
 _ROUNDS = 4
 
 _log = logging.getLogger(__name__)
@@ -47,23 +48,93 @@ class Waiting(Protocol):
         """`go_on` raised: let go of everything held, without raising."""
 
 
+class Loop(Protocol):
+    """What an embedded reactor asks of the loop around it; asyncio's loops have it."""
+
+    def add_reader(self, fd: int, callback: Callable[[], object], /) -> None: ...
+
+    def remove_reader(self, fd: int, /) -> bool: ...
+
+    def call_soon(self, callback: Callable[[], object], /) -> object: ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> "Timer": ...
+
+
+class Timer(Protocol):
+    """What `Loop.call_later` gives."""
+
+    def cancel(self) -> None: ...
+
+
 class Reactor:
-    """Dispatches readiness. `now` is monotonic seconds, taken once a batch. `buffer` is shared by all relays of the
-    worker: it holds bytes only within one call."""
+    """Dispatches readiness, either by `run`, until `stop`, or within a loop that it was embedded in; the latter costs a
+    wake-up and two system calls more a batch. `now` is monotonic seconds, taken once a batch. `buffer` is shared by
+    all relays of the worker: it holds bytes only within one call."""
 
-    __slots__ = ("_again", "_doomed", "_epoll", "_loop", "_woken", "buffer", "handlers", "now", "view")
+    __slots__ = (
+        "_again",
+        "_awake",
+        "_doomed",
+        "_epoll",
+        "_interval",
+        "_loop",
+        "_next_tick",
+        "_running",
+        "_tick",
+        "_timer",
+        "buffer",
+        "handlers",
+        "now",
+        "view",
+    )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._epoll = select.epoll()
         self._again: list[Waiting] = []
+        self._awake = False
         self._doomed: list[SocketType] = []
-        self._woken = False
+        self._interval = _LONGEST_SLEEP
+        self._loop: Loop | None = None
+        self._running = False
+        self._tick: Callable[[], None] = _nothing
+        self._timer: Timer | None = None
         self.handlers: dict[int, Watched] = {}
         self.buffer = bytearray(BUFFER_SIZE)
         self.view = memoryview(self.buffer)
         self.now = monotonic()
+        self._next_tick = self.now + self._interval
+
+    def every(self, seconds: float, tick: Callable[[], None]) -> None:
+        """Call `tick` so often, from now on and until the release. There is one tick a reactor."""
+        self._interval = seconds
+        self._tick = tick
+        self._next_tick = monotonic() + seconds
+        if self._loop is not None:
+            self._timer = self._loop.call_later(seconds, self._embedded_tick)
+
+    def embed(self, loop: Loop) -> None:
+        """Be driven by another loop, which learns by one descriptor that something is ready. Comes before `every`."""
+        self._loop = loop
         loop.add_reader(self._epoll.fileno(), self._drain)
+
+    def run(self) -> None:
+        """Be the main loop of the process. Returns after the batch in which `stop` was called."""
+        poll = self._epoll.poll
+        self._running = self._awake = True
+        self.now = monotonic()
+        self._finish_batch()
+        while self._running:
+            events = poll(0 if self._again else max(0.0, self._next_tick - self.now), _BATCH)
+            self.now = monotonic()
+            self._dispatch(events)
+            if self.now >= self._next_tick:
+                self._next_tick = self.now + self._interval
+                self._take_tick()
+            self._finish_batch()
+
+    def stop(self) -> None:
+        """Make `run` return. A signal's handler may call it too; `run` notices at the next event or tick."""
+        self._running = False
 
     def watch(self, descriptor: int, watched: Watched, events: int = EDGES) -> None:
         """Register a descriptor for its whole life."""
@@ -79,58 +150,66 @@ class Reactor:
         """Close a socket at the end of this batch; the close takes its registration with it."""
         self.handlers.pop(sock.fileno(), None)
         self._doomed.append(sock)
-        self._wake()
+        if not self._awake:
+            self._wake()
 
     def again(self, waiting: Waiting) -> None:
         """Call `go_on` after the other descriptors had their turn: what is left when a budget ran out."""
         self._again.append(waiting)
-        self._wake()
+        if not self._awake:
+            self._wake()
 
-    def stop(self) -> None:
-        """Close what is doomed and the epoll itself."""
+    def release(self) -> None:
+        """Close what is doomed and the epoll itself; neither `run` nor the loop around has it any more."""
         self._finish_batch()
-        self._loop.remove_reader(self._epoll.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._loop is not None:
+            self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
     def _wake(self) -> None:
-        if not self._woken:
-            self._woken = True
-            self._loop.call_soon(self._finish_batch)
+        """Something is to be done at the end of a batch while none is under way."""
+        if self._loop is not None:
+            self._awake = True
+            self._loop.call_soon(self._finish_embedded)
 
     def _drain(self) -> None:
-        """Dispatch what is ready, a few rounds before the loop's other work gets its turn."""
-        self._woken = True
+        """Dispatch what is ready, a few rounds before the other work of the loop around gets its turn."""
+        self._awake = True
         for _ in range(_ROUNDS):
             events = self._epoll.poll(0, _BATCH)
             if not events:
                 break
             self.now = monotonic()
-            handlers = self.handlers
-            for descriptor, mask in events:
-                watched = handlers.get(descriptor)
-                if watched is not None:
-                    try:
-                        watched.ready(mask)
-                    except Exception:
-                        self._crashed(watched)
-            if self._doomed:
-                self._close_doomed()
+            self._dispatch(events)
+            self._close_doomed()
+        self._finish_embedded()
+
+    def _finish_embedded(self) -> None:
+        self._awake = True
         self._finish_batch()
+        self._awake = False
+        if self._again:
+            self._wake()
+
+    def _dispatch(self, events: list[tuple[int, int]]) -> None:
+        handlers = self.handlers
+        for descriptor, mask in events:
+            watched = handlers.get(descriptor)
+            if watched is not None:
+                try:
+                    watched.ready(mask)
+                except Exception:
+                    self._crashed(watched)
 
     def _crashed(self, handler: Watched | Waiting) -> None:
         """A defect in one handler ends that one flow, with a traceback in the log, and no other."""
         _log.exception("handler failed")
         handler.crashed()
 
-    def _close_doomed(self) -> None:
-        doomed, self._doomed = self._doomed, []
-        for sock in doomed:
-            sock.close()
-
     def _finish_batch(self) -> None:
-        if self._doomed:
-            self._close_doomed()
-        self._woken = False
+        """Who asked for another turn has it, and what was closed meanwhile is closed."""
         if self._again:
             self.now = monotonic()
             queue, self._again = self._again, []
@@ -139,3 +218,27 @@ class Reactor:
                     waiting.go_on()
                 except Exception:
                     self._crashed(waiting)
+        self._close_doomed()
+
+    def _close_doomed(self) -> None:
+        if self._doomed:
+            doomed, self._doomed = self._doomed, []
+            for sock in doomed:
+                sock.close()
+
+    def _embedded_tick(self) -> None:
+        assert self._loop is not None
+        self._timer = self._loop.call_later(self._interval, self._embedded_tick)
+        self.now = monotonic()
+        self._take_tick()
+
+    def _take_tick(self) -> None:
+        """A defect in one tick takes no other tick away."""
+        try:
+            self._tick()
+        except Exception:
+            _log.exception("tick failed")
+
+
+def _nothing() -> None:
+    """The tick of a reactor that was given none."""

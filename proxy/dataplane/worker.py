@@ -5,10 +5,8 @@ with the messages. Invariants: a message that changes one frontend or pool touch
 connections survive every message.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from socket import socket
-from time import monotonic
 
 from proxy.affinity import AffinityStatistics
 from proxy.dataplane.balancer import Balancer
@@ -28,14 +26,12 @@ TICK = 0.25
 class Worker:
     """One data plane. `start` and `stop` frame its life; in between it learns by `apply`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, resources: Resources) -> None:
-        self._loop = loop
+    def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._stickiness: dict[str, Stickiness] = {}
         self._balancers: dict[str, Balancer] = {}
         self._listeners: dict[FrontendKey, TcpListener | UdpListener] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
-        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def balancers(self) -> Mapping[str, Balancer]:
@@ -64,7 +60,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to keep time."""
-        self._timer = self._loop.call_later(TICK, self._tick)
+        self._resources.reactor.every(TICK, self._tick)
 
     def apply(self, delta: Delta, sockets: Mapping[FrontendKey, socket]) -> None:
         """Take a change over, in the order of its fields. `sockets` has one for each frontend that is new here."""
@@ -97,17 +93,13 @@ class Worker:
 
     def stop(self) -> None:
         """Let go of the reactor; `end_all` came before."""
-        if self._timer is not None:
-            self._timer.cancel()
         self._resources.pipes.close()
-        self._resources.reactor.stop()
+        self._resources.reactor.release()
         self._flush_log()
 
     def _tick(self) -> None:
         resources = self._resources
-        self._timer = self._loop.call_later(TICK, self._tick)
-        now = monotonic()
-        resources.reactor.now = now
+        now = resources.reactor.now
         for relay in [relay for relay in resources.dialling if relay.attempt_deadline <= now]:
             relay.attempt_overdue(now)
         for item in (*resources.idle.due(now), *resources.flows.due(now)):

@@ -30,15 +30,17 @@ class DataPlane:
 
     def __init__(self, descriptors: int, flows: int) -> None:
         self._stream = io.StringIO()
+        reactor = Reactor()
+        reactor.embed(asyncio.get_running_loop())
         self.resources = Resources(
-            reactor=Reactor(asyncio.get_running_loop()),
+            reactor=reactor,
             descriptors=Descriptors(descriptors),
             affinity=AffinityTable(1000),
             random=Random(1),
             most_flows=flows,
             access_log=AccessLog(self._stream, json=True),
         )
-        self.worker = Worker(asyncio.get_running_loop(), self.resources)
+        self.worker = Worker(self.resources)
         self.worker.start()
 
     def pool(self, *targets: Target, key: str = "web", protocol: str = "TCP", **changes: Any) -> Pool:

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from socket import SocketType
 
 import pytest
@@ -28,13 +29,22 @@ class Handled:
 
 @pytest.fixture
 async def reactor() -> AsyncIterator[Reactor]:
-    made = Reactor(asyncio.get_running_loop())
+    made = Reactor()
+    made.embed(asyncio.get_running_loop())
     yield made
-    made.stop()
+    made.release()
 
 
 @pytest.fixture
-async def pair() -> AsyncIterator[Callable[[], tuple[SocketType, socket.socket]]]:
+def main_loop() -> Iterator[Reactor]:
+    """A reactor that no other loop has; `run` drives it."""
+    made = Reactor()
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def pair() -> Iterator[Callable[[], tuple[SocketType, socket.socket]]]:
     """Makes pairs: the first is for the reactor, which may close it, the second for the test."""
     with contextlib.ExitStack() as stack:
 
@@ -208,3 +218,128 @@ async def test_a_defect_in_one_turn_takes_no_other_turn_away(
     await asyncio.wait_for(done.wait(), 5)
     assert failing.crashes == 1
     assert "handler failed" in caplog.text
+
+
+async def test_a_tick_comes_again_and_again_in_another_loop(reactor: Reactor) -> None:
+    ticks: list[float] = []
+    done = asyncio.Event()
+
+    def tick() -> None:
+        ticks.append(reactor.now)
+        if len(ticks) == 3:
+            done.set()
+
+    reactor.every(0.01, tick)
+    await asyncio.wait_for(done.wait(), 5)
+    assert ticks == sorted(ticks)
+
+
+def test_the_main_loop_dispatches_and_ticks_until_it_is_stopped(main_loop: Reactor, pair: Pair) -> None:
+    near, far = pair()
+    order: list[str] = []
+
+    def ready(mask: int) -> None:
+        order.append(near.recv(1).decode())
+
+    def tick() -> None:
+        order.append("tick")
+        far.send(b"b")
+        if order.count("tick") == 3:
+            main_loop.stop()
+
+    main_loop.watch(near.fileno(), Handled(ready), LEVEL)
+    far.send(b"a")
+    main_loop.every(0.01, tick)
+    main_loop.run()
+    assert order == ["a", "tick", "b", "tick", "b", "tick"]
+
+
+def test_the_main_loop_runs_again_after_a_stop(main_loop: Reactor) -> None:
+    ticks: list[None] = []
+
+    def tick() -> None:
+        ticks.append(None)
+        main_loop.stop()
+
+    main_loop.every(0.01, tick)
+    main_loop.run()
+    main_loop.run()
+    assert len(ticks) == 2
+
+
+def test_the_main_loop_gives_other_turns_without_waiting_for_an_event(main_loop: Reactor) -> None:
+    turns: list[None] = []
+
+    def go_on() -> None:
+        turns.append(None)
+        if len(turns) < 3:
+            main_loop.again(waiting)
+        else:
+            main_loop.stop()
+
+    waiting = Handled(lambda mask: None, go_on)
+    main_loop.again(waiting)
+    main_loop.run()
+    assert len(turns) == 3
+
+
+def test_the_main_loop_closes_what_an_event_a_turn_or_a_tick_let_go_of(main_loop: Reactor, pair: Pair) -> None:
+    pairs = [pair() for _ in range(4)]
+    before, by_event, by_turn, by_tick = (near for near, _ in pairs)
+
+    def ready(mask: int) -> None:
+        main_loop.close(by_event)
+        main_loop.again(Handled(lambda mask: None, lambda: main_loop.close(by_turn)))
+        main_loop.every(0.01, tick)
+
+    def tick() -> None:
+        main_loop.close(by_tick)
+        main_loop.stop()
+
+    main_loop.close(before)
+    main_loop.watch(by_event.fileno(), Handled(ready), EDGES)
+    pairs[1][1].send(b"x")
+    main_loop.run()
+    assert [near.fileno() for near, _ in pairs] == [-1] * 4
+
+
+def test_a_descriptor_number_never_comes_back_within_a_batch_of_the_main_loop(main_loop: Reactor, pair: Pair) -> None:
+    pairs = [pair() for _ in range(4)]
+    numbers = [near.fileno() for near, _ in pairs]
+    opened: list[int] = []
+
+    def ready(mask: int) -> None:
+        for near, _ in pairs:
+            main_loop.close(near)
+        opened.extend(pair()[0].fileno() for _ in range(4))
+        main_loop.stop()
+
+    for near, far in pairs:
+        main_loop.watch(near.fileno(), Handled(ready), LEVEL)
+        far.send(b"x")
+    main_loop.run()
+    assert len(opened) == 4
+    assert not set(opened) & set(numbers)
+
+
+def test_a_defect_in_a_tick_takes_no_other_tick_away(main_loop: Reactor, caplog: pytest.LogCaptureFixture) -> None:
+    ticks: list[None] = []
+
+    def tick() -> None:
+        ticks.append(None)
+        if len(ticks) == 2:
+            main_loop.stop()
+        raise ZeroDivisionError
+
+    main_loop.every(0.01, tick)
+    main_loop.run()
+    assert caplog.text.count("tick failed") == 2
+
+
+def test_a_signal_stops_the_main_loop(main_loop: Reactor) -> None:
+    before = signal.signal(signal.SIGUSR1, lambda *_: main_loop.stop())
+    try:
+        main_loop.every(0.01, lambda: signal.raise_signal(signal.SIGUSR1))
+        main_loop.run()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
