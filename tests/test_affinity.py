@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections import OrderedDict
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -100,7 +101,7 @@ def test_closing_a_group_ends_its_entries_and_no_others() -> None:
     assert table.lookup(table.open_group(10), ALICE, 0.0) == 0
 
 
-def test_the_least_recently_used_entry_makes_room() -> None:
+def test_who_was_not_used_since_it_came_makes_room_before_who_was() -> None:
     table = AffinityTable(capacity=2)
     group = table.open_group(10)
     table.store(group, ALICE, 7, 0.0)
@@ -111,7 +112,19 @@ def test_the_least_recently_used_entry_makes_room() -> None:
     assert table.statistics().evictions == 1
 
 
-def test_the_order_of_use_survives_forgetting_the_newest_entry() -> None:
+def test_where_everybody_was_used_the_first_in_line_makes_room_after_a_bounded_search() -> None:
+    table = AffinityTable(capacity=20)
+    group = table.open_group(10)
+    for client in range(20):
+        table.store(group, client, 7, 0.0)
+    for client in range(20):
+        table.lookup(group, client, 1.0)
+    table.store(group, 20, 8, 2.0)
+    assert len(table) == 20
+    assert [client for client in range(21) if not table.lookup(group, client, 2.0)] == [9]
+
+
+def test_the_line_survives_forgetting_its_last_entry() -> None:
     table = AffinityTable(capacity=3)
     group = table.open_group(10)
     for client in (ALICE, BOB, CAROL):
@@ -178,41 +191,74 @@ def test_a_table_without_room_is_refused() -> None:
         AffinityTable(capacity=0)
 
 
+class Line(NamedTuple):
+    """What the reference knows of one entry."""
+
+    backend: int
+    used: float
+    lined_up: float
+
+
 class Reference:
-    """The same rules over an ordered dictionary, oldest use first; group numbers stand for groups."""
+    """The same rules over an ordered dictionary, first in line first; group numbers stand for groups."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.timeouts: dict[int, int] = {}
-        self.entries: OrderedDict[tuple[int, int], tuple[int, float]] = OrderedDict()
+        self.entries: OrderedDict[tuple[int, int], Line] = OrderedDict()
         self.hits = self.misses = self.evictions = self.expirations = 0
 
     def expired(self, entry: tuple[int, int], now: float) -> bool:
         timeout = self.timeouts.get(entry[0])
-        return timeout is None or now - self.entries[entry][1] >= timeout
+        return timeout is None or now - self.entries[entry].used >= timeout
 
     def lookup(self, group: int, client: int, now: float) -> int:
         entry = (group, client)
         if entry in self.entries and not self.expired(entry, now):
             self.hits += 1
-            backend = self.entries.pop(entry)[0]
-            self.entries[entry] = (backend, now)
-            return backend
+            self.entries[entry] = self.entries[entry]._replace(used=now)
+            return self.entries[entry].backend
         self.misses += 1
         self.expirations += self.entries.pop(entry, None) is not None
         return 0
 
     def store(self, group: int, client: int, backend: int, now: float) -> None:
-        if self.entries.pop((group, client), None) is None:
-            for oldest in list(self.entries)[:2]:
-                if not self.expired(oldest, now):
-                    break
-                del self.entries[oldest]
-                self.expirations += 1
-            if len(self.entries) >= self.capacity:
-                self.entries.popitem(last=False)
-                self.evictions += 1
-        self.entries[group, client] = (backend, now)
+        entry = (group, client)
+        if entry in self.entries:
+            self.entries[entry] = self.entries[entry]._replace(backend=backend, used=now)
+            return
+        for _ in range(2):
+            if not self.entries:
+                break
+            if not self.expired(self.first(), now):
+                self.give_another_turn(now)
+                break
+            del self.entries[self.first()]
+            self.expirations += 1
+        self.make_room(now)
+        self.entries[entry] = Line(backend, now, now)
+
+    def first(self) -> tuple[int, int]:
+        return next(iter(self.entries))
+
+    def give_another_turn(self, now: float) -> bool:
+        """Whether the first in line was used since it lined up; then it is the last now."""
+        entry = self.first()
+        line = self.entries[entry]
+        if line.used <= line.lined_up:
+            return False
+        del self.entries[entry]
+        self.entries[entry] = line._replace(lined_up=now)
+        return True
+
+    def make_room(self, now: float) -> None:
+        if len(self.entries) < self.capacity:
+            return
+        for _ in range(8):
+            if not self.give_another_turn(now):
+                break
+        self.entries.popitem(last=False)
+        self.evictions += 1
 
     def statistics(self) -> AffinityStatistics:
         return AffinityStatistics(len(self.entries), self.hits, self.misses, self.evictions, self.expirations)
