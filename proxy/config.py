@@ -44,6 +44,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where /healthz and /livez answer. Port 0 takes any free port."""
     metrics_bind_address: tuple[str, int] = ("127.0.0.1", 10249)
     """Where /metrics, /readyz and the commands that read the running proxy answer. Port 0 takes any free port."""
+    admin_token_file: str = ""
+    """A file with the token that everything on the metrics address asks for; empty asks for none, and then an address
+    beyond loopback answers health and metrics alone."""
     hostname_override: str = ""
     """This node's name, for policies and hints that ask what is local; empty for the machine's host name."""
     mode: str = "userspace"

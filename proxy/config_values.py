@@ -156,6 +156,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "node_port_addresses": _node_port_addresses,
         "healthz_bind_address": _host_and_port,
         "metrics_bind_address": _host_and_port,
+        "admin_token_file": _text,
         "hostname_override": _text,
         "mode": _one_of(lambda: ("userspace",)),
         "manifests": _paths,

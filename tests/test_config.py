@@ -39,6 +39,7 @@ bindAddress: "::"
 nodePortAddresses: [127.0.0.0/8, 2001:db8::/64]
 healthzBindAddress: "[::]:0"
 metricsBindAddress: 127.0.0.1:19249
+adminTokenFile: /etc/svcproxy/token
 hostnameOverride: node-1
 mode: userspace
 manifests: [one, "two, three"]
@@ -68,6 +69,7 @@ serviceProxyName: mine
         node_port_addresses=("127.0.0.0/8", "2001:db8::/64"),
         healthz_bind_address=("::", 0),
         metrics_bind_address=("127.0.0.1", 19249),
+        admin_token_file="/etc/svcproxy/token",
         hostname_override="node-1",
         mode="userspace",
         manifests=("one", "two, three"),
@@ -164,7 +166,7 @@ def test_an_unknown_scheduler_is_told_the_known_ones(tmp_path: Path) -> None:
 
 def test_a_key_like_no_other_is_told_them_all(tmp_path: Path) -> None:
     (mistake,) = _mistakes(tmp_path, _HEADER + "qqq: 1")
-    assert mistake.startswith("qqq: unknown key: the keys are accessLog, affinityEntries, ")
+    assert mistake.startswith("qqq: unknown key: the keys are accessLog, adminTokenFile, affinityEntries, ")
 
 
 def test_every_mistake_is_in_the_list_and_the_line_says_how_many(tmp_path: Path) -> None:

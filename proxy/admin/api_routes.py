@@ -7,14 +7,66 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from proxy.admin.api_answers import (
+    ChangesAnswer,
+    ProblemsAnswer,
+    ServicesAnswer,
+    WorkersAnswer,
+    endpoints_of,
+)
 from proxy.admin.inspected import Inspected
-from proxy.admin.json_answer import json_answer
+from proxy.admin.json_answer import failure, json_answer
+from proxy.admin.report import ServiceReport
+
+_LARGEST_SEQUENCE_DIGITS = 18
 
 
 def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
-    """Everything under /api/v1/."""
+    """Everything under /api/v1/. `?namespace=` and `?service=` narrow the lists of Services and endpoints."""
 
     async def report(request: web.Request) -> web.Response:
         return json_answer(inspected.report())
 
-    return (web.get("/api/v1/report", report),)
+    async def services(request: web.Request) -> web.Response:
+        return json_answer(ServicesAnswer(_wanted(request, inspected)))
+
+    async def service(request: web.Request) -> web.Response:
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        found = inspected.service_report((namespace, name))
+        return json_answer(found) if found else failure(404, f"Service {namespace}/{name} is not known to this proxy")
+
+    async def endpoints(request: web.Request) -> web.Response:
+        return json_answer(endpoints_of(_wanted(request, inspected)))
+
+    async def workers(request: web.Request) -> web.Response:
+        return json_answer(WorkersAnswer(inspected.workers()))
+
+    async def problems(request: web.Request) -> web.Response:
+        return json_answer(ProblemsAnswer(inspected.problems()))
+
+    async def changes(request: web.Request) -> web.Response:
+        after = request.query.get("after", "0")
+        if not (after.isascii() and after.isdecimal()) or len(after) > _LARGEST_SEQUENCE_DIGITS:
+            return failure(400, f'after must be the "last" of an earlier answer, not "{after}"')
+        recent = inspected.recent_changes
+        return json_answer(ChangesAnswer(recent.last, recent.since(int(after))))
+
+    return (
+        web.get("/api/v1/report", report),
+        web.get("/api/v1/services", services),
+        web.get("/api/v1/services/{namespace}/{name}", service),
+        web.get("/api/v1/endpoints", endpoints),
+        web.get("/api/v1/workers", workers),
+        web.get("/api/v1/problems", problems),
+        web.get("/api/v1/changes", changes),
+    )
+
+
+def _wanted(request: web.Request, inspected: Inspected) -> tuple[ServiceReport, ...]:
+    """The Services that the query leaves, by namespace and name."""
+    namespace, name = request.query.get("namespace"), request.query.get("service")
+    return tuple(
+        report
+        for report in inspected.report().services
+        if namespace in (None, report.service.metadata.namespace) and name in (None, report.service.metadata.name)
+    )

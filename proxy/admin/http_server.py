@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from proxy.admin.admin_token import AdminToken
 from proxy.admin.api_routes import api_routes
+from proxy.admin.guard import add_headers, guard, is_loopback
 from proxy.admin.health_routes import health_routes
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import errors_as_json
@@ -17,30 +19,41 @@ from proxy.admin.metrics_routes import metrics_routes
 from proxy.listening_site import start_site
 from proxy.logs import fields
 
+_UNGUARDED = (
+    "the metrics address is beyond loopback and asks for no token: it answers health and metrics alone, "
+    "until adminTokenFile is set"
+)
+
 _log = logging.getLogger(__name__)
 
 
 class HTTPServer:
-    """Two sites, each with its routes. `start` and `stop` frame its life."""
+    """Two sites, each with its routes. `start` and `stop` frame its life; `token` is what the second one asks for."""
 
-    def __init__(self, inspected: Inspected) -> None:
+    def __init__(self, inspected: Inspected, token: AdminToken | None = None) -> None:
         self._inspected = inspected
+        self._token = token
         self._runners: list[web.AppRunner] = []
 
     async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
         """Listen on both addresses; one that cannot be had is reported."""
         health = tuple(health_routes(self._inspected))
         admin = (*health, *metrics_routes(self._inspected), *api_routes(self._inspected))
-        await self._serve("healthz", healthz, health)
-        await self._serve("metrics", metrics, admin)
+        if self._token is None and not is_loopback(metrics[0]):
+            _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
+        await self._serve("healthz", healthz, web.Application(middlewares=[errors_as_json]), health)
+        guarded = web.Application(middlewares=[guard(self._token, metrics[0]), errors_as_json])
+        guarded.on_response_prepare.append(add_headers)
+        await self._serve("metrics", metrics, guarded, admin)
 
     async def stop(self) -> None:
         """Stop listening."""
         for runner in self._runners:
             await runner.cleanup()
 
-    async def _serve(self, name: str, address: tuple[str, int], routes: Iterable[web.RouteDef]) -> None:
-        application = web.Application(middlewares=[errors_as_json])
+    async def _serve(
+        self, name: str, address: tuple[str, int], application: web.Application, routes: Iterable[web.RouteDef]
+    ) -> None:
         application.add_routes(routes)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()

@@ -22,7 +22,11 @@ class FrontendReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EndpointReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One endpoint of a pool with its live counts."""
+    """One endpoint of a pool with its live counts.
+
+    `opened` are the flows that it was chosen for, `received` and `sent` the bytes from and to clients, all since this
+    endpoint joined the pool.
+    """
 
     address: str
     port: int
@@ -31,6 +35,9 @@ class EndpointReport(msgspec.Struct, frozen=True, rename="camel"):
     active: int
     inactive: int
     failing: bool
+    opened: int = 0
+    received: int = 0
+    sent: int = 0
 
 
 class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,6 +58,17 @@ class ServiceReport(msgspec.Struct, frozen=True, rename="camel"):
     frontends: tuple[FrontendReport, ...]
     pools: tuple[PoolReport, ...]
     notes: tuple[str, ...]
+
+
+class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
+    """One data plane. `state` is running, starting or ended; `restarts` counts those after it died."""
+
+    index: int
+    pid: int
+    state: str
+    restarts: int
+    tcp_connections: int
+    udp_flows: int
 
 
 class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):

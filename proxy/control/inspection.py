@@ -18,14 +18,15 @@ def inspect(
     planner: Planner, reconciler: Reconciler, balancers: Mapping[str, Balancer], problems: Iterable[Problem]
 ) -> ProxyReport:
     """The report of this moment; `problems` are the source's and the planner's."""
-    services = (_service(service, planner, reconciler, balancers) for service in planner.services.values())
+    services = (inspect_service(service, planner, reconciler, balancers) for service in planner.services.values())
     ordered = sorted(services, key=lambda report: report.service.key)
     return ProxyReport(tuple(ordered), tuple(problems))
 
 
-def _service(
+def inspect_service(
     service: Service, planner: Planner, reconciler: Reconciler, balancers: Mapping[str, Balancer]
 ) -> ServiceReport:
+    """The report of one Service."""
     plan = planner.plan_of(service.key)
     owned = [frontend for frontend in plan.frontends if planner.frontends.get(frontend.key) == frontend]
     pools = [balancers[pool.key] for pool in plan.pools if pool.key in balancers]

@@ -7,18 +7,21 @@ connected finish, within the grace period; whatever ends the run, no socket, rou
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
-from proxy.admin.report import ProxyReport, ProxyStatistics
+from proxy.admin.recent_changes import RecentChanges
+from proxy.admin.report import ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
 from proxy.config import Configuration
 from proxy.control import collector
 from proxy.control.channel import LocalChannel
 from proxy.control.data_plane import build_worker
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
-from proxy.control.inspection import inspect
+from proxy.control.inspection import inspect, inspect_service
 from proxy.control.node_addresses import node_port_addresses
 from proxy.control.problem_log import ProblemLog
 from proxy.control.reconciler import Reconciler
@@ -27,9 +30,10 @@ from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
 from proxy.logs import fields
-from proxy.model.changes import Changes
+from proxy.model.changes import Changes, ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.service import Service
+from proxy.plan.frontend import Delta
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.settings import plan_settings
@@ -62,12 +66,13 @@ class Proxy:
         self._reload = reload
         self._planner = Planner(_settings(configuration))
         self._routes = ServiceRoutes()
-        self._server = HTTPServer(self)
+        self._server = HTTPServer(self, read_admin_token(configuration.admin_token_file))
         # The servers and the source open their descriptors later; the reserve is for those.
         self._worker = build_worker(configuration, data_plane_share(limit), access_log)
         self._reconciler = Reconciler(LocalChannel(self._worker), self._routes.covers)
         self._termination = Termination()
         self._problems = ProblemLog()
+        self.recent_changes = RecentChanges()
         self._source_problems: tuple[Problem, ...] = ()
         self._known_state_of = ""
         self._bind_failed = asyncio.Event()
@@ -96,7 +101,19 @@ class Proxy:
 
     def report(self) -> ProxyReport:
         """What the proxy holds at this moment."""
-        return inspect(self._planner, self._reconciler, self._worker.balancers, self._all_problems())
+        return inspect(self._planner, self._reconciler, self._worker.balancers, self.problems())
+
+    def service_report(self, key: ObjectKey) -> ServiceReport | None:
+        """What the proxy holds of one Service at this moment."""
+        service = self._planner.services.get(key)
+        if service is None:
+            return None
+        return inspect_service(service, self._planner, self._reconciler, self._worker.balancers)
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        """The data planes: the one in this process."""
+        worker = self._worker
+        return (WorkerReport(0, os.getpid(), "running", 0, worker.open_relays, worker.open_flows),)
 
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""
@@ -105,7 +122,7 @@ class Proxy:
             services=len(self._planner.services),
             frontends=len(self._planner.frontends),
             unbound_frontends=len(self._reconciler.failures),
-            problems=len(self._all_problems()),
+            problems=len(self.problems()),
             known_state_of=self._known_state_of,
             tcp_connections=self._worker.open_relays,
             udp_flows=self._worker.open_flows,
@@ -146,25 +163,27 @@ class Proxy:
             ),
         )
         if on_listening is not None:
-            on_listening(self._planner.services.values(), self._all_problems())
+            on_listening(self._planner.services.values(), self.problems())
 
     def _apply(self, changes: Changes) -> None:
         if changes.problems is not None:
             self._source_problems = changes.problems
         if changes.known_state_of is not None:
             self._known_state_of = changes.known_state_of
-        delta = self._planner.apply(changes)
+        self._take(self._planner.apply(changes))
+
+    def _take(self, delta: Delta) -> None:
+        """Let a change of the plan take effect."""
+        self.last_updated = datetime.now(UTC)
         if delta:
             self._reconciler.apply(delta)
-        self._after_change()
-
-    def _after_change(self) -> None:
-        self.last_updated = datetime.now(UTC)
+            self.recent_changes.record(delta, self.last_updated.isoformat(timespec="milliseconds"))
         self._problems.report((*self._source_problems, *self._planner.problems()))
         if self._reconciler.failures:
             self._bind_failed.set()
 
-    def _all_problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that something is wrong with now: objects, files, ports."""
         unbound = (
             Problem(str(failure), subject=f"Service {failure.frontend.service}")
             for failure in self._reconciler.failures.values()
@@ -197,10 +216,7 @@ class Proxy:
     def _reconfigure(self, configuration: Configuration) -> None:
         """What the plan depends on changes at once, the rest with the next start."""
         before, self._configuration = self._configuration, configuration
-        delta = self._planner.reconfigure(_settings(configuration))
-        if delta:
-            self._reconciler.apply(delta)
-        self._after_change()
+        self._take(self._planner.reconfigure(_settings(configuration)))
         waiting = [name for name in _FIXED if getattr(before, name) != getattr(configuration, name)]
         if waiting:
             _log.warning(f"needs a restart to take effect: {', '.join(waiting)}")
@@ -224,6 +240,7 @@ class Proxy:
 
 
 _FIXED = (
+    "admin_token_file",
     "affinity_entries",
     "access_log",
     "api_bind_address",

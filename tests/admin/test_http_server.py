@@ -4,35 +4,19 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 
 from proxy.admin.http_server import HTTPServer
-from proxy.admin.report import ProxyReport, ProxyStatistics
-from proxy.model.problem import Problem
-
-
-class Inspected:
-    """A proxy in a state of the test's choice."""
-
-    ready = True
-    draining = False
-    last_updated = datetime(2026, 3, 1, tzinfo=UTC)
-
-    def report(self) -> ProxyReport:
-        return ProxyReport((), (Problem("is wrong", where="a.yaml"),))
-
-    def statistics(self) -> ProxyStatistics:
-        return ProxyStatistics(3, 5, 1, 2, "2026-03-01T00:00:00+00:00", 7, 4, 9, 10, 11, 12, 13)
+from tests.admin.inspected import FakeProxy
 
 
 class Served:
     """A running server and the ports it has."""
 
-    def __init__(self, server: HTTPServer, inspected: Inspected) -> None:
+    def __init__(self, server: HTTPServer, inspected: FakeProxy) -> None:
         self.inspected = inspected
         self.healthz, self.metrics = (runner.addresses[0][1] for runner in server._runners)
 
@@ -45,7 +29,7 @@ class Served:
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
-    inspected = Inspected()
+    inspected = FakeProxy()
     server = HTTPServer(inspected)
     await server.start(("127.0.0.1", 0), ("127.0.0.1", 0))
     yield Served(server, inspected)
@@ -91,7 +75,7 @@ async def test_nothing_can_be_changed(served: Served, method: str) -> None:
 
 async def test_a_port_that_is_taken_costs_that_server_alone(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
-        server, taken = HTTPServer(Inspected()), held.getsockname()[1]
+        server, taken = HTTPServer(FakeProxy()), held.getsockname()[1]
         await server.start(("127.0.0.1", taken), ("127.0.0.1", 0))
         (address,) = server._runners[1].addresses
         url = f"http://127.0.0.1:{address[1]}/livez"
@@ -108,7 +92,7 @@ async def test_a_start_that_is_cancelled_at_any_moment_leaves_no_port_taken(turn
         for probe in (healthz, metrics):
             probe.bind(("127.0.0.1", 0))
         addresses = healthz.getsockname(), metrics.getsockname()
-    server = HTTPServer(Inspected())
+    server = HTTPServer(FakeProxy())
     starting = asyncio.create_task(server.start(*addresses))
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -1,0 +1,58 @@
+"""A proxy in a state of the test's choice, for the HTTP servers."""
+
+from datetime import UTC, datetime
+
+from proxy.admin.recent_changes import RecentChanges
+from proxy.admin.report import (
+    EndpointReport,
+    FrontendReport,
+    PoolReport,
+    ProxyReport,
+    ProxyStatistics,
+    ServiceReport,
+    WorkerReport,
+)
+from proxy.model.changes import ObjectKey
+from proxy.model.metadata import ObjectMeta
+from proxy.model.problem import Problem
+from proxy.model.service import Service, ServicePort, ServiceSpec
+
+
+def service_report(name: str, namespace: str = "default", endpoints: int = 2) -> ServiceReport:
+    """A Service of type ClusterIP with one port, which listens."""
+    key = f"{namespace}/{name}:http/TCP/IPv4"
+    spec = ServiceSpec(type="ClusterIP", cluster_ips=("127.96.0.9",), ports=(ServicePort(80, "http", "TCP"),))
+    each = (EndpointReport(f"10.0.0.{number}", 8080, f"pod-{number}", 1, 0, 0, False) for number in range(endpoints))
+    return ServiceReport(
+        service=Service(ObjectMeta(name=name, namespace=namespace), spec),
+        frontends=(FrontendReport("TCP", "127.96.0.9", 80, "ClusterIP", key, True),),
+        pools=(PoolReport(key, "http", "TCP", "rr", 0, tuple(each)),),
+        notes=(),
+    )
+
+
+class FakeProxy:
+    """`services` may be changed while a server reads it."""
+
+    ready = True
+    draining = False
+    last_updated = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __init__(self, *services: ServiceReport) -> None:
+        self.services = {report.service.key: report for report in services}
+        self.recent_changes = RecentChanges()
+
+    def problems(self) -> tuple[Problem, ...]:
+        return (Problem("is wrong", where="a.yaml"),)
+
+    def service_report(self, key: ObjectKey) -> ServiceReport | None:
+        return self.services.get(key)
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        return (WorkerReport(0, 4711, "running", 0, 7, 4),)
+
+    def report(self) -> ProxyReport:
+        return ProxyReport(tuple(self.services.values()), self.problems())
+
+    def statistics(self) -> ProxyStatistics:
+        return ProxyStatistics(3, 5, 1, 2, "2026-03-01T00:00:00+00:00", 7, 4, 9, 10, 11, 12, 13)
