@@ -174,6 +174,12 @@ def test_the_data_plane_never_reaches_the_control_side() -> None:
     assert violations(("dataplane", "shared_counts"), NOT_FOR_THE_DATA_PLANE, package_modules()) == []
 
 
+def test_the_room_of_bpf_imports_nothing_of_ours() -> None:
+    modules = package_modules()
+    others = frozenset(name for name in modules if name != "proxy" and not f"{name}.".startswith("proxy.bpf."))
+    assert violations(("bpf",), others, modules) == []
+
+
 def test_only_the_demo_command_knows_the_demo() -> None:
     modules = package_modules()
     users = {

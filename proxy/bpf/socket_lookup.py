@@ -1,0 +1,121 @@
+"""SocketLookup: the program in force, and the tables it decides by.
+
+Imports this room. Invariants: an entry is changed in one step, so that no client meets half of a change; source ranges
+are in force before the entry that asks for them; nothing stays attached after `close` or the process's end.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterable
+from itertools import count
+from typing import NamedTuple
+
+from proxy.bpf.bpf_map import BpfMap, MapKind
+from proxy.bpf.lookup_entry import (
+    KEY_SIZE,
+    RANGE_KEY_SIZE,
+    RANGE_VALUE,
+    RANGE_VALUE_SIZE,
+    VALUE_SIZE,
+    entry_key,
+    entry_value,
+    family_of,
+    range_key,
+)
+from proxy.bpf.lookup_program import lookup_program
+from proxy.bpf.namespace_link import link_to_namespace
+from proxy.bpf.program import load_socket_lookup
+from proxy.bpf.verdict import SLOTS, Verdict, slot_of
+
+CAPACITY = 262_144
+"""The most entries, and the most source ranges of all entries together; an empty table of this size takes 4 MiB."""
+
+
+class Entry(NamedTuple):
+    """One address and port of "TCP" or "UDP", and what becomes of its clients. `source_ranges` are CIDRs: a client
+    from outside them is ignored; an empty tuple lets everybody in."""
+
+    protocol: str
+    address: str
+    port: int
+    verdict: Verdict
+    source_ranges: tuple[str, ...] = ()
+
+
+class SocketLookup:
+    """In force in this process's network namespace from its making until `close`. Methods raise BpfError."""
+
+    def __init__(self) -> None:
+        with contextlib.ExitStack() as stack:
+            self._entries = _map(stack, "svc_entries", MapKind.HASH, KEY_SIZE, VALUE_SIZE, CAPACITY)
+            self._ranges = _map(stack, "svc_ranges", MapKind.PREFIXES, RANGE_KEY_SIZE, RANGE_VALUE_SIZE, CAPACITY)
+            self._sockets = _map(stack, "svc_sockets", MapKind.SOCKETS, 4, 4, SLOTS)
+            maps = (self._entries.descriptor, self._ranges.descriptor, self._sockets.descriptor)
+            program = load_socket_lookup("svc_lookup", lookup_program(*maps))
+            try:
+                self._link = link_to_namespace(program)
+            finally:
+                os.close(program)
+            stack.pop_all()
+        self._numbers = count(1)
+        self._ranges_of: dict[bytes, list[bytes]] = {}
+
+    def assign(self, protocol: str, verdict: Verdict, sock: socket.socket) -> None:
+        """Give clients with this verdict to `sock`, a listening TCP socket or a bound UDP one, and to those that share
+        its port by SO_REUSEPORT. It has to stay open: the kernel forgets a socket that is closed."""
+        slot = struct.pack("<I", slot_of(protocol, sock.family, verdict))
+        self._sockets.update(slot, struct.pack("<I", sock.fileno()))
+
+    def withdraw(self, protocol: str, family: socket.AddressFamily, verdict: Verdict) -> None:
+        """Refuse clients with this verdict from now on, whatever their entries say; open connections stay."""
+        self._sockets.delete(struct.pack("<I", slot_of(protocol, family, verdict)))
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Add entries or replace them, many in one step."""
+        values: dict[bytes, bytes] = {}
+        ranges: dict[bytes, list[bytes]] = {}
+        for entry in entries:
+            key = entry_key(entry.protocol, entry.address, entry.port)
+            number = self._admit(key, entry, ranges) if entry.source_ranges else 0
+            values[key] = entry_value(entry.protocol, entry.address, entry.verdict, number)
+        self._ranges.update_all({prefix: RANGE_VALUE for prefixes in ranges.values() for prefix in prefixes})
+        self._entries.update_all(values)
+        for key in values:
+            self._forget_ranges(key)
+        self._ranges_of |= ranges
+
+    def remove(self, protocol: str, address: str, port: int) -> None:
+        """Leave the clients of this address and port to whoever listens there, as if there had been no entry."""
+        key = entry_key(protocol, address, port)
+        self._entries.delete(key)
+        self._forget_ranges(key)
+
+    def close(self) -> None:
+        """Detach; connections that exist go on."""
+        if self._link >= 0:
+            os.close(self._link)
+            self._link = -1
+        for each in (self._entries, self._ranges, self._sockets):
+            each.close()
+
+    def _admit(self, key: bytes, entry: Entry, ranges: dict[bytes, list[bytes]]) -> int:
+        """Note the prefixes of the entry's family under a new number, so that the old ones hold until the switch.
+        Raises ValueError for text that is no CIDR."""
+        number = next(self._numbers)
+        is_ipv6 = family_of(entry.address) is socket.AF_INET6
+        ranges[key] = [range_key(number, cidr) for cidr in entry.source_ranges if (":" in cidr) == is_ipv6]
+        return number
+
+    def _forget_ranges(self, key: bytes) -> None:
+        for prefix in self._ranges_of.pop(key, ()):
+            self._ranges.delete(prefix)
+
+
+def _map(
+    stack: contextlib.ExitStack, name: str, kind: MapKind, key_size: int, value_size: int, capacity: int
+) -> BpfMap:
+    made = BpfMap(name, kind, key_size, value_size, capacity)
+    stack.callback(made.close)
+    return made
