@@ -9,12 +9,13 @@ import asyncio
 import ipaddress
 import json
 import random
+import signal
 import ssl
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from aiohttp import web
@@ -25,20 +26,36 @@ from cryptography.hazmat.primitives.asymmetric import ec
 SENT_LABEL = "sent"
 KUBECONFIG = "kubeconfig"
 _LINES_A_WRITE = 50
+START_CHANGES = signal.SIGUSR1
+_FIRST_PAUSE_SECONDS = 2.0
 _PAUSE_SECONDS = (0.005, 0.02)
+_BURSTS_PER_SECOND = 10
 _VERSION = "1000000"
 
 
-class Cluster:
-    """`services` Services with a slice of `endpoints` each."""
+class Size(NamedTuple):
+    """`services` Services, at addresses that follow `network`, with a slice of `endpoints` each. `served` is where the
+    one endpoint of the first of them really answers; that one never changes. Without it there is no such Service."""
 
-    def __init__(self, services: int, endpoints: int, events: int) -> None:
-        self._endpoints = endpoints
+    services: int
+    endpoints: int
+    network: str
+    served: tuple[str, int] | None
+
+
+class Cluster:
+    """The API server of a cluster of this size. It sends so many `events` one by one after a moment, or, with a `rate`
+    a second, so many in bursts once START_CHANGES arrived; made inside the running loop."""
+
+    def __init__(self, size: Size, events: int, rate: int) -> None:
+        self._size = size
         self._events = events
-        self._services = services
+        self._rate = rate
+        self._start = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(START_CHANGES, self._start.set)
         self._lines = {
-            "services": [_line("ADDED", _service(number)) for number in range(services)],
-            "endpointslices": [_line("ADDED", _slice(number, endpoints, 0)) for number in range(services)],
+            "services": [_line("ADDED", _service(number, size)) for number in range(size.services)],
+            "endpointslices": [_line("ADDED", _slice(number, size, 0)) for number in range(size.services)],
             "pods": [],
             "nodes": [_line("ADDED", _node())],
         }
@@ -54,16 +71,33 @@ class Cluster:
         metadata = {"resourceVersion": _VERSION, "annotations": {"k8s.io/initial-events-end": "true"}}
         await response.write(_line("BOOKMARK", {"metadata": metadata}))
         if plural == "endpointslices":
-            await self._change_slices(response)
+            await (self._change_in_bursts(response) if self._rate else self._change_one_by_one(response))
         await asyncio.Event().wait()
         return response
 
-    async def _change_slices(self, response: web.StreamResponse) -> None:
+    async def _change_one_by_one(self, response: web.StreamResponse) -> None:
         draw = random.Random(1)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(_FIRST_PAUSE_SECONDS)
         for event in range(1, self._events + 1):
             await asyncio.sleep(draw.uniform(*_PAUSE_SECONDS))
-            await response.write(_line("MODIFIED", _slice(draw.randrange(self._services), self._endpoints, event)))
+            await response.write(self._changed_slice(draw, event))
+
+    async def _change_in_bursts(self, response: web.StreamResponse) -> None:
+        """Everything is encoded before: the server has next to nothing to do while latencies are taken."""
+        draw = random.Random(1)
+        size = self._rate // _BURSTS_PER_SECOND
+        bursts = [
+            b"".join(self._changed_slice(draw, event) for event in range(first, first + size))
+            for first in range(1, self._events + 1, size)
+        ]
+        await self._start.wait()
+        for burst in bursts:
+            await asyncio.sleep(1 / _BURSTS_PER_SECOND)
+            await response.write(burst)
+
+    def _changed_slice(self, draw: random.Random, event: int) -> bytes:
+        unchanged = int(self._size.served is not None)
+        return _line("MODIFIED", _slice(draw.randrange(unchanged, self._size.services), self._size, event))
 
 
 def _line(event: str, item: dict[str, Any]) -> bytes:
@@ -84,8 +118,13 @@ def _metadata(name: str, version: int, labels: dict[str, str]) -> dict[str, Any]
     }
 
 
-def _service(number: int) -> dict[str, Any]:
-    address = str(ipaddress.IPv4Address("10.96.0.0") + number + 1)
+def service_address(network: str, number: int) -> str:
+    """The ClusterIP of a Service."""
+    return str(ipaddress.IPv4Address(network) + number + 1)
+
+
+def _service(number: int, size: Size) -> dict[str, Any]:
+    address = service_address(size.network, number)
     return {
         "metadata": _metadata(f"service-{number}", number, {"app.kubernetes.io/name": f"app-{number}"}),
         "spec": {
@@ -103,7 +142,7 @@ def _service(number: int) -> dict[str, Any]:
     }
 
 
-def _slice(number: int, endpoints: int, event: int) -> dict[str, Any]:
+def _slice(number: int, size: Size, event: int) -> dict[str, Any]:
     labels = {
         "kubernetes.io/service-name": f"service-{number}",
         "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
@@ -113,11 +152,15 @@ def _slice(number: int, endpoints: int, event: int) -> dict[str, Any]:
     metadata = _metadata(f"service-{number}-abcde", number, labels)
     if event:
         metadata["resourceVersion"] = str(int(_VERSION) + event)
+    endpoints = [_endpoint(number, index) for index in range(size.endpoints)]
+    port = 8080 + event % 2
+    if number == 0 and size.served is not None:
+        endpoints, port = [{"addresses": [size.served[0]], "conditions": {"ready": True}}], size.served[1]
     return {
         "metadata": metadata,
         "addressType": "IPv4",
-        "ports": [{"name": "http", "port": 8080 + event % 2, "protocol": "TCP"}],
-        "endpoints": [_endpoint(number, index) for index in range(endpoints)],
+        "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+        "endpoints": endpoints,
     }
 
 
@@ -172,7 +215,8 @@ def _kubeconfig(directory: Path, port: int) -> None:
     draft.rename(directory / KUBECONFIG)
 
 
-async def _serve(cluster: Cluster, directory: Path) -> None:
+async def _serve(size: Size, events: int, rate: int, directory: Path) -> None:
+    cluster = Cluster(size, events, rate)
     _certificate(directory / "server.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(directory / "server.pem")
@@ -191,9 +235,13 @@ def main() -> int:
     parser.add_argument("--services", type=int, required=True)
     parser.add_argument("--endpoints", type=int, required=True)
     parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--rate", type=int, default=0, help=f"of the events a second, after {START_CHANGES.name}")
+    parser.add_argument("--network", default="10.96.0.0", help="the addresses of the Services follow this one")
+    parser.add_argument("--served", metavar="ADDRESS:PORT", help="what really answers behind the first Service")
     options = parser.parse_args()
-    cluster = Cluster(options.services, options.endpoints, options.events)
-    asyncio.run(_serve(cluster, options.directory))
+    host, _, port = (options.served or "").partition(":")
+    size = Size(options.services, options.endpoints, options.network, (host, int(port)) if host else None)
+    asyncio.run(_serve(size, options.events, options.rate, options.directory))
     return 0
 
 

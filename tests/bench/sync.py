@@ -49,16 +49,16 @@ def _measure(services: int, endpoints: int, events: int, cores: machine.Cores) -
         kubeconfig = directory / KUBECONFIG
         server = [sys.executable, str(BENCH / "cluster_api.py"), *sizes, name]
         with Child("the API server", server, cores.load, directory / "server.log") as api:
-            _wait(api, kubeconfig.exists)
+            wait_until(api, kubeconfig.exists)
             control = [sys.executable, str(BENCH / "sync_control.py"), str(kubeconfig), str(events)]
             with Child("the control process", control, cores.proxy, directory / "control.log", REPOSITORY) as child:
-                _wait(child, lambda: child.process.poll() is not None)
+                wait_until(child, lambda: child.process.poll() is not None)
                 if child.process.returncode != 0:
                     child.check_alive()
                 return msgspec.json.decode(child.log.read_bytes().splitlines()[-1], type=Figures)
 
 
-def _wait(child: Child, is_ready: Callable[[], bool]) -> None:
+def wait_until(child: Child, is_ready: Callable[[], bool]) -> None:
     """Raises ChildFailedError after READY_SECONDS, or when the child fails."""
     deadline = time.monotonic() + READY_SECONDS
     while not is_ready():
