@@ -9,6 +9,8 @@ lined up gets another turn when room is needed (the second chance of Corbató's 
 """
 
 from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -41,6 +43,15 @@ class AffinityGroup:
     def __init__(self, key: int, timeout: int) -> None:
         self.key = key
         self.timeout = timeout
+
+
+class AffinityEntry(NamedTuple):
+    """One binding that is in force. `seconds_left` is what is left of the timeout if the client does not return."""
+
+    group: AffinityGroup
+    client: int
+    backend_id: int
+    seconds_left: float
 
 
 class AffinityTable:
@@ -110,6 +121,19 @@ class AffinityTable:
         self._used[slot] = now
         return self._backends[slot]
 
+    def peek(self, group: AffinityGroup, client: int, now: float) -> AffinityEntry | None:
+        """What `lookup` would find, without being a use of it."""
+        slot = self._find((group.key | client).to_bytes(_KEY_BYTES, "big"))
+        return self._entry(slot, now) if slot else None
+
+    def entries(self, now: float) -> Iterator[AffinityEntry | None]:
+        """Every entry, the one that lined up last first; None in the place of one that has expired and was not asked
+        for since. The table must not change meanwhile."""
+        slot = self._older[0]
+        while slot:
+            yield self._entry(slot, now)
+            slot = self._older[slot]
+
     def store(self, group: AffinityGroup, client: int, backend_id: int, now: float) -> None:
         """Bind `client` to a backend from now on, in the place of what it was bound to."""
         key = (group.key | client).to_bytes(_KEY_BYTES, "big")
@@ -126,6 +150,14 @@ class AffinityTable:
         slot = self._find(key)
         if slot:
             self._remove(slot, key)
+
+    def _entry(self, slot: int, now: float) -> AffinityEntry | None:
+        number, client = divmod(int.from_bytes(self._key_of(slot), "big"), 1 << _CLIENT_BITS)
+        group = self._groups.get(number)
+        left = group.timeout - (now - self._used[slot]) if group is not None else 0.0
+        if group is None or left <= 0:
+            return None
+        return AffinityEntry(group, client, self._backends[slot], left)
 
     def _find(self, key: bytes) -> int:
         # The hash of bytes is keyed by the interpreter, so clients cannot choose addresses that share a chain.

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.affinity import AffinityGroup, AffinityStatistics, AffinityTable
+from proxy.affinity import AffinityEntry, AffinityGroup, AffinityStatistics, AffinityTable
 
 ALICE, BOB, CAROL = 0x7F000001, 0x7F000002, 0x7F000003
 
@@ -34,6 +34,18 @@ def test_a_new_choice_replaces_the_old_one() -> None:
     table.store(group, ALICE, 9, 1.0)
     assert table.lookup(group, ALICE, 2.0) == 9
     assert len(table) == 1
+
+
+def test_a_peek_is_no_use() -> None:
+    table = AffinityTable()
+    group = table.open_group(10)
+    table.store(group, ALICE, 7, 0.0)
+    before = table.statistics()
+    assert table.peek(group, ALICE, 9.0) == AffinityEntry(group, ALICE, 7, 1.0)
+    assert table.peek(group, BOB, 9.0) is None
+    assert table.peek(group, ALICE, 10.0) is None
+    assert table.statistics() == before
+    assert table.lookup(group, ALICE, 10.0) == 0
 
 
 def test_groups_know_nothing_of_each_other() -> None:
@@ -330,6 +342,18 @@ class TableAgainstReference(RuleBasedStateMachine):
         if hasattr(self, "table"):
             assert self.table.statistics() == self.reference.statistics()
             assert len(self.table) == len(self.reference.entries)
+
+    @invariant()
+    def lists_what_is_in_force(self) -> None:
+        if hasattr(self, "table"):
+            listed = [entry for entry in self.table.entries(self.now) if entry is not None]
+            live = [entry for entry in reversed(self.reference.entries) if not self.reference.expired(entry, self.now)]
+            assert [(self.groups.index(each.group), each.client) for each in listed] == live
+            for each, (group, client) in zip(listed, live, strict=True):
+                line = self.reference.entries[group, client]
+                left = self.reference.timeouts[group] - (self.now - line.used)
+                assert (each.backend_id, each.seconds_left) == (line.backend, left)
+                assert self.table.peek(self.groups[group], client, self.now) == each
 
 
 TableAgainstReference.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 
 
 class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One flow that ended. Bytes are those delivered; seconds are monotonic differences; `connect_seconds` is -1
-    where no backend was reached."""
+    """One flow up to now. Bytes are those delivered; seconds are monotonic differences; `connect_seconds` is -1
+    while no backend has been reached."""
 
     client: str
     service: str
@@ -28,7 +28,6 @@ class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     sent: int
     connect_seconds: float
     seconds: float
-    reason: CloseReason
 
 
 class _Line(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,9 +54,9 @@ class AccessLog:
         self._lines: list[str] = []
         self._failing = False
 
-    def write(self, record: FlowRecord) -> None:
-        """Keep the line until the next flush."""
-        self._lines.append(self._render(_line(record)))
+    def write(self, record: FlowRecord, reason: CloseReason) -> None:
+        """Keep the line of a flow that ended until the next flush."""
+        self._lines.append(self._render(_line(record, reason)))
 
     def flush(self) -> None:
         """Write what was gathered. A stream that takes nothing costs the lines and no connection; it is reported once
@@ -75,7 +74,7 @@ class AccessLog:
             self._failing = True
 
 
-def _line(record: FlowRecord) -> _Line:
+def _line(record: FlowRecord, reason: CloseReason) -> _Line:
     return _Line(
         time=round(time(), 3),
         event="flow",
@@ -88,7 +87,7 @@ def _line(record: FlowRecord) -> _Line:
         bytes_out=record.sent,
         connect_ms=round(record.connect_seconds * 1000, 3) if record.connect_seconds >= 0 else None,
         duration_ms=round(record.seconds * 1000, 3),
-        reason=record.reason.value,
+        reason=reason.value,
     )
 
 

@@ -14,6 +14,11 @@ def client_number(host: str) -> int:
     return int.from_bytes(socket.inet_aton(host), "big")
 
 
+def client_text(number: int, family: socket.AddressFamily) -> str:
+    """The address that has this number in its family."""
+    return socket.inet_ntop(family, number.to_bytes(16 if family == socket.AF_INET6 else 4, "big"))
+
+
 def fold(number: int) -> int:
     """A client number in the 32 bits that hash schedulers key on (ip_vs_sh.c: the XOR of an IPv6 address's words)."""
     return (number ^ number >> 32 ^ number >> 64 ^ number >> 96) & 0xFFFFFFFF

@@ -8,7 +8,9 @@ accepts does not pick one minimum many times over.
 from collections.abc import Collection
 from random import Random
 
+from proxy.affinity import AffinityGroup
 from proxy.dataplane.addresses import client_number, fold
+from proxy.dataplane.foresight import Binding, Candidate, Foresight
 from proxy.dataplane.stickiness import Place, Stickiness
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Pool, Target
@@ -46,6 +48,11 @@ class Balancer:
         """Whether a choice depends on the address that the client asked for."""
         return self._scheduler.keyed_by is KeyedBy.DESTINATION
 
+    @property
+    def affinity_group(self) -> AffinityGroup | None:
+        """The clients that are bound to endpoints of this pool, where it has affinity."""
+        return None if self._stickiness is None else self._stickiness.group
+
     def update(self, pool: Pool, stickiness: Stickiness | None) -> None:
         """Take a newer version of the pool."""
         before, self.pool = self.pool, pool
@@ -81,6 +88,26 @@ class Balancer:
         if upstream is not None:
             upstream.active += 1
         return upstream
+
+    def foresee(self, client: str, destination: str, now: float) -> Foresight:
+        """What `choose` would do for the next flow, and why; changes nothing.
+
+        `client` may be empty: then the answer is that of a client which is not bound, as far as it does not depend
+        on its address.
+        """
+        failing = {upstream: upstream.failed_until - now for upstream in self._failed if upstream.failed_until > now}
+        binding = self._binding(client, now, failing) if client else None
+        if binding is not None and not binding.ignored:
+            candidates: tuple[Candidate, ...] = (Candidate(binding.endpoint, binding.pod, 1.0),)
+        else:
+            candidates = self._candidates(client, destination, now, failing)
+        return Foresight(
+            scheduler=self.pool.scheduler,
+            keyed_by=self._scheduler.keyed_by.value,
+            binding=binding,
+            failing={str(upstream): seconds for upstream, seconds in failing.items()},
+            candidates=candidates,
+        )
 
     def refused(self, upstream: Upstream, client: str, now: float) -> None:
         """The upstream did not take a flow: prefer others for a while and unbind this client from it."""
@@ -127,6 +154,35 @@ class Balancer:
             chosen = scheduler.pick(key, now)
         assert chosen is None or isinstance(chosen, Upstream)
         return chosen
+
+    def _binding(self, client: str, now: float, failing: Collection[Upstream]) -> Binding | None:
+        if self._stickiness is None:
+            return None
+        entry = self._stickiness.peek(client_number(client), now)
+        upstream = self._by_identity.get(entry.backend_id) if entry is not None else None
+        if entry is None or upstream is None:
+            return None
+        ignored = "drained" if upstream.weight <= 0 else "refused of late" if upstream in failing else ""
+        return Binding(str(upstream), upstream.pod, entry.seconds_left, ignored)
+
+    def _candidates(
+        self, client: str, destination: str, now: float, failing: Collection[Upstream]
+    ) -> tuple[Candidate, ...]:
+        """As `_scheduled`, on a copy."""
+        scheduler = self._scheduler
+        if scheduler.keyed_by is KeyedBy.SOURCE and not client:
+            return ()
+        key = 0
+        if scheduler.keyed_by is not KeyedBy.NOTHING:
+            key = fold(client_number(client if scheduler.keyed_by is KeyedBy.SOURCE else destination))
+        chances = scheduler.foresee(key, now, self._drained.union(failing))
+        if not chances and failing:
+            chances = scheduler.foresee(key, now, self._drained)
+        return tuple(
+            Candidate(str(upstream), upstream.pod, chance)
+            for upstream, chance in chances
+            if isinstance(upstream, Upstream)
+        )
 
     def _avoided(self, now: float, tried: Collection[Upstream]) -> frozenset[Backend]:
         """What the choice must look past: the drained, those that failed of late and those this flow tried."""

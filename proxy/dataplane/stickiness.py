@@ -4,7 +4,7 @@ Imports `affinity`. Invariant: an endpoint has one identity from the moment the 
 lets go, so ClusterIP and NodePort agree on a client's endpoint, and an endpoint that left and came back is a new one.
 """
 
-from proxy.affinity import AffinityTable
+from proxy.affinity import AffinityEntry, AffinityGroup, AffinityTable
 
 Place = tuple[str, int]
 """(address, port) of an endpoint."""
@@ -45,6 +45,15 @@ class Stickiness:
     def lookup(self, client: int, now: float) -> int:
         """The identity that `client` is bound to, or 0."""
         return self._table.lookup(self._group, client, now)
+
+    def peek(self, client: int, now: float) -> AffinityEntry | None:
+        """The entry of `client`, which this is no use of."""
+        return self._table.peek(self._group, client, now)
+
+    @property
+    def group(self) -> AffinityGroup:
+        """What the table's entries name this one by."""
+        return self._group
 
     def store(self, client: int, identity: int, now: float) -> None:
         self._table.store(self._group, client, identity, now)

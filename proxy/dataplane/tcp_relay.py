@@ -165,7 +165,7 @@ class TcpRelay:
         self.over = True
         resources = self.listener.resources
         if resources.access_log is not None:
-            resources.access_log.write(self._record(reason))
+            resources.access_log.write(self.record(), reason)
         reset = not self._both_ended()
         self._close(self.client, reset)
         if self._backend is not None:
@@ -258,7 +258,8 @@ class TcpRelay:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.listener.resources.reactor.close(sock)
 
-    def _record(self, reason: CloseReason) -> FlowRecord:
+    def record(self) -> FlowRecord:
+        """What this connection has come to so far."""
         now = monotonic()
         upstream = self._upstream
         key = self.listener.frontend.key
@@ -272,5 +273,4 @@ class TcpRelay:
             sent=self._downward.carried if self._downward is not None else 0,
             connect_seconds=self._connected - self._started if self._connected else -1.0,
             seconds=now - self._started,
-            reason=reason,
         )

@@ -146,9 +146,10 @@ class UdpFlow:
         resources.reactor.close(self._socket)
         resources.descriptors.give(1)
         if resources.access_log is not None:
-            resources.access_log.write(self._record(reason))
+            resources.access_log.write(self.record(), reason)
 
-    def _record(self, reason: CloseReason) -> FlowRecord:
+    def record(self) -> FlowRecord:
+        """What this flow has come to so far."""
         key = self.listener.frontend.key
         return FlowRecord(
             client=endpoint_text(self.client[0], self.client[1]),
@@ -160,5 +161,4 @@ class UdpFlow:
             sent=self._sent,
             connect_seconds=self._connected - self._started if self._connected else -1.0,
             seconds=monotonic() - self._started,
-            reason=reason,
         )

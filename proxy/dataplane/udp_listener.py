@@ -86,6 +86,20 @@ class UdpListener:
         except OSError as error:
             _log.debug("reply from %s to %s failed: %s", self.frontend.key, flow.client, error)
 
+    def flow_of(self, host: str, port: int, destination: str) -> UdpFlow | None:
+        """The flow that a datagram from this client to this address belongs to, if it is there already."""
+        return next(
+            (
+                flow
+                for flow in self.flows.values()
+                if flow.client[:2] == (host, port) and self._is_for(flow, destination)
+            ),
+            None,
+        )
+
+    def _is_for(self, flow: UdpFlow, destination: str) -> bool:
+        return not self._wildcard or local_address(flow.reply) in ("", destination)
+
     def close(self, reason: CloseReason = CloseReason.FRONTEND_REMOVED) -> None:
         """Close the socket and end its flows."""
         for flow in list(self.flows.values()):

@@ -7,10 +7,13 @@ connections survive every message.
 
 from collections.abc import Callable, Mapping
 from socket import socket
+from time import monotonic
 
 from proxy.affinity import AffinityStatistics
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.inspection import Inspection
+from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.stickiness import Stickiness
 from proxy.dataplane.tcp_listener import TcpListener
@@ -32,6 +35,7 @@ class Worker:
         self._balancers: dict[str, Balancer] = {}
         self._listeners: dict[FrontendKey, TcpListener | UdpListener] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
+        self._inspection = Inspection(resources, self._listeners, self._balancers)
 
     @property
     def balancers(self) -> Mapping[str, Balancer]:
@@ -51,6 +55,10 @@ class Worker:
     def affinity_statistics(self) -> AffinityStatistics:
         """The counts of the ClientIP affinity table."""
         return self._resources.affinity.statistics()
+
+    def answer(self, question: Question) -> Answer:
+        """Tell what is asked about the flows of this moment."""
+        return self._inspection.answer(question, monotonic())
 
     def when_empty(self, callback: Callable[[], None]) -> None:
         """Call back once no relay is open; at once if none is."""

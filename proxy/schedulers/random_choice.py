@@ -4,7 +4,7 @@ Imports only this room. Invariant: each usable backend has exactly weight / tota
 generator's.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.drawing_scheduler import DrawingScheduler
@@ -20,3 +20,7 @@ class RandomChoice(DrawingScheduler):
         if not draw.total:
             return None
         return draw.at(1 + self.random.randrange(draw.total))
+
+    def foresee(self, key: int, now: float, without: Collection[Backend] = ()) -> Sequence[tuple[Backend, float]]:
+        draw = self.draw_without(without)
+        return [(backend, backend.weight / draw.total) for backend in draw.backends]

@@ -7,6 +7,7 @@ with the same backends and weights leaves every piece of scheduler state as it w
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from random import Random
 from typing import ClassVar
 
@@ -67,3 +68,13 @@ class Scheduler(ABC):
         32-bit words) and 0 otherwise; `now` is monotonic seconds; `without` holds backends that must not be chosen
         (already tried for this flow, or refusing of late) and is almost always empty.
         """
+
+    def foresee(self, key: int, now: float, without: Collection[Backend] = ()) -> Sequence[tuple[Backend, float]]:
+        """What `pick` would choose with the same arguments, and with what chance each; changes nothing.
+
+        One backend of chance 1, found by a pick on a copy, unless the scheduler draws; none where `pick` would give
+        None.
+        """
+        kept: list[object] = [self.random, *self.destinations, *without]
+        chosen = deepcopy(self, {id(each): each for each in kept}).pick(key, now, without)
+        return () if chosen is None else ((chosen, 1.0),)

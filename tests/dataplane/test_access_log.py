@@ -20,14 +20,13 @@ RECORD = FlowRecord(
     sent=20,
     connect_seconds=0.0005,
     seconds=1.5,
-    reason=CloseReason.CLIENT_CLOSED,
 )
 
 
 def test_a_line_for_machines_has_every_field() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, json=True)
-    log.write(RECORD)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.flush()
     line = json.loads(stream.getvalue())
     assert line.pop("time") > 0
@@ -49,7 +48,7 @@ def test_a_line_for_machines_has_every_field() -> None:
 def test_a_line_for_people_says_the_same() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, json=False)
-    log.write(RECORD)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.flush()
     assert stream.getvalue() == (
         "127.0.0.1:40000 -> 127.96.0.1:80/TCP default/web 127.0.0.2:8080 web-1 "
@@ -61,7 +60,7 @@ def test_a_line_for_people_says_the_same() -> None:
 def test_where_no_backend_was_reached_there_is_no_connect_time(is_json: bool, said: str) -> None:
     stream = io.StringIO()
     log = AccessLog(stream, json=is_json)
-    log.write(msgspec.structs.replace(RECORD, endpoint="", pod="", connect_seconds=-1.0))
+    log.write(msgspec.structs.replace(RECORD, endpoint="", pod="", connect_seconds=-1.0), CloseReason.NO_ENDPOINTS)
     log.flush()
     assert said in stream.getvalue()
 
@@ -69,8 +68,8 @@ def test_where_no_backend_was_reached_there_is_no_connect_time(is_json: bool, sa
 def test_lines_are_gathered_until_the_flush() -> None:
     stream = io.StringIO()
     log = AccessLog(stream, json=False)
-    log.write(RECORD)
-    log.write(RECORD)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
     assert stream.getvalue() == ""
     log.flush()
     log.flush()
@@ -93,7 +92,7 @@ def test_a_stream_that_takes_nothing_is_reported_once_until_it_recovers(caplog: 
     log = AccessLog(stream, json=False)
     for full in (True, True, False, True):
         stream.full = full
-        log.write(RECORD)
+        log.write(RECORD, CloseReason.CLIENT_CLOSED)
         log.flush()
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == ["the access log cannot be written: No space left on device"] * 2

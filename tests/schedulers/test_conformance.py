@@ -1,5 +1,6 @@
 """What every scheduler must do, whatever its formula: one suite over the whole registry."""
 
+from collections import Counter
 from random import Random
 
 import pytest
@@ -172,6 +173,40 @@ def test_never_touches_the_counters(name: str, weights: list[int], loads: list[i
         scheduler.pick(key, float(step))
         scheduler.pick(key, float(step), backends[:1])
     assert [(backend.active, backend.inactive, backend.weight) for backend in backends] == before
+
+
+@every_scheduler
+@given(weights=weights_of_pools, loads=st.lists(st.integers(0, 9), min_size=7, max_size=7), data=st.data())
+def test_what_is_foreseen_comes_true_and_changes_nothing(
+    name: str, weights: list[int], loads: list[int], data: st.DataObject
+) -> None:
+    """Beside a twin of which nothing was ever foreseen."""
+    backends, twins = pool(*weights), pool(*weights)
+    for backend, twin, load in zip(backends, twins, loads, strict=False):
+        backend.active = twin.active = load
+    scheduler, untouched = started(name, backends), started(name, twins)
+    for step in range(15):
+        key = data.draw(keys)
+        without = data.draw(st.sets(st.integers(0, len(backends) - 1))) if step % 3 else set()
+        foreseen = scheduler.foresee(key, float(step), [backends[place] for place in without])
+        chosen = scheduler.pick(key, float(step), [backends[place] for place in without])
+        expected = untouched.pick(key, float(step), [twins[place] for place in without])
+        assert (chosen and chosen.port) == (expected and expected.port)
+        assert chosen in dict(foreseen) if chosen else not foreseen
+        assert sum(chance for _, chance in foreseen) == pytest.approx(1.0 if chosen else 0.0)
+        assert name in ("random", "twos") or len(foreseen) == bool(chosen)
+
+
+@pytest.mark.parametrize("name", ["random", "twos"])
+def test_a_chance_is_how_often_it_happens(name: str) -> None:
+    backends = pool(1, 2, 0, 5)
+    for backend, load in zip(backends, (3, 1, 0, 9), strict=True):
+        backend.active = load
+    scheduler = started(name, backends)
+    counted = Counter(scheduler.pick(0, 0.0) for _ in range(20_000))
+    assert set(counted) == set(dict(scheduler.foresee(0, 0.0)))
+    for chosen, chance in scheduler.foresee(0, 0.0):
+        assert counted[chosen] / 20_000 == pytest.approx(chance, abs=0.02)
 
 
 @every_scheduler
