@@ -16,6 +16,7 @@ from proxy.admin.health_routes import health_routes
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import errors_as_json
 from proxy.admin.metrics_routes import metrics_routes
+from proxy.admin.stream_routes import stream_routes
 from proxy.listening_site import start_site
 from proxy.logs import fields
 
@@ -23,6 +24,9 @@ _UNGUARDED = (
     "the metrics address is beyond loopback and asks for no token: it answers health and metrics alone, "
     "until adminTokenFile is set"
 )
+
+_LAST_ANSWERS = 1.0
+"""Seconds that answers under way have at the end; a stream whose reader does not read ends then."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +42,17 @@ class HTTPServer:
     async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
         """Listen on both addresses; one that cannot be had is reported."""
         health = tuple(health_routes(self._inspected))
-        admin = (*health, *metrics_routes(self._inspected), *api_routes(self._inspected))
+        guarded = web.Application(middlewares=[guard(self._token, metrics[0]), errors_as_json])
+        guarded.on_response_prepare.append(add_headers)
+        admin = (
+            *health,
+            *metrics_routes(self._inspected),
+            *api_routes(self._inspected),
+            *stream_routes(self._inspected, guarded),
+        )
         if self._token is None and not is_loopback(metrics[0]):
             _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
         await self._serve("healthz", healthz, web.Application(middlewares=[errors_as_json]), health)
-        guarded = web.Application(middlewares=[guard(self._token, metrics[0]), errors_as_json])
-        guarded.on_response_prepare.append(add_headers)
         await self._serve("metrics", metrics, guarded, admin)
 
     async def stop(self) -> None:
@@ -55,7 +64,7 @@ class HTTPServer:
         self, name: str, address: tuple[str, int], application: web.Application, routes: Iterable[web.RouteDef]
     ) -> None:
         application.add_routes(routes)
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LAST_ANSWERS)
         await runner.setup()
         self._runners.append(runner)
         host, port = address

@@ -3,13 +3,25 @@
 Imports `model` and this room's reports. Invariant: every member reads; none of them changes what the proxy does.
 """
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
+from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
+
+
+class CountReader(Protocol):
+    """Reads the live counts of every pool, by its key and the endpoint's place in it."""
+
+    def changed(self) -> dict[str, dict[int, EndpointCounts]]:
+        """Those that are other than at the last call; the first call gives all that are not zero."""
+
+    def all_of(self, pool: str) -> Mapping[int, EndpointCounts]:
+        """Every endpoint's of one pool, as of the last call of `changed`; empty for a pool that is not there."""
 
 
 class Inspected(Protocol):
@@ -36,6 +48,15 @@ class Inspected(Protocol):
 
     def service_report(self, key: ObjectKey) -> ServiceReport | None:
         """One Service at this moment; None if it is not known."""
+
+    def service_keys(self) -> Iterable[ObjectKey]:
+        """The Services known."""
+
+    def revision_of(self, key: ObjectKey) -> tuple[object, ...]:
+        """Equal to an earlier answer if the Service's report is the same, counts aside; cheap to ask and compare."""
+
+    def count_reader(self) -> CountReader:
+        """A new reader of the live counts."""
 
     def workers(self) -> tuple[WorkerReport, ...]:
         """The data planes, by index."""

@@ -33,6 +33,7 @@ class RecentChanges:
     def __init__(self) -> None:
         self._parts: dict[str, ServiceParts] = {}
         self._owners: dict[PartKey, str] = {}
+        self._versions: dict[str, int] = {}
         self._changes: deque[Change] = deque(maxlen=CAPACITY)
         self._last = 0
 
@@ -40,6 +41,10 @@ class RecentChanges:
     def last(self) -> int:
         """The sequence number of the newest change; 0 before the first."""
         return self._last
+
+    def version_of(self, service: str) -> int:
+        """How often a Service's part of the plan has changed, from 0."""
+        return self._versions.get(service, 0)
 
     def since(self, sequence: int = 0) -> tuple[Change, ...]:
         """Those after `sequence`, as far as they are still held, the oldest first."""
@@ -50,6 +55,8 @@ class RecentChanges:
     def record(self, delta: Delta, time: str) -> None:
         """Take a delta of the plan that was applied at `time`."""
         touched = self._touched(delta)
+        for service in touched:
+            self._versions[service] = self._versions.get(service, 0) + 1
         if len(touched) > _MOST_SERVICES:
             self._absorb(delta)
             self._add(time, "", "ManyChanged", f"{len(touched)} Services changed at once")
@@ -62,6 +69,7 @@ class RecentChanges:
         for service in touched:
             if not self._parts_of(service):
                 self._parts.pop(service, None)
+                del self._versions[service]
 
     def _parts_of(self, service: str) -> ServiceParts:
         return self._parts.get(service, ServiceParts())

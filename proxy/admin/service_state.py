@@ -20,5 +20,15 @@ def state_of(report: ServiceReport) -> str:
     return "; ".join([*words, *report.notes])
 
 
+def level_of(report: ServiceReport) -> str:
+    """The state in one word: fault (an address does not listen), none (there is no address to listen on), empty (no
+    usable endpoint) or serving."""
+    if any(frontend.fault for frontend in report.frontends):
+        return "fault"
+    if not report.frontends:
+        return "none"
+    return "empty" if _is_empty(report) else "serving"
+
+
 def _is_empty(report: ServiceReport) -> bool:
     return not any(endpoint.weight > 0 for pool in report.pools for endpoint in pool.endpoints)

@@ -19,6 +19,7 @@ from proxy.admin.report import ProxyReport, ProxyStatistics, ServiceReport, Work
 from proxy.config import Configuration
 from proxy.control import collector
 from proxy.control.channel import LocalChannel
+from proxy.control.count_reader import CountReader
 from proxy.control.data_plane import build_worker
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
 from proxy.control.inspection import inspect, inspect_service
@@ -109,6 +110,21 @@ class Proxy:
         if service is None:
             return None
         return inspect_service(service, self._planner, self._reconciler, self._worker.balancers)
+
+    def service_keys(self) -> Iterable[ObjectKey]:
+        """The Services known."""
+        return self._planner.services.keys()
+
+    def revision_of(self, key: ObjectKey) -> tuple[object, ...]:
+        """What a Service's report is made of, counts aside: the same objects for as long as that is the same."""
+        plan = self._planner.plan_of(key)
+        failures = self._reconciler.failures
+        faults = [failures[each.key] for each in plan.frontends if each.key in failures] if failures else ()
+        return self._planner.services.get(key), plan, self.recent_changes.version_of("/".join(key)), *faults
+
+    def count_reader(self) -> CountReader:
+        """A new reader of the live counts."""
+        return CountReader(self._worker.balancers)
 
     def workers(self) -> tuple[WorkerReport, ...]:
         """The data planes: the one in this process."""

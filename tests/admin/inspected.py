@@ -1,7 +1,10 @@
 """A proxy in a state of the test's choice, for the HTTP servers."""
 
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 
+from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import (
     EndpointReport,
@@ -40,13 +43,25 @@ class FakeProxy:
 
     def __init__(self, *services: ServiceReport) -> None:
         self.services = {report.service.key: report for report in services}
+        self.counts: dict[str, dict[int, EndpointCounts]] = {}
         self.recent_changes = RecentChanges()
+        self.asked = 0
 
     def problems(self) -> tuple[Problem, ...]:
         return (Problem("is wrong", where="a.yaml"),)
 
     def service_report(self, key: ObjectKey) -> ServiceReport | None:
+        self.asked += 1
         return self.services.get(key)
+
+    def service_keys(self) -> Iterable[ObjectKey]:
+        return self.services.keys()
+
+    def revision_of(self, key: ObjectKey) -> tuple[object, ...]:
+        return (self.services.get(key),)
+
+    def count_reader(self) -> "FakeCountReader":
+        return FakeCountReader(self)
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return (WorkerReport(0, 4711, "running", 0, 7, 4),)
@@ -56,3 +71,21 @@ class FakeProxy:
 
     def statistics(self) -> ProxyStatistics:
         return ProxyStatistics(3, 5, 1, 2, "2026-03-01T00:00:00+00:00", 7, 4, 9, 10, 11, 12, 13)
+
+
+class FakeCountReader:
+    """Reads `FakeProxy.counts`."""
+
+    def __init__(self, proxy: FakeProxy) -> None:
+        self._proxy = proxy
+        self._last: dict[str, dict[int, EndpointCounts]] = {}
+
+    def changed(self) -> dict[str, dict[int, EndpointCounts]]:
+        before, self._last = self._last, deepcopy(self._proxy.counts)
+        return {
+            pool: {place: each for place, each in counts.items() if before.get(pool, {}).get(place) != each}
+            for pool, counts in self._last.items()
+        }
+
+    def all_of(self, pool: str) -> Mapping[int, EndpointCounts]:
+        return self._last.get(pool, {})

@@ -1,0 +1,123 @@
+"""The page's picture of the proxy, kept up to date at little cost.
+
+Imports this room; the clock is an argument. A Service is looked into only when what it was made of is another, and
+counts come as what changed. Invariant: `advance` gives the difference between two pictures, `snapshot` the whole of
+the last one.
+"""
+
+from proxy.admin.inspected import CountReader, Inspected
+from proxy.admin.live_frame import (
+    EndpointCounts,
+    Frame,
+    PoolCounts,
+    ProxyView,
+    ServiceView,
+)
+from proxy.admin.recent_changes import Change
+from proxy.admin.report import WorkerReport
+from proxy.admin.service_view import service_view
+from proxy.model.changes import ObjectKey
+from proxy.model.problem import Problem
+
+CHANGES_SHOWN = 100
+_NOTHING = EndpointCounts()
+
+
+class LiveView:
+    """What the last frame showed."""
+
+    def __init__(self, inspected: Inspected, version: str) -> None:
+        self._inspected = inspected
+        self._version = version
+        self._reader: CountReader = inspected.count_reader()
+        self._time = 0.0
+        self._revisions: dict[ObjectKey, tuple[object, ...]] = {}
+        self._services: dict[str, ServiceView] = {}
+        self._counts: dict[str, PoolCounts] = {}
+        self._proxy: ProxyView | None = None
+        self._workers: tuple[WorkerReport, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self._last_change = 0
+
+    def advance(self, now: float) -> Frame:
+        """What changed since the last call; `now` is seconds since the epoch."""
+        interval, self._time = now - self._time if self._time else 0.0, now
+        services = self._changed_services()
+        workers, problems, proxy = self._inspected.workers(), self._inspected.problems(), self._proxy_view()
+        frame = Frame(
+            time=now,
+            interval=interval,
+            services=services,
+            counts=self._changed_counts(services),
+            proxy=proxy if proxy != self._proxy else None,
+            workers=workers if workers != self._workers else None,
+            problems=problems if problems != self._problems else None,
+            changes=self._new_changes(),
+        )
+        self._workers, self._problems, self._proxy = workers, problems, proxy
+        return frame
+
+    def snapshot(self) -> Frame:
+        """Everything as of the last `advance`."""
+        return Frame(
+            time=self._time,
+            services=dict(self._services),
+            counts={key: counts for key, counts in self._counts.items() if counts},
+            proxy=self._proxy,
+            workers=self._workers,
+            problems=self._problems,
+            changes=self._inspected.recent_changes.since(max(0, self._last_change - CHANGES_SHOWN)),
+        )
+
+    def _changed_services(self) -> dict[str, ServiceView | None]:
+        """The Services that are new, other or gone, by namespace/name."""
+        inspected, known, before = self._inspected, self._revisions, self._revisions.keys()
+        revisions = {key: inspected.revision_of(key) for key in inspected.service_keys()}
+        changed: dict[str, ServiceView | None] = {}
+        for key in before - revisions.keys():
+            changed["/".join(key)] = None
+        for key, revision in revisions.items():
+            if known.get(key) != revision:
+                report = inspected.service_report(key)
+                changed["/".join(key)] = service_view(report) if report is not None else None
+        self._revisions = revisions
+        for name, view in changed.items():
+            self._replace(name, view)
+        return changed
+
+    def _replace(self, name: str, view: ServiceView | None) -> None:
+        before = self._services.pop(name, None)
+        for pool in before.pools if before is not None else ():
+            self._counts.pop(pool.key, None)
+        if view is not None:
+            self._services[name] = view
+
+    def _changed_counts(self, services: dict[str, ServiceView | None]) -> dict[str, PoolCounts]:
+        """The counts that changed, and all counts of the Services that are told anew."""
+        changed = self._reader.changed()
+        for key, counts in changed.items():
+            self._counts.setdefault(key, {}).update(counts)
+        for view in services.values():
+            for pool in view.pools if view is not None else ():
+                every = self._reader.all_of(pool.key).items()
+                counts = {place: each for place, each in every if each != _NOTHING}
+                self._counts[pool.key], changed[pool.key] = counts, dict(counts)
+        return {key: counts for key, counts in changed.items() if counts}
+
+    def _new_changes(self) -> tuple[Change, ...]:
+        recent = self._inspected.recent_changes
+        after, self._last_change = max(self._last_change, recent.last - CHANGES_SHOWN), recent.last
+        return recent.since(after)
+
+    def _proxy_view(self) -> ProxyView:
+        statistics = self._inspected.statistics()
+        return ProxyView(
+            version=self._version,
+            ready=self._inspected.ready,
+            draining=self._inspected.draining,
+            known_state_of=statistics.known_state_of,
+            frontends=statistics.frontends,
+            tcp_connections=statistics.tcp_connections,
+            udp_flows=statistics.udp_flows,
+            affinity_entries=statistics.affinity_entries,
+        )
