@@ -1,0 +1,150 @@
+"""An hour's worth of churn in a minute: connections, UDP flows and changed endpoints, and nothing of it stays.
+
+What an hour holds for a busy node, in as quick a succession as the machine allows. Invariant: memory, descriptors,
+pipes and threads are compared at two moments of rest, the first of them after a warm-up of the same work.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+
+from tests.system.harness.backends import Backend, StartBackends
+from tests.system.harness.clients import TIMEOUT, Conversation, ask, ask_udp, connect
+from tests.system.harness.eventually import eventually
+from tests.system.harness.manifests import Manifest, ManifestDirectory, endpoint_slice, port, service
+from tests.system.harness.places import Places
+from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
+
+WARM_UP_ROUNDS = 15
+ROUNDS = 45
+CONNECTIONS = 200
+FLOWS = 200
+CHANGED_SERVICES = 80
+BULK = 3 * 2**20
+ALLOWED_GROWTH = 3 * 2**20
+"""Bytes for each process, over ROUNDS: a leak of 350 bytes for each connection shows."""
+
+RESET = struct.pack("ii", 1, 0)
+
+
+class Held(NamedTuple):
+    """What one process holds."""
+
+    memory: int
+    descriptors: int
+    pipes: int
+    threads: int
+
+
+class Churn:
+    """One Service for TCP, one for UDP, and many whose endpoints change."""
+
+    def __init__(self, places: Places, echo: Sequence[Backend], answering: Sequence[Backend]) -> None:
+        self.tcp_port, self.udp_port = places.node_port(), places.node_port()
+        self._manifests = [
+            service("tcp", port(7, nodePort=self.tcp_port), type="NodePort"),
+            endpoint_slice("tcp", [each.address for each in echo], {"port": echo[0].port}),
+            service("udp", port(7, protocol="UDP", nodePort=self.udp_port), type="NodePort"),
+            endpoint_slice("udp", [each.address for each in answering], {"port": answering[0].port, "protocol": "UDP"}),
+            *(service(f"other-{number}", port(80)) for number in range(CHANGED_SERVICES)),
+        ]
+        self._version = 0
+
+    def start(self, directory: ManifestDirectory) -> None:
+        directory.put(*self._manifests, *self._others())
+
+    def round(self, proxy: Svcproxy) -> None:
+        """Every kind of ending, a bulk transfer, and a new version of every other Service."""
+        self._version += 1
+        proxy.manifests.put(*self._others())
+        for number in range(CONNECTIONS):
+            (self._finish, self._reset, self._leave_half_open)[number % 3]()
+        with Conversation("127.0.0.1", self.tcp_port) as conversation:
+            assert conversation.say(bytes(BULK)) == bytes(BULK)
+        for _ in range(FLOWS):
+            ask_udp("127.0.0.1", self.udp_port)
+        last = f"other-{CHANGED_SERVICES - 1}"
+        wanted = {f"{self._address()}:80"}
+        eventually(lambda: set(proxy.endpoints(last)) == wanted, f"version {self._version} of {last}")
+
+    def _others(self) -> list[Manifest]:
+        slices = (
+            endpoint_slice(f"other-{number}", [self._address()], {"port": 80}) for number in range(CHANGED_SERVICES)
+        )
+        return list(slices)
+
+    def _address(self) -> str:
+        return f"127.60.0.{1 + self._version % 2}"
+
+    def _finish(self) -> None:
+        ask("127.0.0.1", self.tcp_port)
+
+    def _reset(self) -> None:
+        with connect("127.0.0.1", self.tcp_port) as client:
+            client.recv(1)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+
+    def _leave_half_open(self) -> None:
+        with connect("127.0.0.1", self.tcp_port) as client:
+            client.shutdown(socket.SHUT_WR)
+            client.recv(1)
+
+
+def held(pid: int) -> Held:
+    process = psutil.Process(pid)
+    targets = [_target(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    pipes = sum(target.startswith("pipe:") for target in targets)
+    return Held(process.memory_info().rss, len(targets), pipes, process.num_threads())
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
+
+
+def family(proxy: Svcproxy) -> list[int]:
+    """The process and its workers."""
+    root = psutil.Process(proxy.pid)
+    return [root.pid, *sorted(child.pid for child in root.children(recursive=True))]
+
+
+def at_rest(proxy: Svcproxy) -> dict[int, Held]:
+    """What every process holds once no connection and no flow is open."""
+    eventually(lambda: "svcproxy_tcp_connections 0.0" in proxy.get("/metrics")[1], "no open connection", TIMEOUT)
+    eventually(lambda: "svcproxy_udp_flows 0.0" in proxy.get("/metrics")[1], "no open flow", TIMEOUT)
+    return {pid: held(pid) for pid in family(proxy)}
+
+
+@pytest.mark.timeout(600)
+def test_an_hours_worth_of_churn_leaves_nothing_behind(
+    svcproxy: StartSvcproxy,
+    places: Places,
+    tmp_path: Path,
+    echo_backends: StartBackends,
+    udp_backends: StartBackends,
+) -> None:
+    churn = Churn(places, echo_backends("a", "b"), udp_backends("c", "d"))
+    directory = ManifestDirectory(tmp_path / "manifests")
+    churn.start(directory)
+    proxy = svcproxy(directory, configuration={"udpIdleTimeout": "1s"})
+    for _ in range(WARM_UP_ROUNDS):
+        churn.round(proxy)
+    before = at_rest(proxy)
+    for _ in range(ROUNDS):
+        churn.round(proxy)
+    after = at_rest(proxy)
+    assert after.keys() == before.keys()
+    for pid, then in before.items():
+        now = after[pid]
+        assert now.descriptors <= then.descriptors
+        assert now.pipes <= then.pipes
+        assert now.threads <= then.threads
+        assert now.memory - then.memory < ALLOWED_GROWTH
