@@ -41,9 +41,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     node_port_addresses: tuple[str, ...] = ()
     """CIDRs: node ports listen on this machine's addresses inside them; "primary" is the machine's main address."""
     healthz_bind_address: tuple[str, int] = ("0.0.0.0", 10256)
-    """Where /healthz and /livez answer. Port 0 takes any free port."""
+    """Where /healthz, /livez and /readyz answer. Port 0 takes any free port."""
     metrics_bind_address: tuple[str, int] = ("127.0.0.1", 10249)
-    """Where /metrics, /readyz and the commands that read the running proxy answer. Port 0 takes any free port."""
+    """Where the page, /api/v1, /metrics and /configz answer. Port 0 takes any free port."""
     admin_token_file: str = ""
     """A file with the token that everything on the metrics address asks for; empty asks for none, and then an address
     beyond loopback answers health and metrics alone."""

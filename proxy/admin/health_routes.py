@@ -1,36 +1,43 @@
-"""Health, for load balancers and kubelets.
+"""Health, for load balancers and kubelets, in the words of kube-proxy.
 
-Imports this room. Invariant: the answers depend on the proxy's state alone, whichever address is asked.
+Imports this room. Invariant: /livez asks whether the proxy works, /healthz also whether load balancers shall send
+traffic to this node (KEP-3836), /readyz whether what is known is served; none of the answers costs more than a look.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from aiohttp import web
+from msgspec.structs import replace
 
+from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import json_answer
 from proxy.admin.report import HealthReport
 
 
-def health_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
+def health_routes(inspected: Inspected, counts: AnswerCounts) -> Iterable[web.RouteDef]:
     """/livez, /readyz and /healthz."""
 
     async def livez(request: web.Request) -> web.Response:
-        return _health(inspected, healthy=True)
+        report = replace(inspected.health(), node_eligible=None)
+        return answer("/livez", report, report.healthy)
 
     async def readyz(request: web.Request) -> web.Response:
-        return _health(inspected, healthy=inspected.ready)
+        report = inspected.health()
+        return answer("/readyz", report, report.healthy and inspected.ready)
 
-    return web.get("/livez", livez), web.get("/readyz", readyz), web.get("/healthz", readyz)
+    async def healthz(request: web.Request) -> web.Response:
+        report = inspected.health()
+        return answer("/healthz", report, report.healthy and bool(report.node_eligible))
 
+    def answer(path: str, report: HealthReport, good: bool) -> web.Response:
+        code = 200 if good else 503
+        counts.count(path, code)
+        if good:
+            # As kube-proxy has it: what is healthy is up to date.
+            report = replace(report, last_updated=report.current_time)
+        response = json_answer(report, code)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
-def _health(inspected: Inspected, healthy: bool) -> web.Response:
-    now = datetime.now(UTC)
-    report = HealthReport(
-        last_updated=(now if healthy else inspected.last_updated).isoformat(),
-        current_time=now.isoformat(),
-        node_eligible=not inspected.draining,
-        healthy=healthy,
-    )
-    return json_answer(report, 200 if healthy else 503)
+    return web.get("/livez", livez), web.get("/readyz", readyz), web.get("/healthz", healthz)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from proxy.admin.admin_token import AdminToken
+from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.api_routes import api_routes
 from proxy.admin.guard import add_headers, guard, is_loopback
 from proxy.admin.health_routes import health_routes
@@ -41,12 +42,14 @@ class HTTPServer:
 
     async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
         """Listen on both addresses; one that cannot be had is reported."""
-        health = tuple(health_routes(self._inspected))
+        counts = AnswerCounts()
+        health = tuple(health_routes(self._inspected, counts))
         guarded = web.Application(middlewares=[guard(self._token, metrics[0]), errors_as_json])
         guarded.on_response_prepare.append(add_headers)
         admin = (
-            *health,
-            *metrics_routes(self._inspected),
+            # The metrics address has a /healthz of its own, as kube-proxy's has.
+            *(route for route in health if route.path != "/healthz"),
+            *metrics_routes(self._inspected, counts),
             *api_routes(self._inspected),
             *stream_routes(self._inspected, guarded),
         )

@@ -4,12 +4,11 @@ Imports `model` and this room's reports. Invariant: every member reads; none of 
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
 
@@ -36,8 +35,11 @@ class Inspected(Protocol):
         """The proxy is on its way out."""
 
     @property
-    def last_updated(self) -> datetime:
-        """When the last change was applied."""
+    def configuration(self) -> Mapping[str, Any]:
+        """What is in force, as the document that would say it."""
+
+    def health(self) -> HealthReport:
+        """Whether the proxy keeps up, and whether this node shall get traffic."""
 
     @property
     def recent_changes(self) -> RecentChanges:

@@ -3,6 +3,8 @@
 Imports `model`. Invariant: computed from live state at the moment of asking, never from remembered intent.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from proxy.model.problem import Problem
@@ -98,10 +100,19 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     affinity_expirations_total: int
 
 
-class HealthReport(msgspec.Struct, frozen=True, rename="camel"):
-    """kube-proxy's health answer (pkg/proxy/healthcheck/proxy_health.go); times are RFC 3339."""
+class FamilyHealth(msgspec.Struct, frozen=True, rename="camel"):
+    """How one address family keeps up."""
 
-    last_updated: str
-    current_time: str
-    node_eligible: bool
+    last_updated: datetime
     healthy: bool
+
+
+class HealthReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """kube-proxy's health answer (pkg/proxy/healthcheck/proxy_health.go). `node_eligible` is None where it is not
+    asked for, as in /livez."""
+
+    last_updated: datetime
+    current_time: datetime
+    node_eligible: bool | None = None
+    healthy: bool
+    status: dict[str, FamilyHealth]

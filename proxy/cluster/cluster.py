@@ -21,8 +21,7 @@ from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.decoding import Object
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.endpoints import Endpoints
-from proxy.model.metadata import ObjectMeta
-from proxy.model.node import Node
+from proxy.model.node import Node, deleted_node
 from proxy.model.pod import Pod
 from proxy.model.pod_weight import pod_weight
 from proxy.model.problem import FieldError
@@ -143,8 +142,7 @@ class Cluster:
 
     def _set_node(self, name: str, node: Node | None) -> set[ObjectKey]:
         if name == self._node_name:
-            # A Node that is gone takes its labels with it: that much is to be told.
-            self._own_node = node or Node(metadata=ObjectMeta(name=name))
+            self._own_node = node or deleted_node(name)
         zone = node.zone if node is not None else ""
         if zone == self._zones.get(name, ""):
             return set()

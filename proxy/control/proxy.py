@@ -9,24 +9,29 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
 
 from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
 from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
 from proxy.config import Configuration
+from proxy.config_document import configuration_document
 from proxy.control import collector
 from proxy.control.channel import LocalChannel
 from proxy.control.count_reader import CountReader
 from proxy.control.data_plane import build_worker
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
+from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect, inspect_service
 from proxy.control.node_addresses import node_port_addresses
 from proxy.control.problem_log import ProblemLog
 from proxy.control.reconciler import Reconciler
 from proxy.control.service_routes import ServiceRoutes
+from proxy.control.sync_health import SyncHealth
 from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
@@ -35,6 +40,7 @@ from proxy.model.changes import Changes, ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.plan.frontend import Delta
+from proxy.plan.health_check import HealthCheck
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.settings import plan_settings
@@ -77,9 +83,11 @@ class Proxy:
         self._source_problems: tuple[Problem, ...] = ()
         self._known_state_of = ""
         self._bind_failed = asyncio.Event()
+        self._sync_health = SyncHealth(datetime.now(UTC))
+        self._node_eligible = True
+        self._health_checks = HealthCheckPorts(self._is_healthy, self._health_check_failed)
         self.ready = False
         self.draining = False
-        self.last_updated = datetime.now(UTC)
 
     async def run(self, on_listening: OnListening | None = None) -> int:
         """Serve until told to stop; gives the exit status. Raises StartupError where the source cannot start."""
@@ -92,13 +100,21 @@ class Proxy:
                 await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 await self._serve(on_listening)
-                await self._drain()
             finally:
                 self._worker.end_all(CloseReason.SHUTDOWN)
                 self._worker.stop()
                 await asyncio.to_thread(self._routes.remove)
                 await self._server.stop()
         return 0
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """What is in force, as the document that would say it."""
+        return configuration_document(self._configuration)
+
+    def health(self) -> HealthReport:
+        """As /healthz says it: a proxy that drains wants no new traffic on its node."""
+        return self._sync_health.report(monotonic(), datetime.now(UTC), self._node_eligible and not self.draining)
 
     def report(self) -> ProxyReport:
         """What the proxy holds at this moment."""
@@ -154,9 +170,13 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 follow = group.create_task(self._follow(on_listening), name="follow the source")
                 retry = group.create_task(self._retry_binds(), name="retry binds")
+                answer = group.create_task(self._health_checks.run(), name="answer health checks")
                 await self._termination.asked.wait()
                 follow.cancel()
                 retry.cancel()
+                # Load balancers go on asking, and learn that they shall leave.
+                await self._drain()
+                answer.cancel()
         except* StartupError as found:
             raise found.exceptions[0] from None
 
@@ -164,6 +184,7 @@ class Proxy:
         collector.expect_growth()
         async with contextlib.aclosing(self._source.changes()) as batches:
             async for changes in batches:
+                self._sync_health.queued(monotonic())
                 self._apply(changes)
                 if not self.ready:
                     self._first_state(on_listening)
@@ -186,17 +207,27 @@ class Proxy:
             self._source_problems = changes.problems
         if changes.known_state_of is not None:
             self._known_state_of = changes.known_state_of
+        if changes.node is not None:
+            self._node_eligible = changes.node.is_eligible
         self._take(self._planner.apply(changes))
 
     def _take(self, delta: Delta) -> None:
         """Let a change of the plan take effect."""
-        self.last_updated = datetime.now(UTC)
+        moment = datetime.now(UTC)
         if delta:
             self._reconciler.apply(delta)
-            self.recent_changes.record(delta, self.last_updated.isoformat(timespec="milliseconds"))
+            self.recent_changes.record(delta, moment.isoformat(timespec="milliseconds"))
+        self._sync_health.updated(moment)
+        self._health_checks.apply(self._planner.health_checks(), self._planner.settings.node_port_addresses)
         self._problems.report((*self._source_problems, *self._planner.problems()))
         if self._reconciler.failures:
             self._bind_failed.set()
+
+    def _is_healthy(self) -> bool:
+        return self._sync_health.is_healthy(monotonic()) and not self.draining
+
+    def _health_check_failed(self, check: HealthCheck, reason: str) -> None:
+        """A healthCheckNodePort cannot be had."""
 
     def problems(self) -> tuple[Problem, ...]:
         """Everything that something is wrong with now: objects, files, ports."""

@@ -14,6 +14,7 @@ from proxy.plan.addresses import with_port
 from proxy.plan.delta import Tables, difference
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
 from proxy.plan.frontend_claims import FrontendClaims
+from proxy.plan.health_check import HealthCheck
 from proxy.plan.pod_users import PodUsers
 from proxy.plan.service_plan import ServicePlan, plan_service
 from proxy.plan.settings import PlanSettings
@@ -39,6 +40,8 @@ class Planner:
         self._claims = FrontendClaims()
         self._faulty: dict[ObjectKey, tuple[Problem, ...]] = {}
         self._problems: tuple[Problem, ...] | None = ()
+        self._checked: dict[ObjectKey, tuple[HealthCheck, ...]] = {}
+        self._health_checks: tuple[HealthCheck, ...] | None = ()
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
         self.services: Mapping[ObjectKey, Service] = MappingProxyType(self._services)
@@ -71,6 +74,12 @@ class Planner:
             found += [_refusal(claim, owner) for claim, owner in self._claims.refused()]
             self._problems = tuple(sorted(found, key=str))
         return self._problems
+
+    def health_checks(self) -> tuple[HealthCheck, ...]:
+        """Every healthCheckNodePort, sorted by Service; the same tuple while nothing of that changes."""
+        if self._health_checks is None:
+            self._health_checks = tuple(check for _, checks in sorted(self._checked.items()) for check in checks)
+        return self._health_checks
 
     def _absorb(self, changes: Changes) -> set[ObjectKey]:
         """Store the objects of a batch; returns the Services to plan again."""
@@ -141,6 +150,7 @@ class Planner:
         self._claims.replace("/".join(key), old.frontends, plan.frontends)
         self._pod_users.replace(key, old.pools, plan.pools)
         self._note(key, plan)
+        self._check(key, plan.health_checks)
         if key in self._services:
             self._plans[key] = plan
         else:
@@ -154,6 +164,13 @@ class Planner:
             self._faulty[key] = found
         if found != before:
             self._problems = None
+
+    def _check(self, key: ObjectKey, checks: tuple[HealthCheck, ...]) -> None:
+        before = self._checked.pop(key, ())
+        if checks:
+            self._checked[key] = checks
+        if checks != before:
+            self._health_checks = None
 
 
 def _refusal(claim: Frontend, owner: Frontend) -> Problem:

@@ -14,6 +14,7 @@ from proxy.model.problem import FieldError
 from proxy.model.service import Service, ServicePort
 from proxy.plan.annotations import ServiceOptions, read_annotations
 from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
+from proxy.plan.health_check import HealthCheck, health_checks
 from proxy.plan.selection import Locality, PortEndpoint, PortIdentity, Selection, select_endpoints
 from proxy.plan.service_addresses import (
     AddressKind,
@@ -31,7 +32,8 @@ class ServicePlan(msgspec.Struct, frozen=True):
     """What one Service comes to on this node.
 
     `notes` say why it, or a part of it, has no listener; `endpoint_notes` why a pool (named first) is empty or leaves
-    endpoints out; `problems` what its author should mend. Frontend keys are unique within one plan.
+    endpoints out; `problems` what its author should mend. Frontend keys are unique within one plan. `health_checks` is
+    its healthCheckNodePort.
     """
 
     pools: tuple[Pool, ...] = ()
@@ -39,6 +41,7 @@ class ServicePlan(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     endpoint_notes: tuple[str, ...] = ()
     problems: tuple[FieldError, ...] = ()
+    health_checks: tuple[HealthCheck, ...] = ()
 
 
 class _Inputs(msgspec.Struct, frozen=True):
@@ -88,6 +91,7 @@ def plan_service(
         notes=(*address_notes(service), *(f"port {port.port}/SCTP: not supported" for _, port in unsupported)),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
         problems=(*options.problems, *(_sctp_problem(index) for index, _ in unsupported)),
+        health_checks=health_checks(service, families_of(service), inputs.slices, settings.node_name),
     )
 
 

@@ -3,18 +3,23 @@
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
+from typing import Any
 
 from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import (
     EndpointReport,
+    FamilyHealth,
     FrontendReport,
+    HealthReport,
     PoolReport,
     ProxyReport,
     ProxyStatistics,
     ServiceReport,
     WorkerReport,
 )
+from proxy.config import Configuration
+from proxy.config_document import configuration_document
 from proxy.model.changes import ObjectKey
 from proxy.model.metadata import ObjectMeta
 from proxy.model.problem import Problem
@@ -34,18 +39,36 @@ def service_report(name: str, namespace: str = "default", endpoints: int = 2) ->
     )
 
 
+UPDATED = datetime(2026, 3, 1, tzinfo=UTC)
+ASKED = datetime(2026, 3, 2, tzinfo=UTC)
+
+
 class FakeProxy:
     """`services` may be changed while a server reads it."""
 
     ready = True
     draining = False
-    last_updated = datetime(2026, 3, 1, tzinfo=UTC)
+    healthy = True
+    eligible = True
 
     def __init__(self, *services: ServiceReport) -> None:
         self.services = {report.service.key: report for report in services}
         self.counts: dict[str, dict[int, EndpointCounts]] = {}
         self.recent_changes = RecentChanges()
         self.asked = 0
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return configuration_document(Configuration())
+
+    def health(self) -> HealthReport:
+        return HealthReport(
+            last_updated=UPDATED,
+            current_time=ASKED,
+            node_eligible=self.eligible,
+            healthy=self.healthy,
+            status={"IPv4": FamilyHealth(UPDATED, self.healthy), "IPv6": FamilyHealth(UPDATED, self.healthy)},
+        )
 
     def problems(self) -> tuple[Problem, ...]:
         return (Problem("is wrong", where="a.yaml"),)

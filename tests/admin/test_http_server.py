@@ -36,30 +36,6 @@ async def served() -> AsyncIterator[Served]:
     await server.stop()
 
 
-@pytest.mark.parametrize(
-    ("ready", "statuses"),
-    [
-        (True, {"/livez": 200, "/readyz": 200, "/healthz": 200}),
-        (False, {"/livez": 200, "/readyz": 503, "/healthz": 503}),
-    ],
-)
-async def test_health_is_answered_on_both_addresses(served: Served, ready: bool, statuses: dict[str, int]) -> None:
-    served.inspected.ready = ready
-    for port in (served.healthz, served.metrics):
-        assert {path: (await served.get(path, port))[0] for path in statuses} == statuses
-
-
-async def test_an_unhealthy_answer_says_since_when(served: Served) -> None:
-    served.inspected.ready = False
-    served.inspected.draining = True
-    _, body = await served.get("/healthz")
-    assert body["lastUpdated"] == "2026-03-01T00:00:00+00:00"
-    assert (body["healthy"], body["nodeEligible"]) == (False, False)
-    served.inspected.ready = True
-    _, body = await served.get("/healthz")
-    assert body["lastUpdated"] == body["currentTime"]
-
-
 async def test_the_report_is_on_the_metrics_address_alone(served: Served) -> None:
     status, body = await served.get("/api/v1/report")
     assert (status, body["problems"][0]["message"]) == (200, "is wrong")

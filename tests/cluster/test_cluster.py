@@ -17,7 +17,7 @@ from proxy.model.defaults import default_service
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, Endpoint, EndpointSlice
 from proxy.model.endpoints import EndpointAddress, Endpoints, EndpointSubset
 from proxy.model.metadata import ObjectMeta
-from proxy.model.node import Node
+from proxy.model.node import Node, deleted_node
 from proxy.model.pod import Pod, PodSpec, PodStatus
 from proxy.model.service import Service, ServicePort, ServiceSpec
 
@@ -103,7 +103,7 @@ def test_the_own_node_is_told_and_so_is_its_loss() -> None:
     subject = cluster()
     assert subject.apply([node("there", "east")], []).node is None
     assert subject.apply([node(zone="west")], []).node == node(zone="west")
-    assert subject.apply([], [("Node", "", "here")]).node == node()
+    assert subject.apply([], [("Node", "", "here")]).node == deleted_node("here")
 
 
 def test_a_zone_reaches_the_endpoints_on_its_node() -> None:

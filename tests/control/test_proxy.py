@@ -69,9 +69,9 @@ async def test_it_serves_what_the_source_says_and_follows_it(
         await asyncio.wait_for(running.listening.wait(), 10)
         assert running.proxy.ready
         assert await ask(port) == b"one"
-        before = running.proxy.last_updated
+        before = running.proxy.health().last_updated
         running.source.put(Changes(slices=(make_slice(port_of(other)),)))
-        await until(lambda: running.proxy.last_updated > before)
+        await until(lambda: running.proxy.health().last_updated > before)
         assert await ask(port) == b"other"
         (service,) = running.proxy.report().services
         assert [endpoint.pod for endpoint in service.pools[0].endpoints] == ["web-pod"]

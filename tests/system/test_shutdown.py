@@ -10,7 +10,7 @@ from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import Conversation, ask, ask_udp, connect, is_refused
 from tests.system.harness.manifests import Manifest, endpoint_slice, port, service
 from tests.system.harness.places import Places
-from tests.system.harness.svcproxy import StartSvcproxy
+from tests.system.harness.svcproxy import HEALTH_PORT, StartSvcproxy
 
 HERE = "127.0.0.1"
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -72,7 +72,8 @@ def test_says_while_draining_that_it_lives_and_wants_no_more_clients(svcproxy: S
     with Conversation(HERE, scene.node_port) as held:
         proxy.send(signal.SIGTERM)
         proxy.wait_for_event("draining")
-        assert [proxy.get(path)[0] for path in ("/livez", "/readyz", "/healthz")] == [200, 503, 503]
+        paths = ("/livez", "/readyz", "/healthz")
+        assert [proxy.get(path, HEALTH_PORT)[0] for path in paths] == [200, 503, 503]
         assert ask_udp(HERE, scene.udp_port) == "d"
         held.finish()
     assert proxy.wait() == 0

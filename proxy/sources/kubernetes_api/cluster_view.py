@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.endpoint_slice import EndpointSlice
-from proxy.model.metadata import ObjectMeta
-from proxy.model.node import Node
+from proxy.model.node import Node, deleted_node
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.sources.kubernetes_api.known_state import KnownObjects
@@ -78,7 +77,7 @@ class ClusterView:
     def drain(self) -> Changes:
         """What changed since the last call."""
         services, slices = self._services.store.drain(), self._slices.store.drain()
-        nodes = [node or Node(ObjectMeta(name=name)) for (_, name), node in self._node.store.drain().items()]
+        nodes = [node or deleted_node(name) for (_, name), node in self._node.store.drain().items()]
         return Changes(
             services=_present(services),
             removed_services=_absent(services),

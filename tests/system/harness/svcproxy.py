@@ -97,9 +97,9 @@ class Svcproxy(Process):
             for endpoint in pool["endpoints"]
         }
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and body of a page of the metrics address."""
-        connection = http.client.HTTPConnection(self.status_address, METRICS_PORT, timeout=10)
+    def get(self, path: str, port: int = METRICS_PORT) -> tuple[int, str]:
+        """Status and body of a page of the metrics address, or with HEALTH_PORT of the health address."""
+        connection = http.client.HTTPConnection(self.status_address, port, timeout=10)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -1,0 +1,32 @@
+"""The configuration in force as the document that would say it: what /configz answers.
+
+Imports the configuration. Invariant: the document, written to a file, is read as the same Configuration.
+"""
+
+from typing import Any
+
+import msgspec
+
+from proxy.config import API_VERSION, KIND, Configuration
+
+
+def configuration_document(configuration: Configuration) -> dict[str, Any]:
+    """Every key, defaults included, durations and addresses in the file's own words."""
+    document: dict[str, Any] = {"apiVersion": API_VERSION, "kind": KIND}
+    for field in msgspec.structs.fields(Configuration):
+        document[field.encode_name] = _written(getattr(configuration, field.name))
+    return document
+
+
+def _written(value: object) -> object:
+    match value:
+        case bool():
+            return value
+        case float():
+            return f"{value:.9g}s"
+        case (str(host), int(port)):
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        case (int(first), int(last)):
+            return f"{first}-{last}"
+        case _:
+            return msgspec.to_builtins(value)

@@ -1,0 +1,151 @@
+"""The listeners of healthCheckNodePorts: opened and closed as Services come and go.
+
+Imports `plan.health_check` and the admin room's answer; aiohttp speaks HTTP. Invariants: a port listens exactly while
+a Service has it; one that cannot be bound is reported once, retried, and costs nothing else; how many connections the
+data plane has makes no difference here.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Callable, Iterable, Mapping
+
+from aiohttp import web
+
+from proxy.admin.health_check_answer import health_check_answer
+from proxy.control.port_holder import holder_of
+from proxy.logs import fields
+from proxy.plan.addresses import family_of, with_port
+from proxy.plan.health_check import HealthCheck
+
+RETRY = 5.0
+"""Seconds between two tries for a port that is taken."""
+
+_BACKLOG = 128
+_KEEP_ALIVE = 15.0
+
+_log = logging.getLogger(__name__)
+
+Place = tuple[str, int]
+"""Address and port."""
+
+OnFailure = Callable[[HealthCheck, str], None]
+
+
+class HealthCheckPorts:
+    """`apply` says what is wanted, `run` is the task that opens and closes. `is_healthy` is asked with each answer,
+    `on_failure` told of a port that could not be had, and why."""
+
+    def __init__(self, is_healthy: Callable[[], bool], on_failure: OnFailure) -> None:
+        self._is_healthy = is_healthy
+        self._on_failure = on_failure
+        self._http = web.Server(self._answer, keepalive_timeout=_KEEP_ALIVE, access_log=None)
+        self._checks: tuple[HealthCheck, ...] = ()
+        self._addresses: tuple[str, ...] = ()
+        self._by_port: dict[tuple[str, int], HealthCheck] = {}
+        self._servers: dict[Place, asyncio.AbstractServer] = {}
+        self._failures: dict[Place, HealthCheck] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def listening(self) -> Iterable[Place]:
+        """Where there is a listener now."""
+        return self._servers.keys()
+
+    def apply(self, checks: tuple[HealthCheck, ...], addresses: tuple[str, ...]) -> None:
+        """Want these, on these addresses of the node."""
+        if checks is self._checks and addresses == self._addresses:
+            return
+        self._checks, self._addresses = checks, addresses
+        self._by_port = {(check.family, check.port): check for check in reversed(checks)}
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Follow what is wanted until cancelled; then nothing listens any more."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(RETRY if self._failures else None):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+                self._changed.clear()
+                await self._settle(self._wanted())
+        finally:
+            for place in list(self._servers):
+                self._close(place)
+            await self._http.shutdown()
+
+    def _wanted(self) -> dict[Place, HealthCheck]:
+        return {
+            (address, port): check
+            for (family, port), check in self._by_port.items()
+            for address in self._addresses
+            if family_of(address) == family
+        }
+
+    async def _settle(self, wanted: Mapping[Place, HealthCheck]) -> None:
+        for place in [place for place in self._servers if place not in wanted]:
+            self._close(place)
+        self._failures = {place: check for place, check in self._failures.items() if place in wanted}
+        for place, check in wanted.items():
+            if place not in self._servers:
+                await self._open(place, check)
+
+    async def _open(self, place: Place, check: HealthCheck) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            sock = _listening_socket(place)
+        except OSError as error:
+            self._failed(place, check, error)
+            return
+        # In two steps, for a cancelled create_server forgets what it opened.
+        server = self._servers[place] = await loop.create_server(self._http, sock=sock, start_serving=False)
+        await server.start_serving()
+        self._failures.pop(place, None)
+        _log.info("health check listening", extra=fields(address=with_port(*place), service="/".join(check.service)))
+
+    def _failed(self, place: Place, check: HealthCheck, error: OSError) -> None:
+        before = self._failures.get(place)
+        self._failures[place] = check
+        if before is not None and before.service == check.service:
+            return
+        reason = f"cannot listen on {with_port(*place)} for health checks: {_reason(place, error)}"
+        _log.error(reason, extra=fields(service="/".join(check.service)))
+        self._on_failure(check, reason)
+
+    def _close(self, place: Place) -> None:
+        self._servers.pop(place).close()
+        _log.info("health check closed", extra=fields(address=with_port(*place)))
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        """Whatever the path and the method are."""
+        transport = request.transport
+        address, port = transport.get_extra_info("sockname")[:2] if transport is not None else ("", 0)
+        check = self._by_port.get((family_of(address), port))
+        if check is None:
+            return web.Response(status=503, text="the Service is gone")
+        return health_check_answer(check, self._is_healthy())
+
+
+def _listening_socket(place: Place) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(place)
+        sock.listen(_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _reason(place: Place, error: OSError) -> str:
+    if error.errno != errno.EADDRINUSE:
+        return error.strerror or str(error)
+    holder = holder_of("TCP", *place)
+    return f"port {place[1]} is taken{f' by {holder}' if holder else ''}: stop it, or give the Service another port"

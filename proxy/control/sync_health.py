@@ -1,0 +1,50 @@
+"""Whether the proxy keeps up with what it is told: kube-proxy's measure of health.
+
+Imports `admin.report`. Pure: clocks are arguments. Invariant: what has nothing to do is healthy for ever; what has had
+something to do for longer than the timeout, and did not get it done, is not (pkg/proxy/healthcheck/proxy_health.go).
+"""
+
+from datetime import datetime
+
+from proxy.admin.report import FamilyHealth, HealthReport
+
+TIMEOUT = 60.0
+"""Seconds; kube-proxy takes twice its sync period, which is 30 s."""
+
+_FAMILIES = ("IPv4", "IPv6")
+
+
+class SyncHealth:
+    """`queued` when a change came, `updated` when it is in force. `now` is monotonic seconds, `moment` the time of day.
+
+    Both families are always synced together here, so they fare alike.
+    """
+
+    def __init__(self, moment: datetime) -> None:
+        self._waiting_since: float | None = None
+        self.last_updated = moment
+
+    def queued(self, now: float) -> None:
+        """A change waits to be put into force."""
+        if self._waiting_since is None:
+            self._waiting_since = now
+
+    def updated(self, moment: datetime) -> None:
+        """Everything that was queued is in force."""
+        self._waiting_since = None
+        self.last_updated = moment
+
+    def is_healthy(self, now: float) -> bool:
+        """Whether nothing has waited for too long."""
+        return self._waiting_since is None or now - self._waiting_since <= TIMEOUT
+
+    def report(self, now: float, moment: datetime, node_eligible: bool) -> HealthReport:
+        """As /healthz says it."""
+        healthy = self.is_healthy(now)
+        return HealthReport(
+            last_updated=self.last_updated,
+            current_time=moment,
+            node_eligible=node_eligible,
+            healthy=healthy,
+            status={family: FamilyHealth(self.last_updated, healthy) for family in _FAMILIES},
+        )

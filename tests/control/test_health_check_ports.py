@@ -1,0 +1,121 @@
+"""healthCheckNodePorts on real sockets."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+
+from proxy.control import health_check_ports
+from proxy.control.health_check_ports import HealthCheckPorts
+from proxy.plan.health_check import HealthCheck
+
+WEB = ("shop", "web")
+HERE = ("127.0.0.1", "::1")
+
+
+class Running:
+    """Ports with the state that a test gives them."""
+
+    def __init__(self) -> None:
+        self.healthy = True
+        self.failures: list[tuple[HealthCheck, str]] = []
+        self.ports = HealthCheckPorts(lambda: self.healthy, lambda check, reason: self.failures.append((check, reason)))
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():  # noqa: ASYNC110 - another task's doing is looked at
+                await asyncio.sleep(0.005)
+
+    async def ask(self, host: str, port: int, method: str = "GET", path: str = "/") -> tuple[int, dict[str, str], str]:
+        url = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+        async with aiohttp.ClientSession() as session, session.request(method, url) as response:
+            return response.status, dict(response.headers), await response.text()
+
+
+@pytest.fixture
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    monkeypatch.setattr(health_check_ports, "RETRY", 0.05)
+    running = Running()
+    task = asyncio.create_task(running.ports.run())
+    yield running
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert not list(running.ports.listening)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def checks(port: int, count: int = 1, families: tuple[str, ...] = ("IPv4", "IPv6")) -> tuple[HealthCheck, ...]:
+    return tuple(HealthCheck(WEB, family, port, count) for family in families)
+
+
+@pytest.mark.parametrize("host", HERE)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/healthz"), ("POST", "/any/thing?at=all"), ("HEAD", "/")])
+async def test_any_path_and_method_is_answered(running: Running, port: int, host: str, method: str, path: str) -> None:
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: len(list(running.ports.listening)) == 2)
+    status, headers, text = await running.ask(host, port, method, path)
+    assert (status, headers["X-Load-Balancing-Endpoint-Weight"]) == (200, "1")
+    assert ('"localEndpoints": 1' in text) == (method != "HEAD")
+
+
+async def test_a_family_that_the_service_has_not_is_not_listened_on(running: Running, port: int) -> None:
+    running.ports.apply(checks(port, families=("IPv6",)), HERE)
+    await running.until(lambda: list(running.ports.listening) == [("::1", port)])
+
+
+async def test_counts_and_health_are_those_of_the_moment(running: Running, port: int) -> None:
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: list(running.ports.listening))
+    running.ports.apply(checks(port, 0), HERE)
+    assert (await running.ask("127.0.0.1", port))[0] == 503
+    running.ports.apply(checks(port, 3), HERE)
+    assert (await running.ask("127.0.0.1", port))[0] == 200
+    running.healthy = False
+    status, _, text = await running.ask("127.0.0.1", port)
+    assert (status, '"serviceProxyHealthy": false' in text) == (503, True)
+
+
+async def test_the_port_closes_with_the_service(running: Running, port: int) -> None:
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: list(running.ports.listening))
+    running.ports.apply((), HERE)
+    await running.until(lambda: not list(running.ports.listening))
+    for host in HERE:
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await running.ask(host, port)
+
+
+async def test_a_client_that_stays_connected_learns_that_the_service_is_gone(running: Running, port: int) -> None:
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: list(running.ports.listening))
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/") as response:
+            assert response.status == 200
+            await response.read()
+        running.ports.apply((), HERE)
+        async with session.get(f"http://127.0.0.1:{port}/") as response:
+            assert response.status == 503
+
+
+async def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(running: Running, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        running.ports.apply(checks(port), HERE)
+        await running.until(lambda: list(running.ports.listening) == [("::1", port)])
+        await running.until(lambda: running.failures)
+        ((check, reason),) = running.failures
+        assert (check.service, check.family) == (WEB, "IPv4")
+        assert f"cannot listen on 127.0.0.1:{port} for health checks: port {port} is taken" in reason
+        running.ports.apply(checks(port, 2), HERE)
+        await asyncio.sleep(0)
+    await running.until(lambda: ("127.0.0.1", port) in running.ports.listening)
+    assert len(running.failures) == 1
