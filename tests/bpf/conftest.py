@@ -6,6 +6,7 @@ Invariant: this process is back in its own namespace when a test is over, and wh
 import ctypes
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +18,9 @@ from proxy.bpf.socket_lookup import SocketLookup
 
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _HERE = "/proc/thread-self/ns/net"
+
+_ATTACH_FILTER = 26  # SO_ATTACH_FILTER
+_RETURN_NOTHING = struct.pack("HBBI", 6, 0, 0, 0)
 
 Listen = Callable[..., list[socket.socket]]
 
@@ -75,6 +79,12 @@ def listen(network_namespace: None) -> Iterator[Listen]:
             return sockets
 
         yield group
+
+
+def deafen(sock: socket.socket) -> None:
+    """Let the socket receive nothing, and refuse nobody."""
+    program = ctypes.create_string_buffer(_RETURN_NOTHING, len(_RETURN_NOTHING))
+    sock.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(program)))
 
 
 def port_of(sockets: list[socket.socket]) -> int:

@@ -15,8 +15,7 @@ import proxy
 from proxy.bpf.namespace_link import linked_programs
 from proxy.bpf.socket_lookup import CAPACITY, Entry, SocketLookup
 from proxy.bpf.verdict import Verdict
-from proxy.dataplane.source_filter import attach, drop_everything
-from tests.bpf.conftest import Listen
+from tests.bpf.conftest import Listen, deafen
 from tests.system.harness.eventually import eventually
 
 FOUR, SIX = socket.AF_INET, socket.AF_INET6
@@ -134,7 +133,7 @@ def test_an_ignored_client_waits_and_is_served_when_the_verdict_changes(
     lookup: SocketLookup, listen: Listen, family: socket.AddressFamily
 ) -> None:
     (listener,), (deaf,) = listen("TCP", family), listen("TCP", family)
-    attach(deaf, drop_everything())
+    deafen(deaf)
     lookup.assign("TCP", Verdict.SPREAD, listener)
     lookup.assign("TCP", Verdict.IGNORED, deaf)
     lookup.put([Entry("TCP", VIPS[family], 80, Verdict.IGNORED)])
@@ -153,7 +152,7 @@ def test_an_ignored_datagram_is_neither_received_nor_refused(
     lookup: SocketLookup, listen: Listen, family: socket.AddressFamily
 ) -> None:
     (deaf,) = listen("UDP", family)
-    attach(deaf, drop_everything())
+    deafen(deaf)
     lookup.assign("UDP", Verdict.IGNORED, deaf)
     lookup.put([Entry("UDP", VIPS[family], 80, Verdict.IGNORED)])
     assert not is_refused("UDP", family, VIPS[family], 80)
@@ -169,7 +168,7 @@ def test_source_ranges_let_their_own_in_and_ignore_the_others(
     lookup: SocketLookup, listen: Listen, family: socket.AddressFamily, inside: tuple[str, ...], outside: str
 ) -> None:
     (listener,), (deaf,) = listen("TCP", family), listen("TCP", family)
-    attach(deaf, drop_everything())
+    deafen(deaf)
     lookup.assign("TCP", Verdict.SPREAD, listener)
     lookup.assign("TCP", Verdict.IGNORED, deaf)
     lookup.put([Entry("TCP", VIPS[family], 80, Verdict.SPREAD, inside)])
