@@ -12,6 +12,7 @@ from aiohttp import web
 from proxy.admin.admin_token import AdminToken
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.api_routes import api_routes
+from proxy.admin.flow_routes import flow_routes
 from proxy.admin.guard import add_headers, guard, is_loopback
 from proxy.admin.health_routes import health_routes
 from proxy.admin.inspected import Inspected
@@ -51,6 +52,7 @@ class HTTPServer:
             *(route for route in health if route.path != "/healthz"),
             *metrics_routes(self._inspected, counts),
             *api_routes(self._inspected),
+            *flow_routes(self._inspected.flows),
             *stream_routes(self._inspected, guarded),
         )
         if self._token is None and not is_loopback(metrics[0]):

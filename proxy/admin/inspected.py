@@ -6,6 +6,7 @@ Imports `model` and this room's reports. Invariant: every member reads; none of 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from proxy.admin.inspected_flows import InspectedFlows
 from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
@@ -44,6 +45,10 @@ class Inspected(Protocol):
     @property
     def recent_changes(self) -> RecentChanges:
         """What changed of late."""
+
+    @property
+    def flows(self) -> InspectedFlows:
+        """What its workers are asked."""
 
     def problems(self) -> tuple[Problem, ...]:
         """Everything that something is wrong with now."""

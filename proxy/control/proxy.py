@@ -25,6 +25,7 @@ from proxy.control.channel import LocalChannel
 from proxy.control.count_reader import CountReader
 from proxy.control.data_plane import build_worker
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
+from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect, inspect_service
 from proxy.control.node_addresses import node_port_addresses
@@ -35,11 +36,12 @@ from proxy.control.sync_health import SyncHealth
 from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.question import Answer, Question
 from proxy.logs import fields
 from proxy.model.changes import Changes, ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.service import Service
-from proxy.plan.frontend import Delta
+from proxy.plan.frontend import Delta, Frontend
 from proxy.plan.health_check import HealthCheck
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
@@ -77,6 +79,7 @@ class Proxy:
         # The servers and the source open their descriptors later; the reserve is for those.
         self._worker = build_worker(configuration, data_plane_share(limit), access_log)
         self._reconciler = Reconciler(LocalChannel(self._worker), self._routes.covers)
+        self.flows = FlowInspector(self._planner, self._reconciler, self._ask, _steer)
         self._termination = Termination()
         self._problems = ProblemLog()
         self.recent_changes = RecentChanges()
@@ -164,6 +167,10 @@ class Proxy:
             affinity_evictions_total=affinity.evictions,
             affinity_expirations_total=affinity.expirations,
         )
+
+    async def _ask(self, question: Question) -> Mapping[int, Answer]:
+        """The answers of all workers, by index: of the one in this process."""
+        return {0: self._worker.answer(question)}
 
     async def _serve(self, on_listening: OnListening | None) -> None:
         try:
@@ -310,6 +317,11 @@ _FIXED = (
 
 def _settings(configuration: Configuration) -> PlanSettings:
     return plan_settings(configuration, node_name(configuration), node_port_addresses(configuration))
+
+
+def _steer(frontend: Frontend, client: str) -> int:
+    """The worker that serves a client: there is one."""
+    return 0
 
 
 async def _first_of(*events: asyncio.Event) -> None:

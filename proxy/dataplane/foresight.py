@@ -36,4 +36,4 @@ class Foresight(msgspec.Struct, frozen=True, array_like=True):
     binding: Binding | None
     failing: dict[str, float]
     candidates: tuple[Candidate, ...]
-    flow: str = ""
+    flow: Candidate | None = None

@@ -14,6 +14,7 @@ from proxy.affinity import AffinityEntry
 from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import client_text
 from proxy.dataplane.balancer import Balancer
+from proxy.dataplane.foresight import Candidate
 from proxy.dataplane.question import (
     AffinityRow,
     AffinityRows,
@@ -93,7 +94,8 @@ class Inspection:
         foresight = listener.balancer.foresee(question.client, question.destination, now)
         if isinstance(listener, UdpListener) and question.client_port:
             flow = listener.flow_of(question.client, question.client_port, question.destination)
-            foresight = replace(foresight, flow=str(flow.upstream) if flow is not None else "")
+            if flow is not None:
+                foresight = replace(foresight, flow=Candidate(str(flow.upstream), flow.upstream.pod, 1.0))
         return Foreseen(foresight)
 
 

@@ -24,6 +24,7 @@ from proxy.model.changes import ObjectKey
 from proxy.model.metadata import ObjectMeta
 from proxy.model.problem import Problem
 from proxy.model.service import Service, ServicePort, ServiceSpec
+from tests.admin.inspected_flows import FakeFlows
 
 
 def service_report(name: str, namespace: str = "default", endpoints: int = 2) -> ServiceReport:
@@ -56,6 +57,7 @@ class FakeProxy:
         self.counts: dict[str, dict[int, EndpointCounts]] = {}
         self.recent_changes = RecentChanges()
         self.asked = 0
+        self.flows = FakeFlows()
 
     @property
     def configuration(self) -> Mapping[str, Any]:

@@ -114,8 +114,8 @@ async def test_udp_flows_are_connections_too(data_plane: Any) -> None:
         (row,) = connections(data_plane).rows
         host, port = client.getsockname()
         assert (row.client, row.frontend, row.received) == (f"{host}:{port}", f"{HERE}:{key.port}/UDP", 5)
-        assert foresee(data_plane, key, HERE, port).flow == f"{target.address}:{target.port}"
-        assert foresee(data_plane, key, HERE, port - 1).flow == ""
+        assert foresee(data_plane, key, HERE, port).flow == Candidate(f"{target.address}:{target.port}", "", 1.0)
+        assert foresee(data_plane, key, HERE, port - 1).flow is None
 
 
 async def until(look: Any) -> None:
