@@ -18,9 +18,11 @@ from proxy.admin.health_routes import health_routes
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import errors_as_json
 from proxy.admin.metrics_routes import metrics_routes
+from proxy.admin.page_routes import page_routes
 from proxy.admin.stream_routes import stream_routes
 from proxy.listening_site import start_site
 from proxy.logs import fields
+from proxy.plan.addresses import with_port
 
 _UNGUARDED = (
     "the metrics address is beyond loopback and asks for no token: it answers health and metrics alone, "
@@ -34,12 +36,16 @@ _log = logging.getLogger(__name__)
 
 
 class HTTPServer:
-    """Two sites, each with its routes. `start` and `stop` frame its life; `token` is what the second one asks for."""
+    """Two sites, each with its routes. `start` and `stop` frame its life; `token` is what the second one asks for.
+
+    `page_url` leads to the page once it is served, and is empty where nobody could see it.
+    """
 
     def __init__(self, inspected: Inspected, token: AdminToken | None = None) -> None:
         self._inspected = inspected
         self._token = token
         self._runners: list[web.AppRunner] = []
+        self.page_url = ""
 
     async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
         """Listen on both addresses; one that cannot be had is reported."""
@@ -53,12 +59,15 @@ class HTTPServer:
             *metrics_routes(self._inspected, counts),
             *api_routes(self._inspected),
             *flow_routes(self._inspected.flows),
+            *page_routes(),
             *stream_routes(self._inspected, guarded),
         )
         if self._token is None and not is_loopback(metrics[0]):
             _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
         await self._serve("healthz", healthz, web.Application(middlewares=[errors_as_json]), health)
-        await self._serve("metrics", metrics, guarded, admin)
+        bound = await self._serve("metrics", metrics, guarded, admin)
+        if bound is not None and (self._token is not None or is_loopback(metrics[0])):
+            self.page_url = f"http://{with_port(*bound)}/"
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -67,7 +76,8 @@ class HTTPServer:
 
     async def _serve(
         self, name: str, address: tuple[str, int], application: web.Application, routes: Iterable[web.RouteDef]
-    ) -> None:
+    ) -> tuple[str, int] | None:
+        """The address that is served, or None where it cannot be had."""
         application.add_routes(routes)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LAST_ANSWERS)
         await runner.setup()
@@ -81,6 +91,7 @@ class HTTPServer:
                 f"stop what holds the port, or choose another with --{name}-bind-address",
                 extra=fields(server=name),
             )
-            return
-        bound = runner.addresses[0]
-        _log.info(f"serving {name}", extra=fields(address=f"{bound[0]}:{bound[1]}"))
+            return None
+        host, port = runner.addresses[0][:2]
+        _log.info(f"serving {name}", extra=fields(address=with_port(host, port)))
+        return host, port

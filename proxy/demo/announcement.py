@@ -14,16 +14,19 @@ from proxy.model.problem import Problem
 from proxy.model.service import Service
 
 
-def announcement(services: Iterable[Service], problems: Iterable[Problem], places: Places, now: float) -> str:
+def announcement(
+    services: Iterable[Service], problems: Iterable[Problem], places: Places, page: str, now: float
+) -> str:
     """The table of Services, lines to try, and what to edit in `places`; `problems` are in the log already.
 
-    `now` is in seconds since the epoch.
+    `page` is the URL of the proxy's page, empty where there is none; `now` is in seconds since the epoch.
     """
     by_name = {service.metadata.name: service for service in services}
     parts = [
         "Small servers play five web pods, a redis and an echo server; svcproxy answers for their Services:\n",
         render(rows(by_name.values(), now)),
         *_about_problems(len(tuple(problems))),
+        *_about_page(page),
         "Try, in another terminal:\n",
         "".join(f"  {line}\n" for line in _lines_to_try(by_name)),
         "Or drive it with kubectl; the patch makes the loop stay with one pod, and None lets it go round again:\n",
@@ -38,6 +41,10 @@ def _about_problems(count: int) -> list[str]:
     if not count:
         return []
     return [f"The log above names {count} {'problem' if count == 1 else 'problems'}; everything else works.\n"]
+
+
+def _about_page(page: str) -> list[str]:
+    return [f"Watch it in a browser: {page}\n"] if page else []
 
 
 def _lines_to_try(services: Mapping[str, Service]) -> list[str]:

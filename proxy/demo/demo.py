@@ -16,8 +16,8 @@ from proxy.demo.port_check import check_node_ports
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 
-OnListening = Callable[[Iterable[Service], Iterable[Problem]], None]
-"""Called once, when the first state listens, with what the proxy holds and what it has to complain about."""
+OnListening = Callable[[Iterable[Service], Iterable[Problem], str], None]
+"""Called once, when the first state listens, with what the proxy holds, what it has to complain about, and its page."""
 
 RunProxy = Callable[[OnListening], Awaitable[int]]
 """Runs the proxy until it is told to stop; returns the exit status."""
@@ -36,8 +36,8 @@ async def demonstrate(places: Places, output: TextIO, run_proxy: RunProxy) -> in
     """
     found = read_manifests(places.manifests)
 
-    def announce(services: Iterable[Service], problems: Iterable[Problem]) -> None:
-        output.write(announcement(services, problems, places, time.time()))
+    def announce(services: Iterable[Service], problems: Iterable[Problem], page: str) -> None:
+        output.write(announcement(services, problems, places, page, time.time()))
         output.flush()
 
     async with running_backends(demo_pods(found), _ANOTHER_POD_PORT):

@@ -14,7 +14,6 @@ from proxy.control.proxy import Proxy
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
 from proxy.model.service import Service
-from proxy.model.source_statistics import ResourceStatistics
 
 
 class ScriptedSource:
@@ -22,7 +21,6 @@ class ScriptedSource:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Changes | Exception] = asyncio.Queue()
-        self.resources: tuple[ResourceStatistics, ...] = ()
         self.rereads = 0
         self.ended = False
 
@@ -39,9 +37,6 @@ class ScriptedSource:
         finally:
             self.ended = True
 
-    def statistics(self) -> tuple[ResourceStatistics, ...]:
-        return self.resources
-
     def reread(self) -> None:
         self.rereads += 1
 
@@ -53,7 +48,7 @@ class RunningProxy:
         self.proxy = proxy
         self.source = source
         self.listening = asyncio.Event()
-        self.task = asyncio.create_task(proxy.run(lambda services, problems: self.listening.set()))
+        self.task = asyncio.create_task(proxy.run(lambda services, problems, page: self.listening.set()))
 
 
 Run = Callable[..., Awaitable[RunningProxy]]

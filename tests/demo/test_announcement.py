@@ -28,9 +28,11 @@ SERVICES = [
 ]
 
 
-def lines(services: list[Service] = SERVICES, *problems: Problem, place: Path = Path("/copy")) -> list[str]:
+def lines(
+    services: list[Service] = SERVICES, *problems: Problem, place: Path = Path("/copy"), page: str = ""
+) -> list[str]:
     places = Places(place / "manifests", place / "kubeconfig")
-    return announcement(services, problems, places, NOW).splitlines()
+    return announcement(services, problems, places, page, NOW).splitlines()
 
 
 def test_shows_the_services_as_kubectl_would() -> None:
@@ -49,6 +51,11 @@ def test_gives_the_lines_to_try_with_the_real_addresses() -> None:
     assert "  echo PING | nc -w1 127.96.4.2 6379" in shown
     assert "  echo hello over TCP | nc -w1 127.96.9.9 7007" in shown
     assert "  echo hello over UDP | nc -u -w1 127.96.9.9 7007" in shown
+
+
+def test_says_where_the_page_is() -> None:
+    assert "Watch it in a browser: http://127.0.0.1:10249/" in lines(page="http://127.0.0.1:10249/")
+    assert not any("browser" in line for line in lines())
 
 
 def test_tells_no_line_for_a_service_that_the_user_took_away() -> None:

@@ -1,0 +1,194 @@
+// One Service: its addresses, something to try, its rates, and how its connections spread over the endpoints.
+
+import { AffinityTable } from "./affinity.js";
+import { byId, element, setAttribute, setText } from "./element.js";
+import { ACTIVE, FAILING, OPENED } from "./state.js";
+import { bytes, count, duration, percent, place, plural, rate } from "./format.js";
+import { drawPlot } from "./drawing.js";
+
+const MOST_ENDPOINTS = 100;
+const SCALES = [0.05, 0.1, 0.25, 0.5, 1];
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+class EndpointRow {
+  constructor([address, port, pod, weight]) {
+    this.bar = element("div", { class: "fill" });
+    this.share = element("td", { class: "number" });
+    this.open = element("td", { class: "number" });
+    this.total = element("td", { class: "number quiet" });
+    this.mark = element("span", { class: "tag" });
+    const where = place(address, port);
+    const words = element("th", { scope: "row" }, element("span", { class: "pod" }, pod || where),
+      element("span", { class: "quiet" }, pod ? where : "", weight === 1 ? "" : ` weight ${weight}`), this.mark);
+    this.drained = weight <= 0;
+    this.node = element("tr", {}, words, element("td", { class: "track" }, element("div", { class: "bar" }, this.bar)),
+      this.share, this.open, this.total);
+    this.opened = null;
+  }
+
+  update(counts, share, scale) {
+    this.bar.style.transform = `scaleX(${Math.min(1, share / scale)})`;
+    setText(this.share, share ? percent(share) : "–");
+    setText(this.open, count(counts[ACTIVE]));
+    setText(this.total, count(counts[OPENED]));
+    const state = this.drained ? "draining" : counts[FAILING] ? "refusing" : "ready";
+    setAttribute(this.node, "data-state", state);
+    setText(this.mark, state === "ready" ? "" : state);
+    if (this.opened !== null && counts[OPENED] > this.opened && !still.matches) {
+      this.bar.animate([{ filter: "brightness(1.25)" }, { filter: "none" }], 450);
+    }
+    this.opened = counts[OPENED];
+  }
+}
+
+class PoolTable {
+  constructor({ view }) {
+    this.scale = 1;
+    this.rows = view.endpoints.slice(0, MOST_ENDPOINTS).map((endpoint) => new EndpointRow(endpoint));
+    const more = view.endpoints.length - this.rows.length;
+    const port = `${view.portName ? `${view.portName} ` : ""}${view.protocol}`;
+    const family = view.key.includes("/IPv6") ? "IPv6" : "IPv4";
+    const kept = view.affinitySeconds ? `ClientIP affinity, ${duration(view.affinitySeconds)}` : "no affinity";
+    const heads = ["Endpoint", "Spread", "Share", "Open", "Total"].map((text) => element("th", { scope: "col" }, text));
+    const local = view.key.endsWith("/local") ? element("span", { class: "chip" }, "this node's") : null;
+    this.node = element("div", { class: "pool" },
+      element("h3", {}, port, element("span", { class: "quiet" }, ` ${family}`)),
+      element("p", { class: "chips" }, element("span", { class: "chip", title: "scheduler" }, view.scheduler),
+        element("span", { class: view.affinitySeconds ? "chip sticky" : "chip" }, kept), local),
+      view.endpoints.length
+        ? element("table", {}, element("thead", {}, element("tr", {}, ...heads)),
+          element("tbody", {}, ...this.rows.map((row) => row.node)))
+        : element("p", { class: "quiet" }, "No endpoints: clients are refused."),
+      more > 0 ? element("p", { class: "quiet" }, `and ${count(more)} more`) : null);
+  }
+
+  update({ recent, counts, total }) {
+    const shares = this.rows.map((_, index) => (total ? recent[index] / total : 0));
+    const most = Math.max(...shares, 0);
+    // The full scale changes when it must, and not with every connection.
+    if (most > this.scale || most < this.scale * 0.4) this.scale = SCALES.find((each) => each >= most - 1e-9) ?? 1;
+    const { scale } = this;
+    this.rows.forEach((row, index) => row.update(counts[index], shares[index], scale));
+  }
+}
+
+export class Detail {
+  #state;
+  #service = null;
+  #tables = [];
+  #affinity = null;
+  #box = byId("detail");
+  #onClose;
+
+  constructor(state, onClose) {
+    this.#state = state;
+    this.#onClose = onClose;
+    addEventListener("themechange", () => this.plot());
+    addEventListener("resize", () => this.plot());
+  }
+
+  // Shows a Service, null for none; built anew when it is another one or was changed.
+  show(service) {
+    if (service === this.#service) return;
+    const focused = this.#box.contains(document.activeElement);
+    this.#service = service;
+    this.#box.hidden = !service;
+    this.#tables = [];
+    this.#affinity = null;
+    this.#box.replaceChildren();
+    if (!service) return;
+    this.#build(service);
+    if (focused) this.focus();
+    this.update();
+    this.ask();
+    this.plot();
+  }
+
+  focus() {
+    this.#box.focus({ preventScroll: true });
+    this.#box.scrollIntoView({ block: "nearest" });
+  }
+
+  update() {
+    if (!this.#service) return;
+    this.#service.pools.forEach((pool, index) => this.#tables[index].update(pool));
+  }
+
+  // Once a second: what is asked for and not streamed.
+  ask() {
+    this.#affinity?.update(this.#state.proxy?.affinityEntries ?? 0);
+  }
+
+  plot() {
+    if (!this.#service) return;
+    const { second } = this.#state;
+    const { opened, received, sent } = this.#service;
+    const none = () => new Array(120).fill(0);
+    setText(byId("detail-rate"), rate(this.#service.rate(second)));
+    setText(byId("detail-bytes"), bytes(this.#service.bytes(second)));
+    drawPlot(byId("detail-rate-plot"), [opened?.points(second) ?? none()], 2);
+    drawPlot(byId("detail-bytes-plot"), [sent?.points(second) ?? none(), received?.points(second) ?? none()], 1000);
+  }
+
+  #build(service) {
+    const { view } = service;
+    this.#tables = service.pools.map((pool) => new PoolTable(pool));
+    if (view.pools.some((pool) => pool.affinitySeconds)) this.#affinity = new AffinityTable(view);
+    const age = (Date.now() - Date.parse(view.created)) / 1000;
+    const close = element("button", { type: "button", class: "back", onclick: this.#onClose }, "← Services");
+    const plots = service.pools.length ? element("div", { class: "plots" },
+      plot("detail-rate", "Connections a second"),
+      plot("detail-bytes", "Bytes a second", element("span", { class: "to" }, "to clients"), " ",
+        element("span", { class: "from" }, "from clients"))) : null;
+    this.#box.append(
+      close,
+      element("h2", { id: "detail-title" }, element("span", { class: "dot" }), view.name,
+        element("span", { class: "quiet" }, view.namespace)),
+      element("p", { class: "chips" }, element("span", { class: "chip" }, view.type),
+        element("span", { class: "chip" }, plural(service.endpoints, "endpoint")),
+        Number.isNaN(age) ? null : element("span", { class: "chip" }, `${duration(age)} old`)),
+      element("p", { class: "state" }, view.state),
+      addresses(view),
+      ...attempt(view),
+      ...(plots ? [plots] : []),
+      ...this.#tables.map((table) => table.node),
+      ...(this.#affinity ? [this.#affinity.node] : []),
+    );
+    this.#box.dataset.level = view.level;
+  }
+}
+
+function plot(id, title, ...legend) {
+  return element("div", {}, element("h3", {}, title, " ", ...legend), element("p", { class: "figure", id }),
+    element("canvas", { id: `${id}-plot`, role: "img", "aria-label": `${title}, the last two minutes` }));
+}
+
+function addresses(view) {
+  const lines = view.addresses.map(([kind, protocol, address, port, fault]) =>
+    element("li", { "data-level": fault ? "fault" : "serving" }, element("span", { class: "quiet" }, kind),
+      element("code", {}, `${place(address, port)}/${protocol}`), fault ? element("span", { class: "why" }, fault) : null));
+  return element("ul", { class: "addresses" }, ...lines);
+}
+
+// A line to try in a terminal: the node port of this machine if there is one.
+function attempt(view) {
+  const rank = ([kind]) => (kind === "NodePort" ? 0 : 1);
+  const usable = view.addresses.filter((each) => !each[4]).sort((a, b) => rank(a) - rank(b));
+  if (!usable.length) return [];
+  const [, protocol, address, port] = usable[0];
+  const host = ["0.0.0.0", "::"].includes(address) ? location.hostname.replace(/^\[|\]$/g, "") : address;
+  const web = protocol === "TCP" && (/http|web/.test(JSON.stringify(view.pools.map((pool) => pool.portName))) ||
+    /(^|\D)(80|8080|443)[:/]/.test(view.ports));
+  const line = web ? `curl http://${place(host, port)}/` : `nc ${protocol === "UDP" ? "-u " : ""}${host} ${port}`;
+  const button = element("button", { type: "button", class: "copy" }, "Copy");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(line);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Select and copy"; // a browser may forbid it
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+  });
+  return [element("p", { class: "attempt" }, element("span", { class: "quiet" }, "$"), element("code", {}, line), button)];
+}

@@ -1,0 +1,40 @@
+// The tiles along the top: how much there is, how much goes through, and whether anything is wrong.
+
+import { byId, setAttribute, setText } from "./element.js";
+import { bytes, count, plural, rate } from "./format.js";
+import { drawPlot } from "./drawing.js";
+
+export class Overview {
+  #state;
+
+  constructor(state) {
+    this.#state = state;
+    addEventListener("themechange", () => this.plot());
+    addEventListener("resize", () => this.plot());
+  }
+
+  // What the proxy says of itself, and the number of Services.
+  update() {
+    const { proxy, services, workers } = this.#state;
+    if (!proxy) return;
+    const faults = [...services.values()].filter((service) => service.view.level === "fault").length;
+    setText(byId("version"), proxy.version);
+    setText(byId("tile-services"), count(services.size));
+    const note = byId("tile-services-note");
+    setText(note, faults ? `${count(faults)} cannot listen` : `${plural(proxy.frontends, "address", "addresses")} served`);
+    setAttribute(note, "data-level", faults ? "fault" : "serving");
+    setText(byId("tile-open"), count(proxy.tcpConnections));
+    const flows = plural(proxy.udpFlows, "UDP flow");
+    setText(byId("tile-open-note"), workers.length > 1 ? `${flows} · ${workers.length} workers` : flows);
+    setText(byId("tile-affinity"), count(proxy.affinityEntries));
+  }
+
+  // The rates and their plots; once a second.
+  plot() {
+    const { opened, received, sent, second } = this.#state;
+    setText(byId("tile-rate"), rate(opened.average(second, 4)));
+    setText(byId("tile-bytes"), bytes(received.average(second, 4) + sent.average(second, 4)));
+    drawPlot(byId("plot-rate"), [opened.points(second)], 2);
+    drawPlot(byId("plot-bytes"), [sent.points(second), received.points(second)], 1000);
+  }
+}

@@ -1,0 +1,33 @@
+"""The page: files that a browser makes a picture of the proxy from.
+
+Imports this room; the files are beside this module, in `page/`. Invariants: they are the same for everybody and
+hold no data; only what is in `page/` is served, read once.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from aiohttp import web
+
+from proxy.admin.json_answer import Handler
+
+_DIRECTORY = Path(__file__).parent / "page"
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+)
+
+
+def page_routes() -> Iterable[web.RouteDef]:
+    """The page at /, and what it loads below /page/."""
+    files = [file for file in sorted(_DIRECTORY.iterdir()) if file.suffix in _TYPES]
+    return [web.get("/" if file.name == "index.html" else f"/page/{file.name}", _answering(file)) for file in files]
+
+
+def _answering(file: Path) -> Handler:
+    body, kind = file.read_bytes(), _TYPES[file.suffix]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type=kind, charset="utf-8")
+
+    return answer
