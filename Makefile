@@ -16,7 +16,7 @@ BENCH_ARGS ?=
 # Debian package and the program (or file) that shows it is there.
 SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig netcat-openbsd:nc socat:socat haproxy:haproxy \
 	nginx:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so wrk:wrk procps:ps \
-	kubernetes-client:kubectl
+	kubernetes-client:kubectl prometheus:promtool
 
 .PHONY: demo test lint bench bench-quick clean system-programs
 .DELETE_ON_ERROR:
@@ -77,7 +77,7 @@ $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed
 
 # Nothing here fails the build: a test whose program is missing is skipped and says its name.
-# RUNLEVEL=1 keeps Debian from starting the haproxy and nginx services that it installs.
+# RUNLEVEL=1 keeps Debian from starting the haproxy, nginx and prometheus services that it installs.
 system-programs:
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=""; \
 	for pair in $(SYSTEM_PROGRAMS); do \

@@ -6,12 +6,16 @@ Imports `model` and this room's reports. Invariant: every member reads; none of 
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
+from prometheus_client import CollectorRegistry
+
 from proxy.admin.inspected_flows import InspectedFlows
 from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.traffic_report import Traffic
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
+from proxy.model.source_statistics import ResourceStatistics
 
 
 class CountReader(Protocol):
@@ -73,3 +77,13 @@ class Inspected(Protocol):
 
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""
+
+    @property
+    def measurements(self) -> CollectorRegistry:
+        """What the control process measures of itself."""
+
+    def followed(self) -> tuple[ResourceStatistics, ...]:
+        """How the source keeps up with an API server; nothing where there is none."""
+
+    def traffic(self) -> Traffic:
+        """What passed through the Services."""

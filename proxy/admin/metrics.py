@@ -1,20 +1,29 @@
-"""The counts of the proxy as Prometheus reads them.
+"""The page that Prometheus reads.
 
-Imports this room's reports; prometheus_client writes the format. Invariant: nothing is counted here; every sample is
-read from live state when it is asked for.
+Imports `model` and this room; prometheus_client writes the format of what there is little of, `traffic_metrics` of the
+rest. Invariants: nothing is counted here; every sample is read when it is asked for; the event loop, on which
+connections may depend, is held for a few milliseconds at a time, however many Services there are.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, UnknownMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from proxy.admin.report import ProxyStatistics
+from proxy import __version__
+from proxy.admin.answer_counts import AnswerCounts
+from proxy.admin.inspected import Inspected
+from proxy.admin.report import ProxyStatistics, WorkerReport
+from proxy.admin.traffic_metrics import TrafficPage
+from proxy.admin.traffic_report import Traffic
+from proxy.model.source_statistics import ResourceStatistics
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_PORTS_AT_A_TIME = 50
 
 _GAUGES = (
     ("services", "Services known."),
@@ -31,27 +40,78 @@ _COUNTERS = (
     ("affinity_evictions_total", "Clients forgotten to make room for others."),
     ("affinity_expirations_total", "Clients forgotten after their timeout."),
 )
+_WORKER_GAUGES = (
+    ("worker_tcp_connections", "tcp_connections", "TCP connections open in the worker."),
+    ("worker_udp_flows", "udp_flows", "UDP flows open in the worker."),
+    ("worker_descriptors", "descriptors", "File descriptors that the worker's data plane holds."),
+    ("worker_descriptor_limit", "descriptor_capacity", "File descriptors that the worker's data plane may hold."),
+)
+_RESOURCE_GAUGES = (
+    ("watch_objects", "objects", "Objects known of the resource."),
+    ("watch_rejected_objects", "rejected", "Objects of the resource that cannot be used."),
+)
+_RESOURCE_COUNTERS = (
+    ("watch_lists_total", "lists", "Complete lists that were taken, the first among them."),
+    ("watch_failures_total", "failures", "Requests to the API server that did not end well."),
+    ("watch_decode_errors_total", "unreadable", "Answers of the API server that could not be read."),
+)
 
 
-def exposition(statistics: ProxyStatistics) -> bytes:
+async def exposition(inspected: Inspected, counts: AnswerCounts) -> bytes:
     """The text that /metrics answers."""
     registry = CollectorRegistry()
-    registry.register(_Statistics(statistics))
-    return generate_latest(registry)
+    registry.register(_Families((*_proxy_families(inspected), *_answer_families(counts))))
+    registry.register(_WithoutCreationTimes(inspected.measurements))
+    ProcessCollector(registry=registry)
+    # To count its descriptors, a process lists them all.
+    head = await asyncio.to_thread(generate_latest, registry)
+    return head + (await _traffic(inspected.traffic())).encode()
 
 
-class _Statistics(Collector):
-    """One moment's counts as metric families."""
+async def _traffic(traffic: Traffic) -> str:
+    page = TrafficPage(traffic.reasons)
+    for number, port in enumerate(traffic.ports):
+        page.add(port)
+        if number % _PORTS_AT_A_TIME == 0:
+            await asyncio.sleep(0)
+    return "".join(page.text())
 
-    def __init__(self, statistics: ProxyStatistics) -> None:
-        self._statistics = statistics
+
+class _Families(Collector):
+    """Families that were read before."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
 
     def collect(self) -> Iterable[Metric]:
-        for name, text in _GAUGES:
-            yield GaugeMetricFamily(f"svcproxy_{name}", text, value=getattr(self._statistics, name))
-        for name, text in _COUNTERS:
-            yield CounterMetricFamily(f"svcproxy_{name}", text, value=getattr(self._statistics, name))
-        yield from _known_state(self._statistics.known_state_of)
+        return self._families
+
+
+class _WithoutCreationTimes(Collector):
+    """A registry's families; when a counter was made says nothing here, and is a series each."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._registry.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
+
+
+def _proxy_families(inspected: Inspected) -> Iterator[Metric]:
+    statistics = inspected.statistics()
+    for name, text in _GAUGES:
+        yield GaugeMetricFamily(f"svcproxy_{name}", text, value=getattr(statistics, name))
+    for name, text in _COUNTERS:
+        yield CounterMetricFamily(f"svcproxy_{name}", text, value=getattr(statistics, name))
+    yield from _known_state(statistics.known_state_of)
+    yield _no_local_endpoints(statistics)
+    yield from _workers(inspected.workers())
+    yield from _resources(inspected.followed())
+    build = GaugeMetricFamily("svcproxy_build_info", "Always 1; the label says which version runs.", labels=["version"])
+    build.add_metric([__version__], 1)
+    yield build
 
 
 def _known_state(moment: str) -> Iterator[Metric]:
@@ -64,3 +124,64 @@ def _known_state(moment: str) -> Iterator[Metric]:
             "When the last known state that serves was true.",
             datetime.fromisoformat(moment).timestamp(),
         )
+
+
+def _no_local_endpoints(statistics: ProxyStatistics) -> Metric:
+    """kube-proxy's name, though it is a gauge; without a type, linters accept it."""
+    family = UnknownMetricFamily(
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+        "Service ports with a Local traffic policy and endpoints, none of which is on this node.",
+        labels=["traffic_policy"],
+    )
+    family.add_metric(["internal"], statistics.no_local_endpoints_internal)
+    family.add_metric(["external"], statistics.no_local_endpoints_external)
+    return family
+
+
+def _workers(workers: Iterable[WorkerReport]) -> Iterator[Metric]:
+    workers = tuple(workers)
+    yield GaugeMetricFamily(
+        "svcproxy_workers_running", "Data planes that run.", sum(worker.state == "running" for worker in workers)
+    )
+    yield GaugeMetricFamily("svcproxy_workers", "Data planes that there should be.", len(workers))
+    restarts = CounterMetricFamily("svcproxy_worker_restarts", "Times that the worker was replaced.", labels=["worker"])
+    for worker in workers:
+        restarts.add_metric([str(worker.index)], worker.restarts)
+    yield restarts
+    for name, field, text in _WORKER_GAUGES:
+        gauge = GaugeMetricFamily(f"svcproxy_{name}", text, labels=["worker"])
+        for worker in workers:
+            gauge.add_metric([str(worker.index)], getattr(worker, field))
+        yield gauge
+
+
+def _resources(resources: Iterable[ResourceStatistics]) -> Iterator[Metric]:
+    resources = tuple(resources)
+    if not resources:
+        return
+    for name, field, text in _RESOURCE_GAUGES:
+        gauge = GaugeMetricFamily(f"svcproxy_{name}", text, labels=["resource"])
+        for each in resources:
+            gauge.add_metric([each.resource], getattr(each, field))
+        yield gauge
+    for name, field, text in _RESOURCE_COUNTERS:
+        counter = CounterMetricFamily(f"svcproxy_{name}", text, labels=["resource"])
+        for each in resources:
+            counter.add_metric([each.resource], getattr(each, field))
+        yield counter
+    age = GaugeMetricFamily(
+        "svcproxy_watch_age_seconds", "How long ago the API server was last heard of.", labels=["resource"]
+    )
+    for each in resources:
+        if each.silent_seconds is not None:
+            age.add_metric([each.resource], each.silent_seconds)
+    yield age
+
+
+def _answer_families(counts: AnswerCounts) -> Iterator[Metric]:
+    for path, name in (("/healthz", "proxy_healthz"), ("/livez", "proxy_livez")):
+        family = CounterMetricFamily(f"kubeproxy_{name}", f"Answers of {path}, by status.", labels=["code"])
+        for (counted, code), count in counts.counts.items():
+            if counted == path:
+                family.add_metric([str(code)], count)
+        yield family

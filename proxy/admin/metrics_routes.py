@@ -17,7 +17,7 @@ def metrics_routes(inspected: Inspected, counts: AnswerCounts) -> Iterable[web.R
     """/metrics, /healthz, /proxyMode and /configz."""
 
     async def metrics(request: web.Request) -> web.Response:
-        return web.Response(body=exposition(inspected.statistics()), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=await exposition(inspected, counts), headers={"Content-Type": CONTENT_TYPE})
 
     async def healthz(request: web.Request) -> web.Response:
         return web.Response(text="ok")

@@ -63,7 +63,8 @@ class ServiceReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One data plane. `state` is running, starting or ended; `restarts` counts those after it died."""
+    """One data plane. `state` is running, starting or ended; `restarts` counts those after it died. Of file descriptors
+    it holds `descriptors` and may hold `descriptor_capacity`."""
 
     index: int
     pid: int
@@ -71,6 +72,8 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     restarts: int
     tcp_connections: int
     udp_flows: int
+    descriptors: int = 0
+    descriptor_capacity: int = 0
 
 
 class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,6 +87,7 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     """Counts of this moment, and of everything since the start where the name says total.
 
     `known_state_of` is the time (RFC 3339) of the last known state that serves while its origin is away, or empty.
+    `no_local_endpoints_*` are Service ports with policy Local whose endpoints are all on other nodes.
     """
 
     services: int
@@ -98,6 +102,8 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     affinity_misses_total: int
     affinity_evictions_total: int
     affinity_expirations_total: int
+    no_local_endpoints_internal: int = 0
+    no_local_endpoints_external: int = 0
 
 
 class FamilyHealth(msgspec.Struct, frozen=True, rename="camel"):

@@ -14,10 +14,13 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
 from proxy.control import collector
@@ -28,11 +31,13 @@ from proxy.control.descriptor_limit import data_plane_share, raise_limit
 from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect, inspect_service
+from proxy.control.loop_lag import measure_lag
 from proxy.control.node_addresses import node_port_addresses
 from proxy.control.problem_log import ProblemLog
 from proxy.control.reconciler import Reconciler
 from proxy.control.service_routes import ServiceRoutes
 from proxy.control.sync_health import SyncHealth
+from proxy.control.sync_metrics import SyncMetrics
 from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
@@ -41,8 +46,10 @@ from proxy.logs import fields
 from proxy.model.changes import Changes, ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.service import Service
+from proxy.model.source_statistics import ResourceStatistics
 from proxy.plan.frontend import Delta, Frontend
 from proxy.plan.health_check import HealthCheck
+from proxy.plan.local_gaps import local_gaps
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.settings import plan_settings
@@ -89,6 +96,7 @@ class Proxy:
         self._known_state_of = ""
         self._bind_failed = asyncio.Event()
         self._sync_health = SyncHealth(datetime.now(UTC))
+        self._sync_metrics = SyncMetrics(datetime.now(UTC))
         self._node_eligible = True
         self._health_checks = HealthCheckPorts(self._is_healthy, self._health_check_failed)
         self.ready = False
@@ -152,8 +160,22 @@ class Proxy:
         worker = self._worker
         return (WorkerReport(0, os.getpid(), "running", 0, worker.open_relays, worker.open_flows),)
 
+    @property
+    def measurements(self) -> CollectorRegistry:
+        """What the control process measures of itself."""
+        return self._sync_metrics.registry
+
+    def followed(self) -> tuple[ResourceStatistics, ...]:
+        """How the source keeps up with an API server."""
+        return self._source.statistics()
+
+    def traffic(self) -> Traffic:
+        """What passed through the Services."""
+        return Traffic()
+
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""
+        gaps = local_gaps(self._planner.frontends.values())
         affinity = self._worker.affinity_statistics()
         return ProxyStatistics(
             services=len(self._planner.services),
@@ -161,6 +183,8 @@ class Proxy:
             unbound_frontends=len(self._reconciler.failures),
             problems=len(self.problems()),
             known_state_of=self._known_state_of,
+            no_local_endpoints_internal=gaps.internal,
+            no_local_endpoints_external=gaps.external,
             tcp_connections=self._worker.open_relays,
             udp_flows=self._worker.open_flows,
             affinity_entries=affinity.entries,
@@ -180,12 +204,14 @@ class Proxy:
                 follow = group.create_task(self._follow(on_listening), name="follow the source")
                 retry = group.create_task(self._retry_binds(), name="retry binds")
                 answer = group.create_task(self._health_checks.run(), name="answer health checks")
+                lag = group.create_task(measure_lag(self._sync_metrics.loop_lag.observe), name="measure lag")
                 await self._termination.asked.wait()
                 follow.cancel()
                 retry.cancel()
                 # Load balancers go on asking, and learn that they shall leave.
                 await self._drain()
                 answer.cancel()
+                lag.cancel()
         except* StartupError as found:
             raise found.exceptions[0] from None
 
@@ -193,7 +219,6 @@ class Proxy:
         collector.expect_growth()
         async with contextlib.aclosing(self._source.changes()) as batches:
             async for changes in batches:
-                self._sync_health.queued(monotonic())
                 self._apply(changes)
                 if not self.ready:
                     self._first_state(on_listening)
@@ -212,6 +237,9 @@ class Proxy:
             on_listening(self._planner.services.values(), self.problems(), self._server.page_url)
 
     def _apply(self, changes: Changes) -> None:
+        began = monotonic()
+        self._sync_health.queued(began)
+        self._sync_metrics.queued(changes, datetime.now(UTC))
         if changes.problems is not None:
             self._source_problems = changes.problems
         if changes.known_state_of is not None:
@@ -219,6 +247,7 @@ class Proxy:
         if changes.node is not None:
             self._node_eligible = changes.node.is_eligible
         self._take(self._planner.apply(changes))
+        self._sync_metrics.synced(changes.slices, monotonic() - began, datetime.now(UTC), full=not self.ready)
 
     def _take(self, delta: Delta) -> None:
         """Let a change of the plan take effect."""
@@ -272,7 +301,9 @@ class Proxy:
     def _reconfigure(self, configuration: Configuration) -> None:
         """What the plan depends on changes at once, the rest with the next start."""
         before, self._configuration = self._configuration, configuration
+        began = monotonic()
         self._take(self._planner.reconfigure(_settings(configuration)))
+        self._sync_metrics.synced((), monotonic() - began, datetime.now(UTC), full=True)
         waiting = [name for name in _FIXED if getattr(before, name) != getattr(configuration, name)]
         if waiting:
             _log.warning(f"needs a restart to take effect: {', '.join(waiting)}")

@@ -10,14 +10,17 @@ from types import MappingProxyType
 
 
 class CloseReason(enum.StrEnum):
-    """Why a flow ended. The value is the label in logs and metrics; `advice` is what an operator does about it."""
+    """Why a flow ended. The value is the label in logs and metrics; `advice` is what an operator does about it,
+    `number` its place in this list, from 0."""
 
     advice: str
+    number: int
 
     def __new__(cls, label: str, advice: str) -> "CloseReason":
         member = str.__new__(cls, label)
         member._value_ = label
         member.advice = advice
+        member.number = len(cls.__members__)
         return member
 
     CLIENT_CLOSED = (

@@ -44,7 +44,43 @@ class WorkerCell(IntEnum):
 
 
 class PoolCell(IntEnum):
-    """One pool: the endpoints of one Service port in one family."""
+    """One pool: the endpoints of one Service port in one family. A flow is a TCP connection or a UDP flow."""
+
+    OPENED = 8
+    """Flows that an endpoint took."""
+    RETRIES = 9
+    """Endpoints that were tried after another did not answer the same client."""
+    EJECTIONS = 10
+    """Endpoints that were set aside because they did not answer."""
+    RECEIVED_BYTES = 11
+    """From clients, delivered to endpoints."""
+    SENT_BYTES = 12
+    """From endpoints, delivered to clients."""
+    RECEIVED_DATAGRAMS = 13
+    SENT_DATAGRAMS = 14
+    AFFINITY_HITS = 15
+    """Flows that went where their client went before."""
+    AFFINITY_MISSES = 16
+    """Flows whose client was not remembered, or whose endpoint could not be taken again."""
+    CONNECT_MICROSECONDS = 17
+    """How long the connects took that `CONNECT_BUCKETS` counts, all together."""
+    DURATION_MILLISECONDS = 18
+    """How long the flows lived that `DURATION_BUCKETS` counts, all together."""
+
+    CONNECT_BUCKETS = 20
+    """The first of a cell for each of CONNECT_BOUNDS, and one for what took longer."""
+    DURATION_BUCKETS = 40
+    """The first of a cell for each of DURATION_BOUNDS, and one for what lived longer."""
+    FAILED = 56
+    """The first of a cell for each close reason: flows that no endpoint took."""
+    CLOSED = 88
+    """The first of a cell for each close reason: flows that an endpoint took, and that are over."""
+
+
+CONNECT_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds; upper bounds of the buckets that count how long a connect took."""
+DURATION_BOUNDS = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
+"""Seconds; upper bounds of the buckets that count how long a flow lived."""
 
 
 class EndpointCell(IntEnum):
@@ -61,6 +97,10 @@ class EndpointCell(IntEnum):
     """Flows that the endpoint took."""
     FAILED = 5
     """Flows that it did not take."""
+    RECEIVED_BYTES = 6
+    """From clients, delivered to it."""
+    SENT_BYTES = 7
+    """From it, delivered to clients."""
 
 
 WORKERS = Region("workers", rows=1, width=64, gauges=32)

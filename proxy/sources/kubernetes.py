@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
+from proxy.model.source_statistics import ResourceStatistics
 from proxy.sources.kubernetes_api.cluster_view import ClusterView
 from proxy.sources.kubernetes_api.connection import Connection
 from proxy.sources.kubernetes_api.follower import Follower
@@ -45,6 +46,11 @@ class KubernetesSource:
         self._file_fault = ""
         self._logged: set[str] = set()
         self._reported: tuple[Problem, ...] | None = None
+
+    def statistics(self) -> tuple[ResourceStatistics, ...]:
+        """How it keeps up with the API server."""
+        now = asyncio.get_running_loop().time()
+        return tuple(list_watch.statistics(now) for list_watch in self._view.list_watches)
 
     def reread(self) -> None:
         """Read the credentials and list everything again, now."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from proxy.cluster.cluster import Cluster
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
+from proxy.model.source_statistics import ResourceStatistics
 from proxy.sources.first_seen import FirstSeen
 from proxy.sources.ledger_file import LedgerFile
 from proxy.sources.manifest_reader import Reading
@@ -39,6 +40,10 @@ class ManifestSource:
         self._first_seen = FirstSeen()
         self._reported: tuple[Problem, ...] | None = None
         self._unclaimed_released = False
+
+    def statistics(self) -> tuple[ResourceStatistics, ...]:
+        """There is no server to keep up with."""
+        return ()
 
     def reread(self) -> None:
         """Open every file again, now."""

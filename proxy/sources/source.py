@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from proxy.model.changes import Changes
+from proxy.model.source_statistics import ResourceStatistics
 
 
 class Source(Protocol):
@@ -14,6 +15,10 @@ class Source(Protocol):
 
     def changes(self) -> AsyncGenerator[Changes, None]:
         """Yield the complete first state, then every difference, in order."""
+        ...
+
+    def statistics(self) -> tuple[ResourceStatistics, ...]:
+        """How it keeps up with each resource of a server; nothing where there is no server."""
         ...
 
     def reread(self) -> None:

@@ -18,6 +18,7 @@ from proxy.cluster.cluster import ClusterSettings
 from proxy.logs import fields
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
+from proxy.model.source_statistics import ResourceStatistics
 from proxy.sources.manifest_loader import ManifestLoader
 from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifests import require_directories
@@ -44,6 +45,10 @@ class StandaloneSource:
         self._news = asyncio.Event()
         self._problems_of_api: tuple[Problem, ...] = ()
         self._problems_of_files: tuple[Problem, ...] = ()
+
+    def statistics(self) -> tuple[ResourceStatistics, ...]:
+        """There is no server to keep up with."""
+        return ()
 
     def reread(self) -> None:
         """Open every manifest file again, now; the API needs no asking."""

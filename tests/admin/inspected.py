@@ -5,6 +5,8 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import (
@@ -18,12 +20,14 @@ from proxy.admin.report import (
     ServiceReport,
     WorkerReport,
 )
+from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
 from proxy.model.changes import ObjectKey
 from proxy.model.metadata import ObjectMeta
 from proxy.model.problem import Problem
 from proxy.model.service import Service, ServicePort, ServiceSpec
+from proxy.model.source_statistics import ResourceStatistics
 from tests.admin.inspected_flows import FakeFlows
 
 
@@ -58,6 +62,9 @@ class FakeProxy:
         self.recent_changes = RecentChanges()
         self.asked = 0
         self.flows = FakeFlows()
+        self.measurements = CollectorRegistry()
+        self.resources: tuple[ResourceStatistics, ...] = ()
+        self.passed = Traffic()
 
     @property
     def configuration(self) -> Mapping[str, Any]:
@@ -93,6 +100,12 @@ class FakeProxy:
 
     def report(self) -> ProxyReport:
         return ProxyReport(tuple(self.services.values()), self.problems())
+
+    def followed(self) -> tuple[ResourceStatistics, ...]:
+        return self.resources
+
+    def traffic(self) -> Traffic:
+        return self.passed
 
     def statistics(self) -> ProxyStatistics:
         return ProxyStatistics(3, 5, 1, 2, "2026-03-01T00:00:00+00:00", 7, 4, 9, 10, 11, 12, 13)

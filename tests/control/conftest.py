@@ -14,6 +14,7 @@ from proxy.control.proxy import Proxy
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
 from proxy.model.service import Service
+from proxy.model.source_statistics import ResourceStatistics
 
 
 class ScriptedSource:
@@ -21,6 +22,7 @@ class ScriptedSource:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Changes | Exception] = asyncio.Queue()
+        self.resources: tuple[ResourceStatistics, ...] = ()
         self.rereads = 0
         self.ended = False
 
@@ -36,6 +38,9 @@ class ScriptedSource:
                 yield item
         finally:
             self.ended = True
+
+    def statistics(self) -> tuple[ResourceStatistics, ...]:
+        return self.resources
 
     def reread(self) -> None:
         self.rereads += 1

@@ -1,8 +1,9 @@
 """List-watch: what to ask the API server next about one resource, and what its answers mean.
 
-Imports this room's payloads, store and backoff; no socket, the clock is an argument. Invariant: what is served stays
-until a complete list replaces it; a watch goes on from the last version seen, and from a new list wherever that could
-have missed something. After k8s.io/client-go/tools/cache/reflector.go and KEP-3157 (streaming lists).
+Imports `model` and this room's payloads, store and backoff; no socket, the clock is an argument. Invariant: what is
+served stays until a complete list replaces it; a watch goes on from the last version seen, and from a new list
+wherever that could have missed something. After k8s.io/client-go/tools/cache/reflector.go and KEP-3157 (streaming
+lists).
 """
 
 import enum
@@ -12,6 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from proxy.model.source_statistics import ResourceStatistics
 from proxy.sources.kubernetes_api.backoff import Backoff
 from proxy.sources.kubernetes_api.object_store import ObjectStore
 from proxy.sources.kubernetes_api.payloads import Bookmark, Failure, ListPage, Put, Removed, WatchEvent
@@ -65,6 +67,23 @@ class ListWatch(Generic[T]):
         self._position = ""
         self._doubtful = False
         self._opened = 0.0
+        self._heard: float | None = None
+        self._lists = 0
+        self._failures = 0
+        self._unreadable = 0
+
+    def statistics(self, now: float) -> ResourceStatistics:
+        """How the resource is kept up with."""
+        return ResourceStatistics(
+            resource=self.resource.title,
+            objects=len(self.store),
+            receiving=len(self._incoming),
+            rejected=len(self.store.problems),
+            lists=self._lists,
+            failures=self._failures,
+            unreadable=self._unreadable,
+            silent_seconds=None if self._heard is None else max(0.0, now - self._heard),
+        )
 
     @property
     def patience(self) -> float:
@@ -97,12 +116,13 @@ class ListWatch(Generic[T]):
     def on_accepted(self, now: float) -> None:
         """The server began to answer."""
         self.fault = ""
-        self._opened = now
+        self._opened = self._heard = now
         self.store.forget_deletions()
 
     def on_page(self, page: ListPage[T], now: float) -> None:
         """One page of a list, and maybe the last."""
         self.fault = ""
+        self._heard = now
         for observed in page.objects:
             self._incoming.put(observed)
         self._following = page.following
@@ -113,6 +133,7 @@ class ListWatch(Generic[T]):
 
     def on_events(self, events: Iterable[WatchEvent[T]], now: float) -> bool:
         """What a stream brought; False if the stream is of no more use."""
+        self._heard = now
         for event in events:
             match event:
                 case Put(observed):
@@ -178,6 +199,7 @@ class ListWatch(Generic[T]):
     def on_garbled(self, reason: str, now: float) -> None:
         """The answer was not what the Kubernetes API sends, so nothing in it can be relied on."""
         self.fault = f"cannot {self._doing(self.phase)}: {reason}"
+        self._unreadable += 1
         self._begin_list()
         self._retry(now)
 
@@ -204,6 +226,7 @@ class ListWatch(Generic[T]):
     def _take(self, version: str) -> None:
         """The list is complete: it is what there is, as of `version`."""
         self.store.replace_from(self._incoming)
+        self._lists += 1
         self._begin_list()
         self.synced, self.phase, self._position = True, Phase.WATCH, version
 
@@ -222,6 +245,7 @@ class ListWatch(Generic[T]):
             self._begin_list()
 
     def _retry(self, now: float) -> None:
+        self._failures += 1
         self.ready_at = now + self._backoff.next()
 
     def _doing(self, phase: Phase) -> str:

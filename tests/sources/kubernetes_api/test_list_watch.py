@@ -366,3 +366,17 @@ def test_whatever_happens_the_store_ends_as_the_server_has_it(
     versions = {each.metadata.name: each.metadata.resource_version for each in list_watch.store.items}
     assert versions == {name: str(at) for name, at in server.objects.items()}
     assert {name for name, is_there in present.items() if is_there} == set(server.objects)
+
+
+def test_statistics_say_what_is_known_what_is_coming_and_how_it_went() -> None:
+    list_watch = fresh()
+    assert list_watch.statistics(5.0).silent_seconds is None
+    list_watch.on_unreachable("no route", 1.0)
+    list_watch.on_accepted(2.0)
+    list_watch.on_events([Put(observed("a", 1)), Put(observed("b", 2))], 3.0)
+    coming = list_watch.statistics(4.0)
+    assert (coming.resource, coming.objects, coming.receiving, coming.silent_seconds) == ("services", 0, 2, 1.0)
+    list_watch.on_events([end_of_list(2)], 5.0)
+    list_watch.on_garbled("not JSON", 6.0)
+    there = list_watch.statistics(7.0)
+    assert (there.objects, there.receiving, there.lists, there.failures, there.unreadable) == (2, 0, 1, 2, 1)

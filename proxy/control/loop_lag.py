@@ -1,0 +1,18 @@
+"""How late the control process comes to what is due.
+
+Imports asyncio alone. Invariant: one timer, four times a second.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+INTERVAL = 0.25
+
+
+async def measure_lag(observe: Callable[[float], None]) -> None:
+    """Tell `observe` the seconds that each turn of a timer was late, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + INTERVAL
+        await asyncio.sleep(INTERVAL)
+        observe(max(0.0, loop.time() - due))
