@@ -205,10 +205,12 @@ def test_its_services_are_valid_and_svcproxys_own(name: str) -> None:
 def test_the_rights_are_exactly_the_verbs_used(name: str, kind: str) -> None:
     (role,) = of_kind(name, kind)
     rules = [msgspec.convert(rule, Rule) for rule in role["rules"]]
-    assert all(rule.verbs == ["list", "watch"] for rule in rules)
+    reading, writing = rules[:-1], rules[-1]
+    assert (writing.api_groups, writing.resources, writing.verbs) == ([""], ["events"], ["create", "patch"])
+    assert all(rule.verbs == ["list", "watch"] for rule in reading)
     granted = {
         f"{resource}.{group}" if group else resource
-        for rule in rules
+        for rule in reading
         for group in rule.api_groups
         for resource in rule.resources
     }

@@ -16,6 +16,7 @@ from aiohttp import web
 from proxy.admin.health_check_answer import health_check_answer
 from proxy.control.port_holder import holder_of
 from proxy.logs import fields
+from proxy.model.problem import Problem
 from proxy.plan.addresses import family_of, with_port
 from proxy.plan.health_check import HealthCheck
 
@@ -30,14 +31,12 @@ _log = logging.getLogger(__name__)
 Place = tuple[str, int]
 """Address and port."""
 
-OnFailure = Callable[[HealthCheck, str], None]
-
 
 class HealthCheckPorts:
     """`apply` says what is wanted, `run` is the task that opens and closes. `is_healthy` is asked with each answer,
-    `on_failure` told of a port that could not be had, and why."""
+    `on_failure` called when there is a new one among `problems`."""
 
-    def __init__(self, is_healthy: Callable[[], bool], on_failure: OnFailure) -> None:
+    def __init__(self, is_healthy: Callable[[], bool], on_failure: Callable[[], None]) -> None:
         self._is_healthy = is_healthy
         self._on_failure = on_failure
         self._http = web.Server(self._answer, keepalive_timeout=_KEEP_ALIVE, access_log=None)
@@ -45,13 +44,18 @@ class HealthCheckPorts:
         self._addresses: tuple[str, ...] = ()
         self._by_port: dict[tuple[str, int], HealthCheck] = {}
         self._servers: dict[Place, asyncio.AbstractServer] = {}
-        self._failures: dict[Place, HealthCheck] = {}
+        self._failures: dict[Place, Problem] = {}
         self._changed = asyncio.Event()
 
     @property
     def listening(self) -> Iterable[Place]:
         """Where there is a listener now."""
         return self._servers.keys()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The ports that should listen and cannot."""
+        return tuple(self._failures.values())
 
     def apply(self, checks: tuple[HealthCheck, ...], addresses: tuple[str, ...]) -> None:
         """Want these, on these addresses of the node."""
@@ -88,7 +92,7 @@ class HealthCheckPorts:
     async def _settle(self, wanted: Mapping[Place, HealthCheck]) -> None:
         for place in [place for place in self._servers if place not in wanted]:
             self._close(place)
-        self._failures = {place: check for place, check in self._failures.items() if place in wanted}
+        self._failures = {place: problem for place, problem in self._failures.items() if place in wanted}
         for place, check in wanted.items():
             if place not in self._servers:
                 await self._open(place, check)
@@ -107,13 +111,14 @@ class HealthCheckPorts:
         _log.info("health check listening", extra=fields(address=with_port(*place), service="/".join(check.service)))
 
     def _failed(self, place: Place, check: HealthCheck, error: OSError) -> None:
+        subject = f"Service {'/'.join(check.service)}"
         before = self._failures.get(place)
-        self._failures[place] = check
-        if before is not None and before.service == check.service:
+        if before is not None and before.subject == subject:
             return
-        reason = f"cannot listen on {with_port(*place)} for health checks: {_reason(place, error)}"
-        _log.error(reason, extra=fields(service="/".join(check.service)))
-        self._on_failure(check, reason)
+        message = f"cannot listen on {with_port(*place)} for health checks: {_reason(place, error)}"
+        _log.error(message, extra=fields(service="/".join(check.service)))
+        self._failures[place] = Problem(message, subject, reason="FailedToStartServiceHealthcheck")
+        self._on_failure()
 
     def _close(self, place: Place) -> None:
         self._servers.pop(place).close()

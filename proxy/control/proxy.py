@@ -35,6 +35,7 @@ from proxy.control.loop_lag import measure_lag
 from proxy.control.node_addresses import node_port_addresses
 from proxy.control.problem_log import ProblemLog
 from proxy.control.reconciler import Reconciler
+from proxy.control.service_events import ServiceEvents
 from proxy.control.service_routes import ServiceRoutes
 from proxy.control.sync_health import SyncHealth
 from proxy.control.sync_metrics import SyncMetrics
@@ -42,13 +43,13 @@ from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.question import Answer, Question
+from proxy.events.event_recorder import EventRecorder
 from proxy.logs import fields
 from proxy.model.changes import Changes, ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.plan.frontend import Delta, Frontend
-from proxy.plan.health_check import HealthCheck
 from proxy.plan.local_gaps import local_gaps
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
@@ -56,6 +57,7 @@ from proxy.settings import plan_settings
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 
+_REMIND = 60.0
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 5.0
 
@@ -98,7 +100,9 @@ class Proxy:
         self._sync_health = SyncHealth(datetime.now(UTC))
         self._sync_metrics = SyncMetrics(datetime.now(UTC))
         self._node_eligible = True
-        self._health_checks = HealthCheckPorts(self._is_healthy, self._health_check_failed)
+        self._health_checks = HealthCheckPorts(self._is_healthy, self._tell)
+        self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
+        self._events = ServiceEvents(self._planner.services, self._recorder.record)
         self.ready = False
         self.draining = False
 
@@ -205,13 +209,15 @@ class Proxy:
                 retry = group.create_task(self._retry_binds(), name="retry binds")
                 answer = group.create_task(self._health_checks.run(), name="answer health checks")
                 lag = group.create_task(measure_lag(self._sync_metrics.loop_lag.observe), name="measure lag")
+                record = group.create_task(self._recorder.run(), name="write events")
+                remind = group.create_task(self._keep_telling(), name="tell what lasts")
                 await self._termination.asked.wait()
                 follow.cancel()
                 retry.cancel()
                 # Load balancers go on asking, and learn that they shall leave.
                 await self._drain()
-                answer.cancel()
-                lag.cancel()
+                for task in (answer, lag, record, remind):
+                    task.cancel()
         except* StartupError as found:
             raise found.exceptions[0] from None
 
@@ -258,22 +264,29 @@ class Proxy:
         self._sync_health.updated(moment)
         self._health_checks.apply(self._planner.health_checks(), self._planner.settings.node_port_addresses)
         self._problems.report((*self._source_problems, *self._planner.problems()))
+        self._tell()
         if self._reconciler.failures:
             self._bind_failed.set()
 
     def _is_healthy(self) -> bool:
         return self._sync_health.is_healthy(monotonic()) and not self.draining
 
-    def _health_check_failed(self, check: HealthCheck, reason: str) -> None:
-        """A healthCheckNodePort cannot be had."""
+    def _tell(self) -> None:
+        """Let the authors of Services know what is wrong with them."""
+        self._events.report(self.problems(), monotonic())
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await asyncio.sleep(_REMIND)
+            self._tell()
 
     def problems(self) -> tuple[Problem, ...]:
         """Everything that something is wrong with now: objects, files, ports."""
         unbound = (
-            Problem(str(failure), subject=f"Service {failure.frontend.service}")
+            Problem(str(failure), subject=f"Service {failure.frontend.service}", reason="FailedToListen")
             for failure in self._reconciler.failures.values()
         )
-        return (*self._source_problems, *self._planner.problems(), *unbound)
+        return (*self._source_problems, *self._planner.problems(), *unbound, *self._health_checks.problems)
 
     async def _retry_binds(self) -> None:
         """Try what could not be bound again and again, less and less often."""

@@ -26,11 +26,13 @@ class FieldError(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True):
     """A finding with the place it was found: `where` is `FILE` or `FILE (document N)` or empty for a live
     object; `subject` is `Service default/myapp` or empty; `message` says what and, where there is one, the way out.
+    `reason` is one word for the Event that the Service's author gets, or empty for no Event.
     """
 
     message: str
     subject: str = ""
     where: str = ""
+    reason: str = ""
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.where, self.subject, self.message) if part)

@@ -11,6 +11,7 @@ from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.plan.addresses import with_port
+from proxy.plan.annotations import SCHEDULER
 from proxy.plan.delta import Tables, difference
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
 from proxy.plan.frontend_claims import FrontendClaims
@@ -158,7 +159,8 @@ class Planner:
 
     def _note(self, key: ObjectKey, plan: ServicePlan) -> None:
         """Remember what is wrong with one Service."""
-        found = tuple(Problem(str(error), subject=f"Service {key[0]}/{key[1]}") for error in plan.problems)
+        subject = f"Service {key[0]}/{key[1]}"
+        found = tuple(Problem(str(error), subject, reason=_event_reason(error.field)) for error in plan.problems)
         before = self._faulty.pop(key, ())
         if found:
             self._faulty[key] = found
@@ -176,4 +178,10 @@ class Planner:
 def _refusal(claim: Frontend, owner: Frontend) -> Problem:
     protocol, address, port = claim.key
     message = f"port {with_port(address, port)}/{protocol} is already served for {owner.service}"
-    return Problem(message, subject=f"Service {claim.service}")
+    return Problem(message, subject=f"Service {claim.service}", reason="PortAlreadyServed")
+
+
+def _event_reason(field: str) -> str:
+    if not field.startswith("metadata.annotations"):
+        return "UnsupportedProtocol"
+    return "UnknownScheduler" if SCHEDULER in field else "InvalidAnnotation"

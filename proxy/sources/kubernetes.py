@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.sources.kubernetes_api.cluster_events import ClusterEvents
 from proxy.sources.kubernetes_api.cluster_view import ClusterView
 from proxy.sources.kubernetes_api.connection import Connection
 from proxy.sources.kubernetes_api.follower import Follower
@@ -46,6 +47,10 @@ class KubernetesSource:
         self._file_fault = ""
         self._logged: set[str] = set()
         self._reported: tuple[Problem, ...] | None = None
+
+    def event_sink(self) -> ClusterEvents:
+        """Writes Events to the cluster."""
+        return ClusterEvents(self._connection)
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         """How it keeps up with the API server."""

@@ -41,6 +41,9 @@ class ManifestSource:
         self._reported: tuple[Problem, ...] | None = None
         self._unclaimed_released = False
 
+    def event_sink(self) -> None:
+        """There is no API to write Events to."""
+
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         """There is no server to keep up with."""
         return ()

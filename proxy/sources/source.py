@@ -1,11 +1,12 @@
 """The interface of a source: an async iterator of object changes.
 
-Imports `model` alone. Invariant: a source yields nothing before it knows a complete first state.
+Imports `model` and `events`. Invariant: a source yields nothing before it knows a complete first state.
 """
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
 from proxy.model.source_statistics import ResourceStatistics
 
@@ -15,6 +16,10 @@ class Source(Protocol):
 
     def changes(self) -> AsyncGenerator[Changes, None]:
         """Yield the complete first state, then every difference, in order."""
+        ...
+
+    def event_sink(self) -> EventSink | None:
+        """Where Events about its objects are written; None where there is no API."""
         ...
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:

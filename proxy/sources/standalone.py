@@ -23,6 +23,7 @@ from proxy.sources.manifest_loader import ManifestLoader
 from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifests import require_directories
 from proxy.sources.merged_changes import merged_changes
+from proxy.sources.standalone_events import StandaloneEvents
 
 _log = logging.getLogger(__name__)
 
@@ -41,10 +42,15 @@ class StandaloneSource:
         self._settings = settings
         self._manifests = tuple(manifests)
         self._readings = ManifestReadings(manifests)
+        self._events = StandaloneEvents()
         self._told: list[Changes] = []
         self._news = asyncio.Event()
         self._problems_of_api: tuple[Problem, ...] = ()
         self._problems_of_files: tuple[Problem, ...] = ()
+
+    def event_sink(self) -> StandaloneEvents:
+        """Writes Events to the embedded API."""
+        return self._events
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         """There is no server to keep up with."""
@@ -59,6 +65,7 @@ class StandaloneSource:
         require_directories(self._manifests)
         api = embedded_api(self._directory, self._address, self._settings, self._tell, Random())
         async with api as running, self._following(running) as follower:
+            self._events.api = running
             _log.info(
                 f"serving the Kubernetes API; use it with: export KUBECONFIG={shlex.quote(running.kubeconfig)}",
                 extra=fields(url=running.url),

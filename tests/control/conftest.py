@@ -11,6 +11,7 @@ import pytest
 
 from proxy.config import Configuration
 from proxy.control.proxy import Proxy
+from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
 from proxy.model.service import Service
@@ -23,6 +24,7 @@ class ScriptedSource:
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Changes | Exception] = asyncio.Queue()
         self.resources: tuple[ResourceStatistics, ...] = ()
+        self.sink: EventSink | None = None
         self.rereads = 0
         self.ended = False
 
@@ -38,6 +40,9 @@ class ScriptedSource:
                 yield item
         finally:
             self.ended = True
+
+    def event_sink(self) -> EventSink | None:
+        return self.sink
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         return self.resources

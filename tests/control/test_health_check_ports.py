@@ -21,8 +21,11 @@ class Running:
 
     def __init__(self) -> None:
         self.healthy = True
-        self.failures: list[tuple[HealthCheck, str]] = []
-        self.ports = HealthCheckPorts(lambda: self.healthy, lambda check, reason: self.failures.append((check, reason)))
+        self.failures = 0
+        self.ports = HealthCheckPorts(lambda: self.healthy, self._failed)
+
+    def _failed(self) -> None:
+        self.failures += 1
 
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -112,10 +115,10 @@ async def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(running
         running.ports.apply(checks(port), HERE)
         await running.until(lambda: list(running.ports.listening) == [("::1", port)])
         await running.until(lambda: running.failures)
-        ((check, reason),) = running.failures
-        assert (check.service, check.family) == (WEB, "IPv4")
-        assert f"cannot listen on 127.0.0.1:{port} for health checks: port {port} is taken" in reason
+        (problem,) = running.ports.problems
+        assert (problem.subject, problem.reason) == ("Service shop/web", "FailedToStartServiceHealthcheck")
+        assert f"cannot listen on 127.0.0.1:{port} for health checks: port {port} is taken" in problem.message
         running.ports.apply(checks(port, 2), HERE)
         await asyncio.sleep(0)
     await running.until(lambda: ("127.0.0.1", port) in running.ports.listening)
-    assert len(running.failures) == 1
+    assert (running.failures, running.ports.problems) == (1, ())

@@ -49,19 +49,34 @@ class Connection:
 
     async def get(self, request: Request) -> aiohttp.ClientResponse:
         """The answer, of whatever status, its body unread. Raises ConnectionFailedError."""
+        response = await self._ask("GET", request.path, {"Accept": request.accept}, query_params=request.query)
+        _keep_alive(response)
+        return response
+
+    async def send(self, method: str, path: str, content_type: str, body: object) -> tuple[int, bytes]:
+        """Write with POST or PATCH; gives the status, whatever it is, and the body. Raises ConnectionFailedError."""
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        response = await self._ask(method, path, headers, body=body)
+        async with response:
+            try:
+                return response.status, await response.read()
+            except (aiohttp.ClientError, OSError) as error:
+                raise ConnectionFailedError(_text(error)) from error
+
+    async def _ask(self, method: str, path: str, headers: dict[str, str], **more: object) -> aiohttp.ClientResponse:
         try:
             if self._read_at is None or self._clock() - self._read_at > self._lifetime:
                 await self._refresh()
-            response: aiohttp.ClientResponse = await self._client.GET(
-                f"{self.server}{request.path}",
-                headers={**self._headers, "Accept": request.accept},
-                query_params=request.query,
+            response: aiohttp.ClientResponse = await self._client.request(
+                method,
+                f"{self.server}{path}",
+                headers={**self._headers, **headers},
                 _preload_content=False,
                 _request_timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
+                **more,
             )
         except (aiohttp.ClientError, CredentialsError, OSError, ValueError) as error:
             raise ConnectionFailedError(_text(error)) from error
-        _keep_alive(response)
         if response.status == 401:
             self.renew()
         return response

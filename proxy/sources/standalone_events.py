@@ -1,0 +1,61 @@
+"""Events in the embedded API.
+
+Imports `events` and the API's operations. Invariant: what is older than an hour goes, as in a cluster, so that the
+store does not grow with every restart.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from proxy.apiserver.embedded_api import FIELD_MANAGER, EmbeddedAPI
+from proxy.apiserver.kinds import EVENTS
+from proxy.apiserver.options import DeleteOptions, WriteOptions
+from proxy.apiserver.patching import MERGE_PATCH
+from proxy.apiserver.proposals import Patch
+from proxy.apiserver.status import StatusError
+from proxy.events.event_series import COMPONENT
+from proxy.events.event_sink import SinkAnswer
+
+_LIFETIME = timedelta(hours=1)
+_OPTIONS = WriteOptions(field_manager=FIELD_MANAGER)
+
+
+class StandaloneEvents:
+    """An EventSink (proxy/events/event_sink.py). `api` is there while the source runs."""
+
+    def __init__(self) -> None:
+        self.api: EmbeddedAPI | None = None
+
+    async def create(self, namespace: str, document: dict[str, Any]) -> SinkAnswer:
+        """Create it, and forget what is old."""
+        api = self._running()
+        try:
+            await self._forget(api, datetime.now(UTC) - _LIFETIME)
+            await api.operations.create(EVENTS, namespace, document, _OPTIONS)
+        except StatusError as error:
+            return SinkAnswer(error.status.code, error.status.message)
+        return SinkAnswer(201)
+
+    async def patch(self, namespace: str, name: str, changes: dict[str, Any]) -> SinkAnswer:
+        """Merge into it."""
+        body = Patch(msgspec.json.encode(changes), MERGE_PATCH)
+        try:
+            await self._running().operations.patch(EVENTS, (namespace, name), body, _OPTIONS)
+        except StatusError as error:
+            return SinkAnswer(error.status.code, error.status.message)
+        return SinkAnswer(200)
+
+    async def _forget(self, api: EmbeddedAPI, before: datetime) -> None:
+        latest = before.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for key, stored in list(api.store.objects(EVENTS).items()):
+            document = stored.document
+            is_own = document.get("source", {}).get("component") == COMPONENT
+            if is_own and document.get("lastTimestamp", "") < latest:
+                await api.operations.delete(EVENTS, key, DeleteOptions())
+
+    def _running(self) -> EmbeddedAPI:
+        if self.api is None:
+            raise OSError("the API does not run")
+        return self.api
