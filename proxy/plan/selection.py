@@ -6,7 +6,7 @@ neither the order of the slices nor the order within them, except that the last 
 `ip:port` wins, slices being read by name.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -54,11 +54,27 @@ class Selection(msgspec.Struct, frozen=True):
     local_reason: str
 
 
-def select_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity, locality: Locality) -> Selection:
-    """Choose among the slices of one Service."""
-    endpoints = _port_endpoints(slices, port)
+class Candidates(NamedTuple):
+    """One slice's endpoints in one family, each with its canonical address."""
+
+    endpoint_slice: EndpointSlice
+    endpoints: tuple[tuple[str, Endpoint], ...]
+
+
+def candidates_of(slices: Iterable[EndpointSlice], family: str) -> tuple[Candidates, ...]:
+    """What all ports of a Service choose from in one family, by the names of the slices."""
+    return tuple(
+        Candidates(each, tuple(_with_addresses(each, family)))
+        for each in sorted(slices, key=lambda each: each.key)
+        if each.address_type == family and HEADLESS_LABEL not in each.metadata.labels
+    )
+
+
+def select_endpoints(candidates: Iterable[Candidates], port: PortIdentity, locality: Locality) -> Selection:
+    """Choose among the candidates of one Service in the port's family."""
+    endpoints = _port_endpoints(candidates, port)
     ready = [each for each in endpoints if each.endpoint.ready]
-    draining = [each for each in endpoints if each.endpoint.serving and each.endpoint.terminating]
+    draining = [each for each in endpoints if each.endpoint.terminating and each.endpoint.serving]
     cluster, cluster_reason = _cluster_set(ready, draining, locality)
     local, local_reason = _local_set(ready, draining, locality.node_name)
     return Selection(
@@ -71,14 +87,22 @@ def select_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity, locali
     )
 
 
-def _port_endpoints(slices: Iterable[EndpointSlice], port: PortIdentity) -> list[PortEndpoint]:
+def _with_addresses(endpoint_slice: EndpointSlice, family: str) -> Iterator[tuple[str, Endpoint]]:
+    for endpoint in endpoint_slice.endpoints:
+        address = canonical_address(endpoint.addresses[0]) if endpoint.addresses else None
+        if address is not None and family_of(address) == family:
+            yield address, endpoint
+
+
+def _port_endpoints(candidates: Iterable[Candidates], port: PortIdentity) -> list[PortEndpoint]:
+    """An endpoint counts, unless it is a terminating one whose address a new Pod may already have."""
     found: dict[str, PortEndpoint] = {}
-    for endpoint_slice in sorted(slices, key=lambda each: each.key):
-        if endpoint_slice.address_type != port.family or HEADLESS_LABEL in endpoint_slice.metadata.labels:
-            continue
+    for endpoint_slice, endpoints in candidates:
         for number in _numbers(endpoint_slice, port):
-            for endpoint in endpoint_slice.endpoints:
-                _add(found, endpoint, number, port.family)
+            for address, endpoint in endpoints:
+                text = with_port(address, number)
+                if text not in found or not endpoint.terminating:
+                    found[text] = PortEndpoint(address, number, endpoint)
     return [found[text] for text in sorted(found)]
 
 
@@ -88,16 +112,6 @@ def _numbers(endpoint_slice: EndpointSlice, port: PortIdentity) -> list[int]:
         for each in endpoint_slice.ports
         if each.port and each.name == port.name and each.protocol == port.protocol
     ]
-
-
-def _add(found: dict[str, PortEndpoint], endpoint: Endpoint, number: int, family: str) -> None:
-    """Keep the endpoint, unless it is a terminating one whose address a new Pod may already have."""
-    address = canonical_address(endpoint.addresses[0]) if endpoint.addresses else None
-    if address is None or family_of(address) != family:
-        return
-    text = with_port(address, number)
-    if text not in found or not endpoint.terminating:
-        found[text] = PortEndpoint(address, number, endpoint)
 
 
 def _cluster_set(

@@ -15,9 +15,18 @@ from proxy.model.service import Service, ServicePort
 from proxy.plan.annotations import ServiceOptions, read_annotations
 from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
 from proxy.plan.health_check import HealthCheck, health_checks
-from proxy.plan.selection import Locality, PortEndpoint, PortIdentity, Selection, select_endpoints
+from proxy.plan.selection import (
+    Candidates,
+    Locality,
+    PortEndpoint,
+    PortIdentity,
+    Selection,
+    candidates_of,
+    select_endpoints,
+)
 from proxy.plan.service_addresses import (
     AddressKind,
+    ServiceAddress,
     address_notes,
     families_of,
     service_addresses,
@@ -48,15 +57,20 @@ class _Inputs(msgspec.Struct, frozen=True):
     """What all ports of one Service share."""
 
     service: Service
+    name: str
     slices: Sequence[EndpointSlice]
     weights: Mapping[ObjectKey, int]
     locality: Locality
     settings: PlanSettings
     options: ServiceOptions
 
-    @property
-    def name(self) -> str:
-        return "/".join(self.service.key)
+
+class _Family(msgspec.Struct, frozen=True):
+    """What all ports of one Service share in one family."""
+
+    name: str
+    candidates: Sequence[Candidates]
+    addresses: Sequence[ServiceAddress]
 
 
 def plan_service(
@@ -77,11 +91,12 @@ def plan_service(
         return ServicePlan(notes=(reason,))
     options = read_annotations(service.metadata.annotations, settings)
     locality = Locality(settings.node_name, node_zone)
-    inputs = _Inputs(service, tuple(slices), weights, locality, settings, options)
+    inputs = _Inputs(service, "/".join(service.key), tuple(slices), weights, locality, settings, options)
     unsupported = [(index, port) for index, port in enumerate(service.spec.ports) if port.protocol == "SCTP"]
+    families = families_of(service)
     parts = [
         _plan_port(inputs, port, family)
-        for family in families_of(service)
+        for family in (_family(inputs, name) for name in families)
         for port in service.spec.ports
         if port.protocol != "SCTP"
     ]
@@ -91,8 +106,13 @@ def plan_service(
         notes=(*address_notes(service), *(f"port {port.port}/SCTP: not supported" for _, port in unsupported)),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
         problems=(*options.problems, *(_sctp_problem(index) for index, _ in unsupported)),
-        health_checks=health_checks(service, families_of(service), inputs.slices, settings.node_name),
+        health_checks=health_checks(service, families, inputs.slices, settings.node_name),
     )
+
+
+def _family(inputs: _Inputs, name: str) -> _Family:
+    addresses = tuple(service_addresses(inputs.service, name, inputs.settings))
+    return _Family(name, candidates_of(inputs.slices, name), addresses)
 
 
 def _sctp_problem(index: int) -> FieldError:
@@ -100,10 +120,12 @@ def _sctp_problem(index: int) -> FieldError:
     return FieldError(f"spec.ports[{index}].protocol", "FieldValueNotSupported", text)
 
 
-def _plan_port(inputs: _Inputs, port: ServicePort, family: str) -> ServicePlan:
+def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePlan:
     """The part of the plan that one port has in one family."""
-    selection = select_endpoints(inputs.slices, PortIdentity(port.name, port.protocol, family), inputs.locality)
-    key = f"{inputs.name}{':' if port.name else ''}{port.name}/{port.protocol}/{family}"
+    selection = select_endpoints(
+        family.candidates, PortIdentity(port.name, port.protocol, family.name), inputs.locality
+    )
+    key = f"{inputs.name}{':' if port.name else ''}{port.name}/{port.protocol}/{family.name}"
     frontends = tuple(_frontends(inputs, port, family, key, selection))
     sets = {
         key: (selection.cluster, selection.cluster_reason),
@@ -132,11 +154,11 @@ def _local_key(pool_key: str) -> str:
 
 
 def _frontends(
-    inputs: _Inputs, port: ServicePort, family: str, pool_key: str, selection: Selection
+    inputs: _Inputs, port: ServicePort, family: _Family, pool_key: str, selection: Selection
 ) -> Iterator[Frontend]:
     """One frontend for every address; a drained-away Local set is silent where another node could answer."""
     spec = inputs.service.spec
-    for kind, address, source_ranges in service_addresses(inputs.service, family, inputs.settings):
+    for kind, address, source_ranges in family.addresses:
         number = port.node_port if kind is AddressKind.NODE_PORT else port.port
         if not number:
             continue
@@ -190,5 +212,6 @@ def _target(inputs: _Inputs, chosen: PortEndpoint) -> Target:
     reference = chosen.endpoint.target_ref
     if reference is None or reference.kind != "Pod":
         return Target(chosen.address, chosen.port)
-    weight = inputs.weights.get((inputs.service.metadata.namespace, reference.name), 1)
+    weights = inputs.weights
+    weight = weights.get((inputs.service.metadata.namespace, reference.name), 1) if weights else 1
     return Target(chosen.address, chosen.port, weight, reference.name)

@@ -19,7 +19,14 @@ from proxy.model.endpoint_slice import (
     ZoneHint,
 )
 from proxy.model.metadata import ObjectMeta
-from proxy.plan.selection import Locality, PortEndpoint, PortIdentity, Selection, select_endpoints
+from proxy.plan.selection import (
+    Locality,
+    PortEndpoint,
+    PortIdentity,
+    Selection,
+    candidates_of,
+    select_endpoints,
+)
 
 HTTP = PortIdentity("http", "TCP", "IPv4")
 HERE = Locality("here", "west")
@@ -50,7 +57,7 @@ def slice_of(
 
 
 def select(*slices: EndpointSlice, port: PortIdentity = HTTP, locality: Locality = HERE) -> Selection:
-    return select_endpoints(slices, port, locality)
+    return select_endpoints(candidates_of(slices, port.family), port, locality)
 
 
 def texts(chosen: Sequence[PortEndpoint]) -> list[str]:
