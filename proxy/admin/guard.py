@@ -33,7 +33,9 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_CHALLENGE = 'Bearer realm="svcproxy", Basic realm="svcproxy: the password is the token", charset="UTF-8"'
+_CHALLENGES = ('Bearer realm="svcproxy"', 'Basic realm="svcproxy: the password is the token", charset="UTF-8"')
+"""A header each: browsers do not find a second one in a line."""
+
 _ASK_FOR_TOKEN = "the token of adminTokenFile is needed: send `Authorization: Bearer TOKEN`"
 _NOT_BEYOND_LOOPBACK = (
     "only health and metrics are answered beyond loopback without a token: set adminTokenFile, "
@@ -66,7 +68,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 def _refusal(request: web.Request, token: AdminToken | None, local: bool) -> web.Response | None:
     if token is not None and not token.admits(request.headers.get("Authorization", "")):
         refused = failure(401, _ASK_FOR_TOKEN)
-        refused.headers["WWW-Authenticate"] = _CHALLENGE
+        for challenge in _CHALLENGES:
+            refused.headers.add("WWW-Authenticate", challenge)
         return refused
     if token is None and not local and request.path not in OPEN_PATHS:
         return failure(403, _NOT_BEYOND_LOOPBACK)

@@ -1,5 +1,8 @@
 // Makes elements. Text is set as text and never as markup, whatever it says: names come from other people's objects.
 
+// Whether there is room for one column alone, as in page.css.
+export const narrow = matchMedia("(max-width: 900px)");
+
 export const byId = (id) => document.getElementById(id);
 
 export function element(tag, properties = {}, ...children) {

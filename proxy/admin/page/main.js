@@ -2,14 +2,13 @@
 
 import { Activity } from "./activity.js";
 import { Detail } from "./detail.js";
-import { byId, element, setText } from "./element.js";
+import { byId, element, narrow, setText } from "./element.js";
 import { clock } from "./format.js";
 import { Overview } from "./overview.js";
 import { ServiceList } from "./services.js";
 import { State } from "./state.js";
 import { Stream } from "./stream.js";
 
-const NARROW = matchMedia("(max-width: 900px)");
 const WORDS = {
   connecting: "connecting",
   live: "live",
@@ -31,7 +30,7 @@ function open(id, entered) {
   chosen = true;
   show(id);
   const hash = `#${encodeURI(id)}`;
-  if (location.hash !== hash) history[entered && NARROW.matches ? "pushState" : "replaceState"](null, "", hash);
+  if (location.hash !== hash) history[entered && narrow.matches ? "pushState" : "replaceState"](null, "", hash);
   if (!entered) return;
   document.body.classList.add("opened");
   detail.focus();
@@ -49,7 +48,7 @@ function show(id) {
 
 // Until the reader chooses, the page shows what is going on: a busy Service, else the easiest to reach.
 function follow() {
-  if (chosen || NARROW.matches) return;
+  if (chosen || narrow.matches) return;
   const current = state.services.get(list.selected);
   if (current?.rate(state.second)) return;
   const reachable = (service) => service.view.addresses.some(([kind]) => kind === "NodePort");
@@ -142,7 +141,7 @@ function fromHash() {
   if (!id) return close();
   chosen = true;
   show(id);
-  if (NARROW.matches) document.body.classList.add("opened");
+  if (narrow.matches) document.body.classList.add("opened");
 }
 
 byId("search").addEventListener("input", (event) => {

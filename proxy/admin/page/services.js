@@ -1,6 +1,6 @@
 // The list of Services. Only the rows in sight exist, so that ten thousand Services scroll as five do.
 
-import { byId, element, setAttribute, setText } from "./element.js";
+import { byId, element, narrow, setAttribute, setText } from "./element.js";
 import { FAILING } from "./state.js";
 import { count, plural, rate } from "./format.js";
 import { drawBars } from "./drawing.js";
@@ -115,7 +115,7 @@ export class ServiceList {
     new ResizeObserver(() => this.#render()).observe(this.#box);
     this.#room.addEventListener("click", (event) => {
       const row = event.target.closest(".row");
-      if (row) this.#onOpen(row.dataset.service, true);
+      if (row) this.#onOpen(row.dataset.service, narrow.matches);
     });
     this.#box.addEventListener("keydown", (event) => this.#key(event));
     addEventListener("themechange", () => this.#rows.forEach((row) => row.service && row.draw()));
