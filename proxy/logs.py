@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 PACKAGE = "proxy"
+CLEAR_LINE = "\r\x1b[K"
+"""What makes a terminal forget the line that its cursor is in: a progress bar, as a rule."""
 _SHORT_LEVELS = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 
 
@@ -28,7 +30,8 @@ def configure(format: str, level: str, stream: TextIO) -> None:
     """
     human = format == "human" or (format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(HumanFormatter() if human else JSONFormatter())
+    before = CLEAR_LINE if stream.isatty() else ""
+    handler.setFormatter(HumanFormatter(before) if human else JSONFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(PACKAGE).setLevel(level.upper())
 
@@ -48,14 +51,19 @@ class JSONFormatter(logging.Formatter):
 
 
 class HumanFormatter(logging.Formatter):
-    """`07:12:33 INFO  listening frontend=127.96.0.12:80/TCP`, in local time. A traceback follows on more lines."""
+    """`07:12:33 INFO  listening frontend=127.96.0.12:80/TCP`, in local time. A traceback follows on more lines.
+    `before` stands in front of each."""
+
+    def __init__(self, before: str = "") -> None:
+        super().__init__()
+        self._before = before
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = _SHORT_LEVELS.get(record.levelname, record.levelname)
         event = record.getMessage().replace("\n", " ")
         words = [f"{name}={_shown(value)}" for name, value in _fields(record).items()]
-        line = " ".join([f"{moment} {level:<5} {event}", *words])
+        line = " ".join([f"{self._before}{moment} {level:<5} {event}", *words])
         return "\n".join([line, trace]) if (trace := _trace(record)) else line
 
 

@@ -51,7 +51,8 @@ async def run_proxy(
         open_source(configuration, node_name(configuration), os.environ) as source,
         _access_log(configuration, errors) as access_log,
     ):
-        return await Proxy(configuration, source, reload, access_log).run(on_listening)
+        terminal = errors if errors.isatty() and configuration.log_format != "json" else None
+        return await Proxy(configuration, source, reload, access_log, terminal).run(on_listening)
 
 
 @contextlib.contextmanager

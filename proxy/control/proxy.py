@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TextIO
 
 from prometheus_client import CollectorRegistry
 
@@ -39,6 +39,7 @@ from proxy.control.service_events import ServiceEvents
 from proxy.control.service_routes import ServiceRoutes
 from proxy.control.sync_health import SyncHealth
 from proxy.control.sync_metrics import SyncMetrics
+from proxy.control.sync_progress import SyncProgress
 from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
@@ -75,10 +76,16 @@ def node_name(configuration: Configuration) -> str:
 
 
 class Proxy:
-    """Runs until SIGTERM or SIGINT; made inside the running loop. `reload` reads the configuration again (SIGHUP)."""
+    """Runs until SIGTERM or SIGINT; made inside the running loop. `reload` reads the configuration again (SIGHUP),
+    `terminal` is where a person looks on."""
 
     def __init__(
-        self, configuration: Configuration, source: Source, reload: Reload, access_log: AccessLog | None = None
+        self,
+        configuration: Configuration,
+        source: Source,
+        reload: Reload,
+        access_log: AccessLog | None = None,
+        terminal: TextIO | None = None,
     ) -> None:
         limit = raise_limit()
         self._configuration = configuration
@@ -102,6 +109,7 @@ class Proxy:
         self._node_eligible = True
         self._health_checks = HealthCheckPorts(self._is_healthy, self._tell)
         self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
+        self._progress = SyncProgress(source.statistics, terminal)
         self._events = ServiceEvents(self._planner.services, self._recorder.record)
         self.ready = False
         self.draining = False
@@ -223,11 +231,17 @@ class Proxy:
 
     async def _follow(self, on_listening: OnListening | None) -> None:
         collector.expect_growth()
-        async with contextlib.aclosing(self._source.changes()) as batches:
-            async for changes in batches:
-                self._apply(changes)
-                if not self.ready:
-                    self._first_state(on_listening)
+        progress = asyncio.create_task(self._progress.run(), name="show progress")
+        try:
+            async with contextlib.aclosing(self._source.changes()) as batches:
+                async for changes in batches:
+                    if not self.ready:
+                        await _ended(progress)
+                    self._apply(changes)
+                    if not self.ready:
+                        self._first_state(on_listening)
+        finally:
+            await _ended(progress)
 
     def _first_state(self, on_listening: OnListening | None) -> None:
         self.ready = True
@@ -368,6 +382,14 @@ def _settings(configuration: Configuration) -> PlanSettings:
 def _steer(frontend: Frontend, client: str) -> int:
     """The worker that serves a client: there is one."""
     return 0
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """Cancel a task and wait for its end. Raises what it ended with."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -1,0 +1,85 @@
+"""Tells a person that the first lists are coming, while a large cluster keeps them waiting.
+
+Imports `model` and the logs. Invariants: a first state that comes soon is announced by nothing; on a terminal it is one
+line that moves and is gone in the end, elsewhere a log line now and then.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO
+
+from proxy.logs import CLEAR_LINE, fields
+from proxy.model.source_statistics import ResourceStatistics
+
+FRAME = 0.1
+LINE_INTERVAL = 3.0
+
+_WIDTH = 24
+_BLOCK = 6
+
+_log = logging.getLogger(__name__)
+
+
+class SyncProgress:
+    """`statistics` is asked for what has come; `terminal` is the person's, if one looks on."""
+
+    def __init__(self, statistics: Callable[[], Iterable[ResourceStatistics]], terminal: TextIO | None) -> None:
+        self._statistics = statistics
+        self._terminal = terminal
+
+    async def run(self) -> None:
+        """Show it until cancelled."""
+        if self._terminal is None:
+            await self._write_lines()
+        else:
+            await self._draw(self._terminal)
+
+    async def _write_lines(self) -> None:
+        while True:
+            await asyncio.sleep(LINE_INTERVAL)
+            received = received_objects(self._statistics())
+            if received:
+                _log.info("receiving the first lists", extra=fields(**received))
+
+    async def _draw(self, terminal: TextIO) -> None:
+        step = 0
+        # A terminal that went away is no reason to stop.
+        with contextlib.suppress(OSError), _cleared(terminal):
+            while True:
+                await asyncio.sleep(FRAME)
+                received = received_objects(self._statistics())
+                if received:
+                    step += 1
+                    terminal.write(f"{CLEAR_LINE}{bar(step)} {in_words(received)}")
+                    terminal.flush()
+
+
+@contextlib.contextmanager
+def _cleared(terminal: TextIO) -> Iterator[None]:
+    """In the end, nothing is left of the line."""
+    try:
+        yield
+    finally:
+        terminal.write(CLEAR_LINE)
+        terminal.flush()
+
+
+def received_objects(resources: Iterable[ResourceStatistics]) -> dict[str, int]:
+    """By resource, how many objects have come so far; nothing where there is no server."""
+    return {each.resource: each.objects + each.receiving for each in resources}
+
+
+def bar(step: int) -> str:
+    """A block that runs to and fro, since nobody knows how much is still to come."""
+    room = _WIDTH - _BLOCK
+    place = step % (2 * room)
+    place = min(place, 2 * room - place)
+    return f"[{' ' * place}{'=' * _BLOCK}{' ' * (room - place)}]"
+
+
+def in_words(received: dict[str, int]) -> str:
+    """`received 12,345 objects: services 1,000, endpointslices 11,345`."""
+    parts = ", ".join(f"{resource} {count:,}" for resource, count in received.items())
+    return f"received {sum(received.values()):,} objects: {parts}"
