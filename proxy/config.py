@@ -11,6 +11,7 @@ import msgspec
 
 from proxy.client_connection import ClientConnection
 from proxy.config_values import read_value
+from proxy.dns.settings import DNSSettings
 from proxy.documents.syntax_error import DocumentSyntaxError
 from proxy.documents.yaml_documents import load_yaml
 from proxy.model.problem import Problem
@@ -68,6 +69,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The scheduler of Services without the annotation svcproxy.io/scheduler."""
     service_cluster_ip_range: tuple[str, ...] = msgspec.field(name="serviceClusterIPRange", default=("127.96.0.0/16",))
     """Where ClusterIPs come from: one CIDR, or one of each family, as a list or separated by a comma."""
+    dns: DNSSettings = DNSSettings()
+    """The names of Services: `bindAddress` ("auto", "off" or an address and port), `zone`, `ttl` and `upstream`."""
     node_port_range: tuple[int, int] = _NODE_PORT_RANGE
     """Where node ports come from, "FIRST-LAST"."""
     state_directory: str = ""

@@ -8,16 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from random import Random
 from types import MappingProxyType
+from typing import Literal
 
 from proxy.client_connection import ClientConnection
 from proxy.cluster.allocators import allocators_for
+from proxy.dns.settings import DNSSettings, SocketAddress
 from proxy.model.duration import parse_duration
 from proxy.model.field_errors import not_supported
-from proxy.model.names import dns_label_messages
+from proxy.model.names import dns_label_messages, dns_subdomain_messages
 from proxy.schedulers import registry
 
 PRIMARY = "primary"
 _PORTS = range(65536)
+_LONGEST_ZONE = 57
+_LONGEST_LABEL = 63
+_LONGEST_TTL = 3600
 
 
 def read_value(field: str, value: object) -> object:
@@ -119,6 +124,75 @@ def _host_and_port(value: object) -> tuple[str, int]:
     return str(address), int(port)
 
 
+def _dns(value: object) -> DNSSettings:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be a mapping with {', '.join(_DNS_READERS)}, not {value!r}")
+    given: dict[str, object] = {}
+    for key, part in value.items():
+        if key not in _DNS_READERS:
+            raise ValueError(f"{key}: unknown key: the keys are {', '.join(_DNS_READERS)}")
+        if part is None:
+            continue
+        field, read = _DNS_READERS[key]
+        try:
+            given[field] = read(part)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
+    return DNSSettings(**given)  # type: ignore[arg-type]  # each value was read as its field's type
+
+
+def read_dns_address(value: object) -> SocketAddress | Literal["auto", "off"]:
+    """Where DNS answers. YAML reads a bare off as false. Raises ValueError."""
+    if value in ("off", False):
+        return "off"
+    if value == "auto":
+        return "auto"
+    try:
+        return _host_and_port(value)
+    except ValueError as error:
+        raise ValueError(
+            f'{value!r} is not "auto", "off", or an IP address and port such as 127.0.0.1:10053'
+        ) from error
+
+
+def _zone(value: object) -> str:
+    text = _text(value).removesuffix(".").lower()
+    if dns_subdomain_messages(text):
+        raise ValueError(f'"{text}" is not a domain: use for example cluster.local')
+    if len(text) > _LONGEST_ZONE or any(len(label) > _LONGEST_LABEL for label in text.split(".")):
+        raise ValueError(f'"{text}" leaves no room for the names of Services: at most {_LONGEST_ZONE} characters')
+    return text
+
+
+def _ttl(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LONGEST_TTL:
+        return value
+    raise ValueError(f"must be a number of seconds from 0 to {_LONGEST_TTL}, not {value!r}")
+
+
+def _upstream(value: object) -> tuple[SocketAddress, ...] | Literal["system", "none"]:
+    if value == "system":
+        return "system"
+    if value == "none":
+        return "none"
+    servers = tuple(map(_server, _texts(value)))
+    if not servers:
+        raise ValueError("names no server: use addresses, system for those of /etc/resolv.conf, or none to refuse")
+    return servers
+
+
+def _server(text: str) -> SocketAddress:
+    """An address, with port 53 unless it says another."""
+    try:
+        return str(ip_address(text)), 53
+    except ValueError:
+        pass
+    try:
+        return _host_and_port(text)
+    except ValueError as error:
+        raise ValueError(f'"{text}" is not a DNS server: use for example 192.0.2.1 or [2001:db8::1]:5353') from error
+
+
 def _node_port_addresses(value: object) -> tuple[str, ...]:
     texts = _texts(value)
     if PRIMARY in texts and len(texts) > 1:
@@ -150,6 +224,15 @@ def _port_range(value: object) -> tuple[int, int]:
     return int(first), int(last)
 
 
+_DNS_READERS: Mapping[str, tuple[str, Callable[[object], object]]] = MappingProxyType(
+    {
+        "bindAddress": ("bind_address", read_dns_address),
+        "zone": ("zone", _zone),
+        "ttl": ("ttl", _ttl),
+        "upstream": ("upstream", _upstream),
+    }
+)
+
 _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
     {
         "bind_address": _address,
@@ -167,6 +250,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "namespace": _namespace,
         "scheduler": _one_of(registry.names),
         "service_cluster_ip_range": _service_ranges,
+        "dns": _dns,
         "node_port_range": _port_range,
         "state_directory": _text,
         "grace": _duration,

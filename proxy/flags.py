@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from proxy.client_connection import ClientConnection
 from proxy.config import Configuration, load_configuration
-from proxy.config_values import read_value
+from proxy.config_values import read_dns_address, read_value
 from proxy.startup_error import StartupError
 
 STANDARD_ERROR = "-"
@@ -66,6 +66,9 @@ def add_configuration_flags(parser: argparse.ArgumentParser) -> None:
     for flag in _FLAGS:
         parser.add_argument(flag.name, dest=flag.field, metavar=flag.placeholder, help=flag.help)
     parser.add_argument(
+        "--dns", metavar="ADDR:PORT|off", help="where the names of Services are answered (10th address of the range)"
+    )
+    parser.add_argument(
         "--access-log",
         metavar="FILE",
         nargs="?",
@@ -91,6 +94,8 @@ def configuration_from(arguments: argparse.Namespace, environment: Mapping[str, 
         if getattr(arguments, name, None) is not None:
             given[name] = getattr(arguments, name)
     given["client_connection"] = _client_connection(arguments, configuration.client_connection)
+    if getattr(arguments, "dns", None) is not None:
+        given["dns"] = replace(configuration.dns, bind_address=_read_dns_address(arguments.dns))
     configuration = replace(configuration, **given)
     if configuration.state_directory:
         return configuration
@@ -108,6 +113,13 @@ def default_state_directory(environment: Mapping[str, str]) -> str:
     if not os.path.isabs(home):
         home = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "svcproxy")
+
+
+def _read_dns_address(text: str) -> object:
+    try:
+        return read_dns_address(text)
+    except ValueError as error:
+        raise StartupError(f"--dns: {error}") from error
 
 
 def _read(flag: _Flag, text: str) -> object:

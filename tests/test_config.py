@@ -7,6 +7,7 @@ import pytest
 
 from proxy.client_connection import ClientConnection
 from proxy.config import Configuration, ConfigurationError, load_configuration
+from proxy.dns.settings import DNSSettings
 
 _HEADER = "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
 
@@ -50,6 +51,7 @@ standalone: true
 apiBindAddress: 127.0.0.1:0
 scheduler: mh
 serviceClusterIPRange: 10.96.0.0/12, fd00:10::/108
+dns: {bindAddress: "[::1]:10053", zone: Example.Internal., ttl: 30, upstream: ["192.0.2.1", "[2001:db8::1]:5353"]}
 nodePortRange: 31000-31999
 stateDirectory: /var/lib/svcproxy
 grace: 1m30s
@@ -80,6 +82,12 @@ serviceProxyName: mine
         api_bind_address=("127.0.0.1", 0),
         scheduler="mh",
         service_cluster_ip_range=("10.96.0.0/12", "fd00:10::/108"),
+        dns=DNSSettings(
+            bind_address=("::1", 10053),
+            zone="example.internal",
+            ttl=30,
+            upstream=(("192.0.2.1", 53), ("2001:db8::1", 5353)),
+        ),
         node_port_range=(31000, 31999),
         state_directory="/var/lib/svcproxy",
         grace=90.0,
@@ -104,6 +112,26 @@ serviceProxyName: mine
     ("line", "message"),
     [
         ("schedular: rr", 'schedular: unknown key: did you mean "scheduler"?'),
+        ("dns: off", "dns: must be a mapping with bindAddress, zone, ttl, upstream, not False"),
+        ("dns: {port: 53}", "dns: port: unknown key: the keys are bindAddress, zone, ttl, upstream"),
+        (
+            "dns: {bindAddress: somewhere}",
+            'dns: bindAddress: \'somewhere\' is not "auto", "off", or an IP address and port such as 127.0.0.1:10053',
+        ),
+        ("dns: {zone: ''}", 'dns: zone: "" is not a domain: use for example cluster.local'),
+        (
+            f"dns: {{zone: {'a' * 40}.{'b' * 40}}}",
+            f'dns: zone: "{"a" * 40}.{"b" * 40}" leaves no room for the names of Services: at most 57 characters',
+        ),
+        ("dns: {ttl: 3601}", "dns: ttl: must be a number of seconds from 0 to 3600, not 3601"),
+        (
+            "dns: {upstream: nowhere}",
+            'dns: upstream: "nowhere" is not a DNS server: use for example 192.0.2.1 or [2001:db8::1]:5353',
+        ),
+        (
+            "dns: {upstream: []}",
+            "dns: upstream: names no server: use addresses, system for those of /etc/resolv.conf, or none to refuse",
+        ),
         ("inCluster: 1", "inCluster: must be true or false, not 1"),
         ("namespace: team.a", 'namespace: "team.a" is not a namespace: must not contain dots'),
         ("clientConnection: FILE", "clientConnection: must be a mapping with kubeconfig and context, not 'FILE'"),

@@ -14,7 +14,18 @@ import proxy
 
 PACKAGE = Path(proxy.__file__).parent
 
-PURE_ROOMS = ("model", "schedulers", "affinity", "plan", "cluster")
+PURE_ROOMS = (
+    "model",
+    "schedulers",
+    "affinity",
+    "plan",
+    "cluster",
+    "dns.responder",
+    "dns.resolution",
+    "dns.resolv_conf",
+    "dns.upstream_message",
+    "dns.name_report",
+)
 IMPURE = frozenset(
     (
         "aiohttp",

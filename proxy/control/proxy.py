@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, TextIO
@@ -32,6 +32,7 @@ from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect, inspect_service
 from proxy.control.loop_lag import measure_lag
+from proxy.control.name_service import NameService
 from proxy.control.node_addresses import node_port_addresses
 from proxy.control.problem_log import ProblemLog
 from proxy.control.reconciler import Reconciler
@@ -44,6 +45,7 @@ from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.question import Answer, Question
+from proxy.dns.settings import SocketAddress
 from proxy.events.event_recorder import EventRecorder
 from proxy.logs import fields
 from proxy.model.changes import Changes, ObjectKey
@@ -64,8 +66,9 @@ LONGEST_RETRY = 5.0
 
 _log = logging.getLogger(__name__)
 
-OnListening = Callable[[Iterable[Service], Iterable[Problem], str], None]
-"""Called once, when the first state listens: what the proxy holds, what is wrong, the page's URL (or empty)."""
+OnListening = Callable[[Iterable[Service], Iterable[Problem], str, Sequence[SocketAddress]], None]
+"""Called once, when the first state listens: what the proxy holds, what is wrong, the page's URL (or empty), and where
+names are answered."""
 
 Reload = Callable[[], Configuration]
 
@@ -98,6 +101,7 @@ class Proxy:
         self._worker = build_worker(configuration, data_plane_share(limit), access_log)
         self._reconciler = Reconciler(LocalChannel(self._worker), self._routes.covers)
         self.flows = FlowInspector(self._planner, self._reconciler, self._ask, _steer)
+        self.name_service = NameService(configuration, self._routes.covers)
         self._termination = Termination()
         self._problems = ProblemLog()
         self.recent_changes = RecentChanges()
@@ -128,6 +132,7 @@ class Proxy:
             finally:
                 self._worker.end_all(CloseReason.SHUTDOWN)
                 self._worker.stop()
+                await self.name_service.stop()
                 await asyncio.to_thread(self._routes.remove)
                 await self._server.stop()
         return 0
@@ -239,6 +244,7 @@ class Proxy:
                         await _ended(progress)
                     self._apply(changes)
                     if not self.ready:
+                        await self.name_service.start()
                         self._first_state(on_listening)
         finally:
             await _ended(progress)
@@ -254,7 +260,8 @@ class Proxy:
             ),
         )
         if on_listening is not None:
-            on_listening(self._planner.services.values(), self.problems(), self._server.page_url)
+            names_at = self.name_service.addresses
+            on_listening(self._planner.services.values(), self.problems(), self._server.page_url, names_at)
 
     def _apply(self, changes: Changes) -> None:
         began = monotonic()
@@ -267,6 +274,7 @@ class Proxy:
         if changes.node is not None:
             self._node_eligible = changes.node.is_eligible
         self._take(self._planner.apply(changes))
+        self.name_service.apply(changes)
         self._sync_metrics.synced(changes.slices, monotonic() - began, datetime.now(UTC), full=not self.ready)
 
     def _take(self, delta: Delta) -> None:
@@ -359,6 +367,7 @@ _FIXED = (
     "access_log",
     "api_bind_address",
     "client_connection",
+    "dns",
     "healthz_bind_address",
     "in_cluster",
     "log_format",

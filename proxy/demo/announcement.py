@@ -5,7 +5,7 @@ terminal.
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from proxy.admin.service_table import render, rows
@@ -13,13 +13,21 @@ from proxy.demo.places import Places
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 
+_DNS_PORT = 53
+
 
 def announcement(
-    services: Iterable[Service], problems: Iterable[Problem], places: Places, page: str, now: float
+    services: Iterable[Service],
+    problems: Iterable[Problem],
+    places: Places,
+    page: str,
+    name_servers: Sequence[tuple[str, int]],
+    now: float,
 ) -> str:
     """The table of Services, lines to try, and what to edit in `places`; `problems` are in the log already.
 
-    `page` is the URL of the proxy's page, empty where there is none; `now` is in seconds since the epoch.
+    `page` is the URL of the proxy's page, empty where there is none; `name_servers` are the addresses where names are
+    answered; `now` is in seconds since the epoch.
     """
     by_name = {service.metadata.name: service for service in services}
     parts = [
@@ -29,6 +37,7 @@ def announcement(
         *_about_page(page),
         "Try, in another terminal:\n",
         "".join(f"  {line}\n" for line in _lines_to_try(by_name)),
+        *_about_names(by_name, name_servers),
         "Or drive it with kubectl; the patch makes the loop stay with one pod, and None lets it go round again:\n",
         "".join(f"  {line}\n" for line in _kubectl_lines(by_name, places.kubeconfig)),
         _what_to_edit(places.manifests),
@@ -60,6 +69,17 @@ def _lines_to_try(services: Mapping[str, Service]) -> list[str]:
         lines.append(f"echo hello over TCP | nc -w1 {address} 7007")
         lines.append(f"echo hello over UDP | nc -u -w1 {address} 7007")
     return lines
+
+
+def _about_names(services: Mapping[str, Service], name_servers: Sequence[tuple[str, int]]) -> list[str]:
+    """dig's lines; a Service without an address has its endpoints' addresses."""
+    if not name_servers:
+        return []
+    host, port = name_servers[0]
+    at = f"@{host}" if port == _DNS_PORT else f"@{host} -p {port}"
+    names = (f"{name}.{service.metadata.namespace}.svc.cluster.local." for name, service in services.items())
+    lines = [f"dig -t A {name} {at}" for name in names if name.startswith("myapp")]
+    return ["Services are found by their names:\n", "".join(f"  {line}\n" for line in lines)] if lines else []
 
 
 def _kubectl_lines(services: Mapping[str, Service], kubeconfig: Path) -> list[str]:

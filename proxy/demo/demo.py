@@ -4,7 +4,7 @@ Imports this room and `model`. Invariant: the servers run for as long as the pro
 """
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TextIO
 
 from proxy.demo.announcement import announcement
@@ -16,8 +16,9 @@ from proxy.demo.port_check import check_node_ports
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 
-OnListening = Callable[[Iterable[Service], Iterable[Problem], str], None]
-"""Called once, when the first state listens, with what the proxy holds, what it has to complain about, and its page."""
+OnListening = Callable[[Iterable[Service], Iterable[Problem], str, Sequence[tuple[str, int]]], None]
+"""Called once, when the first state listens, with what the proxy holds, what it has to complain about, its page, and
+where it answers for names."""
 
 RunProxy = Callable[[OnListening], Awaitable[int]]
 """Runs the proxy until it is told to stop; returns the exit status."""
@@ -36,8 +37,10 @@ async def demonstrate(places: Places, output: TextIO, run_proxy: RunProxy) -> in
     """
     found = read_manifests(places.manifests)
 
-    def announce(services: Iterable[Service], problems: Iterable[Problem], page: str) -> None:
-        output.write(announcement(services, problems, places, page, time.time()))
+    def announce(
+        services: Iterable[Service], problems: Iterable[Problem], page: str, name_servers: Sequence[tuple[str, int]]
+    ) -> None:
+        output.write(announcement(services, problems, places, page, name_servers, time.time()))
         output.flush()
 
     async with running_backends(demo_pods(found), _ANOTHER_POD_PORT):

@@ -58,7 +58,7 @@ class RunningProxy:
         self.proxy = proxy
         self.source = source
         self.listening = asyncio.Event()
-        self.task = asyncio.create_task(proxy.run(lambda services, problems, page: self.listening.set()))
+        self.task = asyncio.create_task(proxy.run(lambda *_: self.listening.set()))
 
 
 Run = Callable[..., Awaitable[RunningProxy]]

@@ -12,6 +12,7 @@ from proxy.model.service import Service
 
 NOW = 1_770_000_000.0
 CREATED = "2026-02-02T02:40:00Z"
+NAME_SERVERS = (("127.96.0.10", 10053),)
 
 
 def service(name: str, cluster_ip: str, *ports: dict[str, Any], type_: str = "ClusterIP") -> Service:
@@ -32,7 +33,7 @@ def lines(
     services: list[Service] = SERVICES, *problems: Problem, place: Path = Path("/copy"), page: str = ""
 ) -> list[str]:
     places = Places(place / "manifests", place / "kubeconfig")
-    return announcement(services, problems, places, page, NOW).splitlines()
+    return announcement(services, problems, places, page, NAME_SERVERS, NOW).splitlines()
 
 
 def test_shows_the_services_as_kubectl_would() -> None:
@@ -56,6 +57,10 @@ def test_gives_the_lines_to_try_with_the_real_addresses() -> None:
 def test_says_where_the_page_is() -> None:
     assert "Watch it in a browser: http://127.0.0.1:10249/" in lines(page="http://127.0.0.1:10249/")
     assert not any("browser" in line for line in lines())
+
+
+def test_gives_the_line_that_asks_for_a_name() -> None:
+    assert "  dig -t A myapp.default.svc.cluster.local. @127.96.0.10 -p 10053" in lines()
 
 
 def test_tells_no_line_for_a_service_that_the_user_took_away() -> None:

@@ -36,7 +36,7 @@ async def test_the_servers_run_for_as_long_as_the_proxy_and_then_end(tmp_path: P
     async def run_proxy(on_listening: OnListening) -> int:
         socket.create_connection((address, 8080)).close()
         assert output.getvalue() == ""
-        on_listening([], [], "http://127.0.0.1:1/")
+        on_listening([], [], "http://127.0.0.1:1/", ())
         assert str(tmp_path) in output.getvalue()
         return 7
 

@@ -1,0 +1,117 @@
+"""The forwarder: asks upstream about other zones, remembers what it said, and never asks itself.
+
+Imports this room. Invariant: one exchange at a time for one question, so that neither many clients nor a loop
+multiply it; at most so many exchanges at all; every task ends with `close`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from random import Random
+
+from proxy.dns.record_types import SERVFAIL
+from proxy.dns.resolution import Resolution, ResolutionCache
+from proxy.dns.settings import SocketAddress
+from proxy.dns.upstream_exchange import UpstreamError, ask
+from proxy.dns.upstream_message import resolution_of, spelling, upstream_query
+from proxy.dns.wire_name import WireName
+
+MOST_EXCHANGES = 100
+PATIENCE = 1.5
+"""Seconds for one server to answer; each is asked twice, and the C library waits five seconds."""
+_ROUNDS = 2
+_LETTERS_FOR_SURE = 10
+
+_Key = tuple[WireName, int, bool, bool]
+_FAILED = Resolution(SERVFAIL)
+_log = logging.getLogger(__name__)
+
+
+class Forwarder:
+    """`servers` gives those to ask now, the preferred one first."""
+
+    def __init__(self, servers: Callable[[], tuple[SocketAddress, ...]], random: Random) -> None:
+        self._servers = servers
+        self._random = random
+        self._cache = ResolutionCache()
+        self._asking: dict[_Key, asyncio.Task[Resolution]] = {}
+        self._spellings: set[bytes] = set()
+        self._last_good: SocketAddress | None = None
+        self._said: set[str] = set()
+        self.forwarded = 0
+        self.failures = 0
+        self.hits = 0
+
+    async def resolve(
+        self, name: WireName, record_type: int, dnssec_ok: bool = False, checking_disabled: bool = False
+    ) -> Resolution:
+        """What upstream says; code SERVFAIL where nobody answers."""
+        key = (name, record_type, dnssec_ok, checking_disabled)
+        known = self._cache.get(key, asyncio.get_running_loop().time())
+        if known is not None:
+            self.hits += 1
+            return known
+        task = self._asking.get(key)
+        if task is None:
+            if len(self._asking) >= MOST_EXCHANGES:
+                return _FAILED
+            task = asyncio.create_task(self._ask(key), name="ask upstream")
+            self._asking[key] = task
+            task.add_done_callback(lambda _: self._asking.pop(key))
+        return await asyncio.shield(task)
+
+    def is_ours(self, spelled: bytes) -> bool:
+        """Whether a question that came in is one of our own: upstream leads back to us."""
+        return spelled in self._spellings
+
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        tasks = list(self._asking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(self, key: _Key) -> Resolution:
+        self.forwarded += 1
+        for server in self._order() * _ROUNDS:
+            resolution = await self._ask_one(server, key)
+            if resolution is not None:
+                self._last_good = server
+                self._cache.put(key, key[1], resolution, asyncio.get_running_loop().time())
+                return resolution
+        self.failures += 1
+        return _FAILED
+
+    async def _ask_one(self, server: SocketAddress, key: _Key) -> Resolution | None:
+        """The server's word; None where it has none or says that it has failed."""
+        name, record_type, dnssec_ok, checking_disabled = key
+        query = upstream_query(name, record_type, dnssec_ok, checking_disabled, self._random)
+        spelled = spelling(query)
+        if _is_telling(spelled):
+            self._spellings.add(spelled)
+        try:
+            response = await ask(server, query, PATIENCE)
+        except UpstreamError as error:
+            self._say_once(f"upstream DNS server {error}")
+            return None
+        finally:
+            self._spellings.discard(spelled)
+        resolution = resolution_of(response, name)
+        return None if resolution.rcode == SERVFAIL else resolution
+
+    def _order(self) -> tuple[SocketAddress, ...]:
+        servers = self._servers()
+        if self._last_good not in servers:
+            return servers
+        return tuple(sorted(servers, key=lambda server: server != self._last_good))
+
+    def _say_once(self, text: str) -> None:
+        """One line for each server and reason; a dead server must not fill the log."""
+        if text not in self._said and len(self._said) < MOST_EXCHANGES:
+            self._said.add(text)
+            _log.warning(text)
+
+
+def _is_telling(spelled: bytes) -> bool:
+    """Whether nobody else would spell the name so by chance."""
+    return sum(chr(byte).isalpha() for byte in spelled) >= _LETTERS_FOR_SURE
