@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from proxy.admin.explanation_report import EndpointChance, ExplanationReport, Step, Verdict
 from proxy.control import explanation_words as words
+from proxy.control.gate import Gate, gate_of
 from proxy.control.source_ranges import admitted
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.foresight import Foresight
-from proxy.dataplane.gate import Gate, gate_of
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 
 ANY_WORKER = -1

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from proxy.admin.human_duration import human_duration
+from proxy.control.gate import Gate
 from proxy.control.source_ranges import admitted
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.foresight import Foresight
-from proxy.dataplane.gate import Gate
 from proxy.plan.frontend import Frontend, Pool
 
 _REASONS: Mapping[str, str] = MappingProxyType(

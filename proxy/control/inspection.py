@@ -1,39 +1,34 @@
 """Puts together what the running proxy holds: plan, sockets and live counts in one report.
 
-Imports `plan`, the data plane's balancers and `admin.report`. Invariant: reads only.
+Imports `plan`, this room and `admin.report`. Invariant: reads only.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ProxyReport, ServiceReport
+from proxy.control.pool_counts import PoolCounts
 from proxy.control.reconciler import Reconciler
-from proxy.dataplane.balancer import Balancer
 from proxy.model.problem import Problem
 from proxy.model.service import Service
-from proxy.plan.frontend import Frontend
+from proxy.plan.frontend import Frontend, Pool
 from proxy.plan.planner import Planner
 
 
-def inspect(
-    planner: Planner, reconciler: Reconciler, balancers: Mapping[str, Balancer], problems: Iterable[Problem]
-) -> ProxyReport:
+def inspect(planner: Planner, reconciler: Reconciler, counts: PoolCounts, problems: Iterable[Problem]) -> ProxyReport:
     """The report of this moment; `problems` are the source's and the planner's."""
-    services = (inspect_service(service, planner, reconciler, balancers) for service in planner.services.values())
+    services = (inspect_service(service, planner, reconciler, counts) for service in planner.services.values())
     ordered = sorted(services, key=lambda report: report.service.key)
     return ProxyReport(tuple(ordered), tuple(problems))
 
 
-def inspect_service(
-    service: Service, planner: Planner, reconciler: Reconciler, balancers: Mapping[str, Balancer]
-) -> ServiceReport:
+def inspect_service(service: Service, planner: Planner, reconciler: Reconciler, counts: PoolCounts) -> ServiceReport:
     """The report of one Service."""
     plan = planner.plan_of(service.key)
     owned = [frontend for frontend in plan.frontends if planner.frontends.get(frontend.key) == frontend]
-    pools = [balancers[pool.key] for pool in plan.pools if pool.key in balancers]
     return ServiceReport(
         service=service,
         frontends=tuple(_frontend(frontend, reconciler) for frontend in owned),
-        pools=tuple(_pool(balancer) for balancer in pools),
+        pools=tuple(_pool(pool, counts) for pool in plan.pools),
         notes=plan.notes + plan.endpoint_notes,
     )
 
@@ -51,26 +46,25 @@ def _frontend(frontend: Frontend, reconciler: Reconciler) -> FrontendReport:
     )
 
 
-def _pool(balancer: Balancer) -> PoolReport:
-    pool = balancer.pool
+def _pool(pool: Pool, counts: PoolCounts) -> PoolReport:
     return PoolReport(
         key=pool.key,
         port_name=pool.port_name,
         protocol=pool.protocol,
         scheduler=pool.scheduler,
         affinity_seconds=pool.affinity_seconds,
-        endpoints=tuple(_endpoints(balancer)),
+        endpoints=tuple(_endpoints(pool, counts)),
     )
 
 
-def _endpoints(balancer: Balancer) -> Iterator[EndpointReport]:
-    for upstream in balancer.upstreams:
+def _endpoints(pool: Pool, counts: PoolCounts) -> Iterator[EndpointReport]:
+    for target, count in zip(pool.targets, counts.of(pool.key), strict=True):
         yield EndpointReport(
-            address=upstream.address,
-            port=upstream.port,
-            pod=upstream.pod,
-            weight=upstream.weight,
-            active=upstream.active,
-            inactive=upstream.inactive,
-            failing=upstream.failures > 0,
+            address=target.address,
+            port=target.port,
+            pod=target.pod,
+            weight=target.weight,
+            active=count.active,
+            inactive=count.inactive,
+            failing=count.failing > 0,
         )

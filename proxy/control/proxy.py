@@ -7,9 +7,8 @@ connected finish, within the grace period; whatever ends the run, no socket, rou
 import asyncio
 import contextlib
 import logging
-import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, TextIO
@@ -24,27 +23,30 @@ from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
 from proxy.control import collector
-from proxy.control.channel import LocalChannel
 from proxy.control.count_reader import CountReader
-from proxy.control.data_plane import build_worker
+from proxy.control.data_plane import DataPlane
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
 from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect, inspect_service
+from proxy.control.local_data_plane import LocalDataPlane
 from proxy.control.loop_lag import measure_lag
 from proxy.control.name_service import NameService
 from proxy.control.node_addresses import node_port_addresses
+from proxy.control.pool_counts import PoolCounts
 from proxy.control.problem_log import ProblemLog
 from proxy.control.reconciler import Reconciler
+from proxy.control.row_ledger import RowLedger
+from proxy.control.row_sweep import sweep_rows
 from proxy.control.service_events import ServiceEvents
 from proxy.control.service_routes import ServiceRoutes
+from proxy.control.steering import worker_of
 from proxy.control.sync_health import SyncHealth
 from proxy.control.sync_metrics import SyncMetrics
 from proxy.control.sync_progress import SyncProgress
 from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
-from proxy.dataplane.question import Answer, Question
 from proxy.dns.settings import SocketAddress
 from proxy.events.event_recorder import EventRecorder
 from proxy.logs import fields
@@ -57,6 +59,7 @@ from proxy.plan.local_gaps import local_gaps
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.settings import plan_settings
+from proxy.shared_counts.layout import WORKERS, WorkerCell
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 
@@ -98,9 +101,11 @@ class Proxy:
         self._routes = ServiceRoutes()
         self._server = HTTPServer(self, read_admin_token(configuration.admin_token_file))
         # The servers and the source open their descriptors later; the reserve is for those.
-        self._worker = build_worker(configuration, data_plane_share(limit), access_log)
-        self._reconciler = Reconciler(LocalChannel(self._worker), self._routes.covers)
-        self.flows = FlowInspector(self._planner, self._reconciler, self._ask, _steer)
+        self._rows = RowLedger()
+        self._data_plane: DataPlane = LocalDataPlane(configuration, data_plane_share(limit), access_log, self._rows)
+        self._reconciler = Reconciler(self._data_plane, self._routes.covers)
+        self._counts = PoolCounts(self._data_plane.table, self._rows)
+        self.flows = FlowInspector(self._planner, self._reconciler, self._data_plane.ask, self._worker_of)
         self.name_service = NameService(configuration, self._routes.covers)
         self._termination = Termination()
         self._problems = ProblemLog()
@@ -124,14 +129,14 @@ class Proxy:
         # Outermost, so that an impatient third signal cannot end the process before its routes are removed.
         with self._termination.handled(self._hangup):
             try:
-                self._worker.start()
+                await self._data_plane.start(self._reconciler)
                 # In a thread, because pyroute2 runs an event loop of its own.
                 await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 await self._serve(on_listening)
             finally:
-                self._worker.end_all(CloseReason.SHUTDOWN)
-                self._worker.stop()
+                await self._data_plane.stop()
+                self._reconciler.close()
                 await self.name_service.stop()
                 await asyncio.to_thread(self._routes.remove)
                 await self._server.stop()
@@ -148,14 +153,14 @@ class Proxy:
 
     def report(self) -> ProxyReport:
         """What the proxy holds at this moment."""
-        return inspect(self._planner, self._reconciler, self._worker.balancers, self.problems())
+        return inspect(self._planner, self._reconciler, self._counts, self.problems())
 
     def service_report(self, key: ObjectKey) -> ServiceReport | None:
         """What the proxy holds of one Service at this moment."""
         service = self._planner.services.get(key)
         if service is None:
             return None
-        return inspect_service(service, self._planner, self._reconciler, self._worker.balancers)
+        return inspect_service(service, self._planner, self._reconciler, self._counts)
 
     def service_keys(self) -> Iterable[ObjectKey]:
         """The Services known."""
@@ -170,12 +175,11 @@ class Proxy:
 
     def count_reader(self) -> CountReader:
         """A new reader of the live counts."""
-        return CountReader(self._worker.balancers)
+        return CountReader(self._counts)
 
     def workers(self) -> tuple[WorkerReport, ...]:
-        """The data planes: the one in this process."""
-        worker = self._worker
-        return (WorkerReport(0, os.getpid(), "running", 0, worker.open_relays, worker.open_flows),)
+        """The data planes, by index."""
+        return self._data_plane.workers()
 
     @property
     def measurements(self) -> CollectorRegistry:
@@ -193,7 +197,7 @@ class Proxy:
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""
         gaps = local_gaps(self._planner.frontends.values())
-        affinity = self._worker.affinity_statistics()
+        counts = self._data_plane.table.totals(WORKERS, 0)
         return ProxyStatistics(
             services=len(self._planner.services),
             frontends=len(self._planner.frontends),
@@ -202,18 +206,18 @@ class Proxy:
             known_state_of=self._known_state_of,
             no_local_endpoints_internal=gaps.internal,
             no_local_endpoints_external=gaps.external,
-            tcp_connections=self._worker.open_relays,
-            udp_flows=self._worker.open_flows,
-            affinity_entries=affinity.entries,
-            affinity_hits_total=affinity.hits,
-            affinity_misses_total=affinity.misses,
-            affinity_evictions_total=affinity.evictions,
-            affinity_expirations_total=affinity.expirations,
+            tcp_connections=counts[WorkerCell.CONNECTIONS],
+            udp_flows=counts[WorkerCell.FLOWS],
+            affinity_entries=counts[WorkerCell.AFFINITY_ENTRIES],
+            affinity_hits_total=counts[WorkerCell.AFFINITY_HITS],
+            affinity_misses_total=counts[WorkerCell.AFFINITY_MISSES],
+            affinity_evictions_total=counts[WorkerCell.AFFINITY_EVICTIONS],
+            affinity_expirations_total=counts[WorkerCell.AFFINITY_EXPIRATIONS],
         )
 
-    async def _ask(self, question: Question) -> Mapping[int, Answer]:
-        """The answers of all workers, by index: of the one in this process."""
-        return {0: self._worker.answer(question)}
+    def _worker_of(self, frontend: Frontend, client: str) -> int:
+        """The worker that serves a client's flows to a frontend, if that is sure."""
+        return worker_of(client, self._planner.pools[frontend.pool], self._data_plane.width)
 
     async def _serve(self, on_listening: OnListening | None) -> None:
         try:
@@ -224,9 +228,11 @@ class Proxy:
                 lag = group.create_task(measure_lag(self._sync_metrics.loop_lag.observe), name="measure lag")
                 record = group.create_task(self._recorder.run(), name="write events")
                 remind = group.create_task(self._keep_telling(), name="tell what lasts")
+                sweep = group.create_task(sweep_rows(self._rows, self._data_plane), name="sweep rows")
                 await self._termination.asked.wait()
                 follow.cancel()
                 retry.cancel()
+                sweep.cancel()
                 # Load balancers go on asking, and learn that they shall leave.
                 await self._drain()
                 for task in (answer, lag, record, remind):
@@ -347,15 +353,12 @@ class Proxy:
     async def _drain(self) -> None:
         """Let what is connected finish: until nothing is, the grace period is over, or a second signal."""
         self.ready, self.draining = False, True
-        self._worker.stop_accepting()
-        _log.info("draining", extra=fields(connections=self._worker.open_relays, grace=self._configuration.grace))
-        emptied = asyncio.Event()
-        self._worker.when_empty(emptied.set)
+        connections = await self._data_plane.stop_accepting(self._reconciler.give_up("TCP"))
+        _log.info("draining", extra=fields(connections=connections, grace=self._configuration.grace))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._configuration.grace):
-                await _first_of(emptied, self._termination.insisted)
-        left = self._worker.open_relays
-        self._worker.end_all(
+                await _first_of(self._data_plane.empty(), self._termination.insisted.wait())
+        left = await self._data_plane.end_all(
             CloseReason.SHUTDOWN if self._termination.insisted.is_set() else CloseReason.DRAIN_DEADLINE
         )
         _log.info("stopped", extra=fields(connections_cut=left))
@@ -388,11 +391,6 @@ def _settings(configuration: Configuration) -> PlanSettings:
     return plan_settings(configuration, node_name(configuration), node_port_addresses(configuration))
 
 
-def _steer(frontend: Frontend, client: str) -> int:
-    """The worker that serves a client: there is one."""
-    return 0
-
-
 async def _ended(task: "asyncio.Task[None]") -> None:
     """Cancel a task and wait for its end. Raises what it ended with."""
     task.cancel()
@@ -401,9 +399,9 @@ async def _ended(task: "asyncio.Task[None]") -> None:
         task.result()
 
 
-async def _first_of(*events: asyncio.Event) -> None:
-    """Wait until one of the events is set."""
-    waiting = [asyncio.create_task(event.wait()) for event in events]
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait until one of them is over."""
+    waiting = [asyncio.create_task(wait) for wait in waits]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:

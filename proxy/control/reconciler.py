@@ -1,19 +1,22 @@
-"""Reconciler: makes the listening sockets what the plan says, and tells the worker.
+"""Reconciler: makes the listening sockets what the plan says, and tells the data plane.
 
-Imports `plan.frontend` and this room. Invariants: a frontend that stays keeps its socket; one that cannot be bound is
+Imports `plan.frontend` and this room. Invariants: a frontend that stays keeps its sockets; one that cannot be bound is
 reported once, retried, and keeps nothing else from being served; a UDP frontend without a usable endpoint has no
-socket, since an unbound port is what makes the kernel refuse datagrams.
+socket, since an unbound port is what makes the kernel refuse datagrams; the sockets do what a change asks for before
+the data plane is told of it.
 """
 
 import errno
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from socket import socket
 
 from proxy.control.bind_failure import BindFailure, explain
-from proxy.control.channel import Channel
-from proxy.control.listening_socket import is_taken, open_listening_socket
+from proxy.control.data_plane import Delivery, Sockets
+from proxy.control.listening_group import ListeningGroup, open_group
+from proxy.control.listening_socket import is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
+from proxy.dataplane.messages import is_usable
 from proxy.logs import fields
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
 
@@ -26,13 +29,15 @@ _log = logging.getLogger(__name__)
 class Reconciler:
     """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone."""
 
-    def __init__(self, channel: Channel, is_routed: Callable[[str], bool]) -> None:
-        self._channel = channel
+    def __init__(self, data_plane: Delivery, is_routed: Callable[[str], bool]) -> None:
+        self._data_plane = data_plane
         self._is_routed = is_routed
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
-        self._listening: set[FrontendKey] = set()
+        self._groups: dict[FrontendKey, ListeningGroup] = {}
+        self._leaving: set[FrontendKey] = set()
+        self._waiting: set[FrontendKey] = set()
         self._ports: dict[tuple[str, int], set[str]] = {}
         self._failures: dict[FrontendKey, BindFailure] = {}
 
@@ -43,7 +48,13 @@ class Reconciler:
 
     def is_listening(self, key: FrontendKey) -> bool:
         """Whether the frontend has a socket."""
-        return key in self._listening
+        return key in self._groups
+
+    def everything(self) -> tuple[Delta, Sockets]:
+        """What a worker that starts must know."""
+        frontends = tuple(self._frontends[key] for key in self._groups)
+        delta = Delta(pools=tuple(self._pools.values()), frontends=frontends)
+        return delta, {key: group.sockets for key, group in self._groups.items()}
 
     def apply(self, delta: Delta) -> None:
         """Take a plan's delta over: sockets first, then the message."""
@@ -80,64 +91,87 @@ class Reconciler:
             del self._by_pool[frontend.pool]
         self._failures.pop(key, None)
 
+    def give_up(self, protocol: str) -> list[socket]:
+        """Hand over the sockets of one protocol, to be closed: nothing listens there any more."""
+        keys = [key for key in self._groups if key.protocol == protocol]
+        return [sock for key in keys for sock in self._groups.pop(key).sockets]
+
+    def close(self) -> None:
+        """Let go of every socket that is left; there is no data plane any more."""
+        for group in self._groups.values():
+            group.close()
+        self._groups.clear()
+
     def _settle(self, delta: Delta, touched: set[FrontendKey]) -> None:
-        """Close what must not listen, open what must, and tell the worker of both.
+        """Close what must not listen, open what must, and tell the data plane of both.
 
         Sockets close before others open: a port may move from one address to another within one delta.
         """
-        closed = [key for key in touched if key in self._listening and not self._needs_socket(self._frontends[key])]
-        closed += [key for key in delta.removed_frontends if key in self._listening]
+        closed = [key for key in touched if key in self._groups and not self._needs_socket(self._frontends[key])]
+        closed += [key for key in delta.removed_frontends if key in self._groups]
         for key in touched:
             if not self._needs_socket(self._frontends[key]):
                 self._failures.pop(key, None)
-        missing = [key for key in touched if key not in self._listening and self._needs_socket(self._frontends[key])]
+        missing = [key for key in touched if key not in self._groups and self._needs_socket(self._frontends[key])]
+        self._settle_groups(touched.difference(closed))
         self._send(Delta(delta.pools, (), tuple(closed)), {})
-        for key in closed:
-            self._closed(key)
-        sockets = self._open_all(missing)
-        changed = {frontend.key for frontend in delta.frontends} | set(sockets)
-        frontends = tuple(self._frontends[key] for key in sorted(changed) if key in self._listening)
-        self._send(Delta((), frontends, (), delta.removed_pools), sockets)
-        for key in sockets:
+        self._close_all(closed)
+        opened = self._open_all(missing)
+        self._settle_groups(opened)
+        changed = {frontend.key for frontend in delta.frontends} | set(opened)
+        frontends = tuple(self._frontends[key] for key in sorted(changed) if key in self._groups)
+        self._send(Delta((), frontends, (), delta.removed_pools), {key: self._groups[key].sockets for key in opened})
+        for key in opened:
             _log.info("listening", extra=fields(frontend=_text(key), service=self._frontends[key].service))
 
-    def _send(self, message: Delta, sockets: Mapping[FrontendKey, socket]) -> None:
+    def _settle_groups(self, keys: Iterable[FrontendKey]) -> None:
+        for key in keys:
+            group = self._groups.get(key)
+            if group is not None:
+                frontend = self._frontends[key]
+                group.settle(frontend, self._pools[frontend.pool])
+
+    def _send(self, message: Delta, sockets: Sockets) -> None:
         if message:
-            self._channel.send(message, sockets)
+            self._data_plane.send(message, sockets)
 
     def _needs_socket(self, frontend: Frontend) -> bool:
         if frontend.key.protocol == "TCP" or frontend.when_empty == "drop":
             return True
         pool = self._pools[frontend.pool]
-        if any(target.weight > 0 for target in pool.targets):
+        if is_usable(pool):
             return True
         # Drained endpoints get nothing new, but the flows they have come through the socket that there is.
-        return frontend.key in self._listening and bool(pool.targets or pool.draining)
+        return frontend.key in self._groups and bool(pool.targets or pool.draining)
 
-    def _open_all(self, keys: list[FrontendKey]) -> dict[FrontendKey, socket]:
-        sockets: dict[FrontendKey, socket] = {}
+    def _open_all(self, keys: list[FrontendKey]) -> list[FrontendKey]:
+        """Open what can be opened; gives those frontends, in order."""
+        opened: list[FrontendKey] = []
         failures = 0
         for key in sorted(keys):
+            self._waiting.discard(key)
             try:
-                sock = self._open(key)
+                self._groups[key] = self._open(key)
             except OSError as error:
+                if is_taken(error) and self._is_leaving(key):
+                    self._waiting.add(key)
+                    continue
                 failures += 1
                 self._failed(key, error, find_holder=failures <= _HOLDERS_NAMED)
                 continue
-            sockets[key] = sock
-            self._listening.add(key)
+            opened.append(key)
             self._failures.pop(key, None)
             self._ports.setdefault((key.protocol, key.port), set()).add(key.address)
-        return sockets
+        return opened
 
-    def _open(self, key: FrontendKey) -> socket:
-        routed = self._is_routed(key.address)
+    def _open(self, key: FrontendKey) -> ListeningGroup:
+        routed, width = self._is_routed(key.address), self._data_plane.width
         try:
-            return open_listening_socket(key, routed=routed)
+            return open_group(key, width, routed=routed)
         except OSError as error:
             if not is_taken(error) or not self._is_in_its_own_way(key):
                 raise
-        return open_listening_socket(key, shared=True, routed=routed)
+        return open_group(key, width, shared=True, routed=routed)
 
     def _is_in_its_own_way(self, key: FrontendKey) -> bool:
         """Whether a socket of ours keeps the port, the wildcard's from an address or an address's from the wildcard.
@@ -146,13 +180,34 @@ class Reconciler:
         same_family = [address for address in held if (":" in address) == (":" in key.address)]
         return bool(same_family) and (is_wildcard(key.address) or any(map(is_wildcard, same_family)))
 
-    def _closed(self, key: FrontendKey) -> None:
-        self._listening.discard(key)
-        place = (key.protocol, key.port)
-        self._ports[place].discard(key.address)
-        if not self._ports[place]:
-            del self._ports[place]
-        _log.info("closed", extra=fields(frontend=_text(key)))
+    def _close_all(self, keys: list[FrontendKey]) -> None:
+        """Our end goes now, the workers' when they get to it; until then the ports are not free."""
+        if not keys:
+            return
+        self._leaving.update(keys)
+        for key in keys:
+            place = (key.protocol, key.port)
+            self._ports[place].discard(key.address)
+            if not self._ports[place]:
+                del self._ports[place]
+            _log.info("closed", extra=fields(frontend=_text(key)))
+        self._data_plane.close(sock for key in keys for sock in self._groups.pop(key).sockets)
+        self._data_plane.when_applied(lambda: self._left(keys))
+
+    def _left(self, keys: list[FrontendKey]) -> None:
+        """Every worker has closed its end: who waits for the port may have it."""
+        self._leaving.difference_update(keys)
+        waiting = {key for key in self._waiting if key in self._frontends and not self._is_leaving(key)}
+        self._waiting -= waiting
+        if waiting:
+            self._settle(Delta(), waiting)
+
+    def _is_leaving(self, key: FrontendKey) -> bool:
+        """Whether a socket of ours that is about to close has the port."""
+        return any(
+            each.protocol == key.protocol and each.port == key.port and (":" in each.address) == (":" in key.address)
+            for each in self._leaving
+        )
 
     def _failed(self, key: FrontendKey, error: OSError, find_holder: bool) -> None:
         frontend = self._frontends[key]

@@ -1,31 +1,44 @@
 """Balancer: the live form of a pool. It chooses an upstream for a flow and keeps what the choice depends on.
 
-Imports `schedulers` and this room; no sockets are touched here. Invariants: an update keeps every upstream that
-stays, with its counters and its place in the scheduler; a choice is counted before it is dialled, so that a burst of
-accepts does not pick one minimum many times over.
+Imports `schedulers`, `shared_counts` and this room; no sockets are touched here. Invariants: an update keeps every
+upstream that stays, with its counters and its place in the scheduler; a choice is counted before it is dialled, so that
+a burst of accepts does not pick one minimum many times over; a scheduler that compares counts compares those of all
+workers.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from random import Random
 
 from proxy.affinity import AffinityGroup
 from proxy.dataplane.addresses import client_number, fold
 from proxy.dataplane.foresight import Binding, Candidate, Foresight
+from proxy.dataplane.messages import PoolRows
 from proxy.dataplane.stickiness import Place, Stickiness
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Pool, Target
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.registry import create
 from proxy.schedulers.scheduler import KeyedBy
+from proxy.shared_counts.column import NO_ROW, Column, Tally, private_tally
+from proxy.shared_counts.layout import ENDPOINTS, POOLS, PoolCell
 
 
 class Balancer:
-    """Chooses among one pool's upstreams. One instance a pool and worker.
+    """Chooses among one pool's upstreams. One instance a pool and worker, which counts in `column` if there is one.
 
     `usable` is whether any upstream may get new flows; without one, clients are refused before they are accepted.
+    `tally` counts for the pool as a whole.
     """
 
-    def __init__(self, pool: Pool, stickiness: Stickiness | None, random: Random) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        stickiness: Stickiness | None,
+        random: Random,
+        rows: PoolRows = PoolRows(),  # noqa: B008 - immutable
+        column: Column | None = None,
+    ) -> None:
+        self._column = column
         self._random = random
         self._stickiness = stickiness
         self._scheduler = create(pool.scheduler, random)
@@ -34,9 +47,12 @@ class Balancer:
         self._by_identity: dict[int, Upstream] = {}
         self._failed: dict[Upstream, None] = {}
         self._drained: frozenset[Backend] = frozenset()
+        self._looks_elsewhere = False
         self.pool = pool
+        self.rows = rows
+        self.tally = self._tally_of_pool(rows)
         self.usable = False
-        self._adopt(pool.targets)
+        self._adopt(pool.targets, rows)
 
     @property
     def upstreams(self) -> Collection[Upstream]:
@@ -53,15 +69,23 @@ class Balancer:
         """The clients that are bound to endpoints of this pool, where it has affinity."""
         return None if self._stickiness is None else self._stickiness.group
 
-    def update(self, pool: Pool, stickiness: Stickiness | None) -> None:
+    def update(
+        self,
+        pool: Pool,
+        stickiness: Stickiness | None,
+        rows: PoolRows = PoolRows(),  # noqa: B008 - immutable
+    ) -> None:
         """Take a newer version of the pool."""
         before, self.pool = self.pool, pool
+        rows_before, self.rows = self.rows, rows
+        if rows.pool != rows_before.pool:
+            self.tally = self._tally_of_pool(rows)
         self._stick(stickiness)
         rescheduled = pool.scheduler != before.scheduler
         if rescheduled:
             self._scheduler = create(pool.scheduler, self._random)
-        if rescheduled or pool.targets != before.targets:
-            self._adopt(pool.targets)
+        if rescheduled or pool.targets != before.targets or rows != rows_before:
+            self._adopt(pool.targets, rows)
 
     def dissolve(self) -> None:
         """The pool is gone: let go of the identities; flows that are open keep their upstream."""
@@ -86,7 +110,7 @@ class Balancer:
         else:
             upstream = self._sticky(self._stickiness, client, destination, now, tried)
         if upstream is not None:
-            upstream.active += 1
+            upstream.began()
         return upstream
 
     def foresee(self, client: str, destination: str, now: float) -> Foresight:
@@ -111,7 +135,7 @@ class Balancer:
 
     def refused(self, upstream: Upstream, client: str, now: float) -> None:
         """The upstream did not take a flow: prefer others for a while and unbind this client from it."""
-        upstream.active -= 1
+        upstream.ended()
         upstream.failed(now)
         if self.has(upstream):
             self._failed[upstream] = None
@@ -124,7 +148,7 @@ class Balancer:
     def connected(self, upstream: Upstream) -> None:
         """The upstream took a flow: whatever it did before is forgiven."""
         if upstream.failures:
-            upstream.failures = 0
+            upstream.forgive()
             self._failed.pop(upstream, None)
 
     def _sticky(
@@ -140,6 +164,9 @@ class Balancer:
 
     def _scheduled(self, client: str, destination: str, now: float, tried: Collection[Upstream]) -> Upstream | None:
         scheduler = self._scheduler
+        if self._looks_elsewhere:
+            for each in self._upstreams.values():
+                each.look_elsewhere()
         key = 0
         if scheduler.keyed_by is KeyedBy.SOURCE:
             key = fold(client_number(client))
@@ -190,18 +217,25 @@ class Balancer:
             del self._failed[upstream]
         return self._drained.union(self._failed, tried)
 
-    def _adopt(self, targets: tuple[Target, ...]) -> None:
+    def _adopt(self, targets: tuple[Target, ...], rows: PoolRows) -> None:
         before, self._upstreams = self._upstreams, {}
-        for target in targets:
+        for target, row in zip(targets, rows.endpoints or (NO_ROW,) * len(targets), strict=True):
             place = (target.address, target.port)
             upstream = before.pop(place, None) or self._join(target, place)
             upstream.take(target)
+            if upstream.tally.row != row and self._column is not None:
+                upstream.count_in(self._column.tally(ENDPOINTS, row))
             self._upstreams[place] = upstream
-        for upstream in before.values():
-            self._retire(upstream)
+        self._retire(before.values())
         self._drained = frozenset(upstream for upstream in self._upstreams.values() if upstream.weight <= 0)
         self.usable = len(self._drained) < len(self._upstreams)
         self._scheduler.update(list(self._upstreams.values()))
+        self._looks_elsewhere = self._scheduler.uses_counts and self._column is not None and not self._column.is_alone
+
+    def _tally_of_pool(self, rows: PoolRows) -> Tally:
+        tally = private_tally(POOLS) if self._column is None else self._column.tally(POOLS, rows.pool)
+        tally.gauge(PoolCell.USED, 1)
+        return tally
 
     def _join(self, target: Target, place: Place) -> Upstream:
         """A new upstream, or the one that left with flows still open, its counters with it."""
@@ -210,15 +244,16 @@ class Balancer:
             self._identify(upstream, self._stickiness)
         return upstream
 
-    def _retire(self, upstream: Upstream) -> None:
-        place = (upstream.address, upstream.port)
-        self._failed.pop(upstream, None)
-        self._retired = {at: one for at, one in self._retired.items() if one.active or one.inactive}
-        if upstream.active or upstream.inactive:
-            self._retired[place] = upstream
-        if self._stickiness is not None:
-            del self._by_identity[upstream.identity]
-            self._stickiness.leave(place)
+    def _retire(self, leaving: Iterable[Upstream]) -> None:
+        self._retired = {at: one for at, one in self._retired.items() if one.has_flows}
+        for upstream in leaving:
+            place = (upstream.address, upstream.port)
+            self._failed.pop(upstream, None)
+            if upstream.has_flows:
+                self._retired[place] = upstream
+            if self._stickiness is not None:
+                del self._by_identity[upstream.identity]
+                self._stickiness.leave(place)
 
     def _stick(self, stickiness: Stickiness | None) -> None:
         """Turn affinity on or off; entries of the one that was are worth nothing afterwards."""

@@ -15,6 +15,7 @@ from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import client_text
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.foresight import Candidate
+from proxy.dataplane.pools import Pools
 from proxy.dataplane.question import (
     AffinityRow,
     AffinityRows,
@@ -45,11 +46,11 @@ class Inspection:
         self,
         resources: Resources,
         listeners: Mapping[FrontendKey, TcpListener | UdpListener],
-        balancers: Mapping[str, Balancer],
+        pools: Pools,
     ) -> None:
         self._resources = resources
         self._listeners = listeners
-        self._balancers = balancers
+        self._pools = pools
 
     def answer(self, question: Question, now: float) -> Answer:
         """The answer of this moment; `now` is monotonic seconds."""
@@ -81,7 +82,7 @@ class Inspection:
     def _affinity_ports(self, wanted: Callable[[str], bool]) -> dict[int, "_AffinityPort"]:
         """The Service ports with affinity by the key of their group."""
         ports: dict[int, _AffinityPort] = {}
-        for balancer in self._balancers.values():
+        for balancer in self._pools.built():
             group = balancer.affinity_group
             if group is not None and wanted(balancer.pool.service):
                 ports.setdefault(group.key, _AffinityPort(balancer)).add(balancer)

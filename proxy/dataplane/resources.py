@@ -1,6 +1,6 @@
 """What all flows of one worker share.
 
-Imports this room. Invariant: one instance a worker; nothing in it belongs to one frontend.
+Imports this room and `shared_counts`. Invariant: one instance a worker; nothing in it belongs to one frontend.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from proxy.dataplane.deadlines import Deadlines
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.pipes import Pipes
 from proxy.dataplane.reactor import Reactor
+from proxy.shared_counts.column import Column
 
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_relay import TcpRelay
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 class Resources:
     """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open; `idle` the relays
-    with an idle limit and `flows` the UDP flows, of which there are at most `most_flows`. `on_empty` is called when
-    the last relay ends."""
+    with an idle limit and `flows` the UDP flows, of which there are at most `most_flows`. What happens is counted in
+    `column`. `on_empty` is called when the last relay ends."""
 
     __slots__ = (
         "access_log",
         "affinity",
+        "column",
         "descriptors",
         "dialling",
         "flows",
@@ -46,6 +48,7 @@ class Resources:
         random: Random,
         most_flows: int,
         access_log: AccessLog | None,
+        column: Column,
     ) -> None:
         self.reactor = reactor
         self.descriptors = descriptors
@@ -53,6 +56,7 @@ class Resources:
         self.random = random
         self.most_flows = most_flows
         self.access_log = access_log
+        self.column = column
         self.pipes = Pipes(descriptors)
         self.dialling: dict[TcpRelay, None] = {}
         self.relays: dict[TcpRelay, None] = {}

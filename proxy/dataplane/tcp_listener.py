@@ -1,7 +1,8 @@
-"""TcpListener: one listening socket of a TCP frontend, and the gate in front of it.
+"""TcpListener: one listening socket of a TCP frontend.
 
-Imports this room. Invariants: clients are refused or ignored by the kernel, before any accept, while the pool has
-no usable upstream; without descriptors nothing is accepted and nothing spins: the clients wait in the backlog.
+Imports this room. The control process makes the socket listen, refuse or ignore clients; what is done here is to
+accept. Invariants: a socket that refuses is not watched, since it would report that without end; without descriptors
+nothing is accepted and nothing spins: the clients wait in the backlog.
 """
 
 import errno
@@ -10,7 +11,7 @@ import socket
 from socket import SocketType
 
 from proxy.dataplane.balancer import Balancer
-from proxy.dataplane.gate import Gate, filter_sources, gate_of
+from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.tcp_relay import DESCRIPTORS, TcpRelay
@@ -26,43 +27,37 @@ _log = logging.getLogger(__name__)
 class TcpListener:
     """Accepts for one frontend. The socket is bound, listening and non-blocking when it comes, and is closed here."""
 
-    def __init__(self, frontend: Frontend, sock: socket.socket, balancer: Balancer, resources: Resources) -> None:
+    def __init__(self, frontend: Frontend, sock: socket.socket, pool: LazyPool, resources: Resources) -> None:
         self._socket = sock
-        self._gate = Gate.OPEN
         self._burst = 1
         self._paused = False
         self._closed = False
+        self._watched = False
         self.frontend = frontend
-        self.balancer = balancer
+        self.pool = pool
         self.resources = resources
         resources.descriptors.occupy(1)
-        self._apply_filter(Gate.OPEN)
-        self._watch()
         self.settle()
 
-    def reconfigure(self, frontend: Frontend, balancer: Balancer) -> None:
+    @property
+    def balancer(self) -> Balancer:
+        """Chooses for the clients of this frontend."""
+        return self.pool.built or self.pool.balancer()
+
+    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> None:
         """Take a newer version of the frontend; connections that exist are not touched."""
         self.frontend = frontend
-        self.balancer = balancer
-        self._apply_filter(self._gate)
+        self.pool = pool
         self.settle()
 
     def settle(self) -> None:
-        """Open or shut the gate as the pool's state asks."""
-        wanted = gate_of(self.frontend, self.balancer.usable)
-        if wanted is self._gate:
+        """Watch the socket or not, as the pool's state asks: it listens, or it refuses."""
+        if self._paused:
             return
-        before, self._gate = self._gate, wanted
-        self._apply_filter(wanted)
-        if wanted is Gate.REFUSED:
-            self._unwatch()
-            self._socket.shutdown(socket.SHUT_RD)
-            # Without it anybody with SO_REUSEADDR could take the port of a socket that does not listen.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        elif before is Gate.REFUSED:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.listen(BACKLOG)
+        if self.pool.usable or self.frontend.when_empty == "drop":
             self._watch()
+        else:
+            self._unwatch()
 
     def destination(self, client: SocketType) -> str:
         """The address that the client asked for, as far as the scheduler needs to know."""
@@ -105,7 +100,7 @@ class TcpListener:
 
     def close(self) -> None:
         """Take who waits in the backlog, then stop listening; relays live on."""
-        if self._gate is Gate.OPEN and not self._paused:
+        if self.pool.usable and not self._paused:
             self._burst = BACKLOG
             self.ready(LEVEL)
         self._closed = True
@@ -116,7 +111,10 @@ class TcpListener:
     def _not_accepted(self, error: OSError) -> None:
         if error.errno in _EXHAUSTED:
             self._pause()
-        elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EINVAL):
+        elif error.errno == errno.EINVAL:
+            # It refuses by now, and the message that says so is on its way.
+            self._unwatch()
+        elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
             _log.warning("accept failed on %s: %s", self.frontend.key, error)
 
     def _pause(self) -> None:
@@ -129,15 +127,15 @@ class TcpListener:
 
     def _resume(self) -> None:
         self._paused = False
-        if not self._closed and self._gate is not Gate.REFUSED:
-            self._watch()
+        if not self._closed:
+            self.settle()
 
     def _watch(self) -> None:
-        if not self._paused:
+        if not self._watched:
+            self._watched = True
             self.resources.reactor.watch(self._socket.fileno(), self, LEVEL)
 
     def _unwatch(self) -> None:
-        self.resources.reactor.unwatch(self._socket.fileno())
-
-    def _apply_filter(self, gate: Gate) -> None:
-        filter_sources(self._socket, self.frontend, gate)
+        if self._watched:
+            self._watched = False
+            self.resources.reactor.unwatch(self._socket.fileno())

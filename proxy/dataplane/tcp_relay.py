@@ -141,8 +141,7 @@ class TcpRelay:
             return
         self._failure = CloseReason.CLIENT_CLOSED if direction is self._upward else CloseReason.BACKEND_CLOSED
         if self._upstream is not None:
-            self._upstream.active -= 1
-            self._upstream.inactive += 1
+            self._upstream.half_closed()
         try:
             direction.target.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -231,17 +230,15 @@ class TcpRelay:
 
     def _forget_upstream(self, upstream: Upstream) -> None:
         """The choice came to nothing for a reason of our own: it is not the upstream's failure."""
-        upstream.active -= 1
+        upstream.ended()
         self._upstream = None
 
     def _uncount(self) -> None:
         upstream = self._upstream
         if upstream is None:
             return
-        if self._upward is not None and self._downward is not None and (self._upward.ended or self._downward.ended):
-            upstream.inactive -= 1
-        else:
-            upstream.active -= 1
+        upward, downward = self._upward, self._downward
+        upstream.ended(upward is not None and downward is not None and (upward.ended or downward.ended))
 
     def _let_go(self) -> None:
         """Break the circle of references, so that memory returns now and not with a garbage collection."""

@@ -121,7 +121,7 @@ class UdpFlow:
     def refuse(self) -> None:
         """The upstream has nobody on its port: the client's next datagram goes elsewhere."""
         if not self.over:
-            self.upstream.active += 1
+            self.upstream.began()
             self._balancer.refused(self.upstream, self.client[0], monotonic())
             self.end(CloseReason.CONNECT_REFUSED)
 
@@ -140,7 +140,7 @@ class UdpFlow:
             return
         self.over = True
         resources = self.listener.resources
-        self.upstream.active -= 1
+        self.upstream.ended()
         self.listener.flows.pop(self.key, None)
         resources.flows.discard(self)
         resources.reactor.close(self._socket)

@@ -13,7 +13,7 @@ from typing import Any
 from proxy.dataplane.addresses import is_wildcard
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
-from proxy.dataplane.gate import filter_sources, gate_of
+from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.packet_info import ANCILLARY_SIZE, Ancillary, local_address, reply_from, request_packet_info
 from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.resources import Resources
@@ -29,29 +29,32 @@ _log = logging.getLogger(__name__)
 class UdpListener:
     """Forwards for one frontend. The socket is bound and non-blocking when it comes, and is closed here."""
 
-    def __init__(self, frontend: Frontend, sock: socket.socket, balancer: Balancer, resources: Resources) -> None:
+    def __init__(self, frontend: Frontend, sock: socket.socket, pool: LazyPool, resources: Resources) -> None:
         self._socket = sock
         self._burst = 1
         self._wildcard = is_wildcard(frontend.key.address)
         self.flows: dict[object, UdpFlow] = {}
         self.frontend = frontend
-        self.balancer = balancer
+        self.pool = pool
         self.resources = resources
         resources.descriptors.occupy(1)
         if self._wildcard:
             request_packet_info(sock)
-        self.settle()
         resources.reactor.watch(sock.fileno(), self, LEVEL)
 
-    def reconfigure(self, frontend: Frontend, balancer: Balancer) -> None:
+    @property
+    def balancer(self) -> Balancer:
+        """Chooses for the flows of this frontend."""
+        return self.pool.built or self.pool.balancer()
+
+    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> None:
         """Take a newer version of the frontend."""
         self.frontend = frontend
-        self.balancer = balancer
+        self.pool = pool
         self.settle()
 
     def settle(self) -> None:
-        """The pool changed: end the flows of endpoints that left, and open or shut the gate."""
-        filter_sources(self._socket, self.frontend, gate_of(self.frontend, self.balancer.usable))
+        """The pool changed: end the flows of endpoints that left."""
         for flow in [flow for flow in self.flows.values() if flow.orphaned()]:
             flow.end(CloseReason.ENDPOINT_REMOVED)
 
@@ -143,7 +146,7 @@ class UdpListener:
                 flow = UdpFlow(self, key, client, reply, self.balancer, upstream)
             except OSError as error:
                 # No descriptor to be had: our own trouble, and no fault of the upstream.
-                upstream.active -= 1
+                upstream.ended()
                 _log.warning("no flow for %s: %s", self.frontend.service, error)
                 break
             if self._open(flow):

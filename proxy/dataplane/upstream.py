@@ -1,7 +1,8 @@
 """Upstream: one backend of a pool with what it takes to dial it and to remember how it fared.
 
-Imports `schedulers.backend`, `plan.frontend` and this room's addresses. Invariant: one instance per (address, port)
-of a pool for as long as any flow counts on it.
+Imports `schedulers.backend`, `plan.frontend`, `shared_counts` and this room's addresses. Invariants: one instance per
+(address, port) of a pool for as long as any flow counts on it; what this worker has open is in its column of the
+shared table the moment it changes.
 """
 
 import socket
@@ -9,23 +10,42 @@ import socket
 from proxy.dataplane.addresses import endpoint_text
 from proxy.plan.frontend import Target
 from proxy.schedulers.backend import Backend
+from proxy.shared_counts.column import Tally, private_tally
+from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
+
+# Read with every connection; a member of an enumeration is a slower constant.
+_ACTIVE, _INACTIVE, _FAILING = map(int, (EndpointCell.ACTIVE, EndpointCell.INACTIVE, EndpointCell.FAILING))
 
 FIRST_PENALTY = 1.0
 LONGEST_PENALTY = 30.0
 
 
 class Upstream(Backend):
-    """A backend that can be dialled. `failed_until` is monotonic seconds: before that, others are preferred.
-    `identity` names it in the affinity table, 0 without affinity."""
+    """A backend that can be dialled. `active` and `inactive` are this worker's flows and, as of the last look, those of
+    the others, `active_elsewhere` and `inactive_elsewhere` of them. `failed_until` is monotonic seconds: before that,
+    others are preferred. `identity` names it in the affinity table, 0 without affinity."""
 
-    __slots__ = ("failed_until", "failures", "family", "identity", "pod", "sockaddr")
+    __slots__ = (
+        "active_elsewhere",
+        "failed_until",
+        "failures",
+        "family",
+        "identity",
+        "inactive_elsewhere",
+        "pod",
+        "sockaddr",
+        "tally",
+    )
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, tally: Tally | None = None) -> None:
         super().__init__(target.address, target.port, target.weight)
+        self.active_elsewhere = 0
+        self.inactive_elsewhere = 0
         self.identity = 0
         self.pod = target.pod
         self.family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
         self.sockaddr = (target.address, target.port)
+        self.tally = tally or private_tally(ENDPOINTS)
         self.failures = 0
         self.failed_until = 0.0
 
@@ -34,10 +54,70 @@ class Upstream(Backend):
         self.weight = target.weight
         self.pod = target.pod
 
+    def count_in(self, tally: Tally) -> None:
+        """Be counted in another row from now on, flows that are open included."""
+        self.tally.gauge(_ACTIVE, 0)
+        self.tally.gauge(_INACTIVE, 0)
+        self.tally.gauge(_FAILING, 0)
+        active, inactive = self.active - self.active_elsewhere, self.inactive - self.inactive_elsewhere
+        self.tally = tally
+        self.active, self.active_elsewhere = active, 0
+        self.inactive, self.inactive_elsewhere = inactive, 0
+        tally.gauge(_ACTIVE, active)
+        tally.gauge(_INACTIVE, inactive)
+        tally.gauge(_FAILING, int(self.failures > 0))
+
+    def began(self) -> None:
+        """A flow chose this upstream."""
+        self.active += 1
+        tally = self.tally
+        tally.cells[tally.first + _ACTIVE] = self.active - self.active_elsewhere
+
+    def half_closed(self) -> None:
+        """One side of a connection has finished."""
+        self.active -= 1
+        self.inactive += 1
+        tally = self.tally
+        tally.cells[tally.first + _ACTIVE] = self.active - self.active_elsewhere
+        tally.cells[tally.first + _INACTIVE] = self.inactive - self.inactive_elsewhere
+
+    def ended(self, was_half_closed: bool = False) -> None:
+        """A flow is over, or came to nothing."""
+        tally = self.tally
+        if was_half_closed:
+            self.inactive -= 1
+            tally.cells[tally.first + _INACTIVE] = self.inactive - self.inactive_elsewhere
+        else:
+            self.active -= 1
+            tally.cells[tally.first + _ACTIVE] = self.active - self.active_elsewhere
+
+    def look_elsewhere(self) -> None:
+        """Bring up to date what the other workers have open."""
+        tally = self.tally
+        cells = tally.cells
+        active = inactive = 0
+        for first in tally.elsewhere:
+            active += cells[first + _ACTIVE]
+            inactive += cells[first + _INACTIVE]
+        self.active += active - self.active_elsewhere
+        self.inactive += inactive - self.inactive_elsewhere
+        self.active_elsewhere, self.inactive_elsewhere = active, inactive
+
+    @property
+    def has_flows(self) -> bool:
+        """Whether this worker has any flow open to it."""
+        return self.active > self.active_elsewhere or self.inactive > self.inactive_elsewhere
+
     def failed(self, now: float) -> None:
         """A connect failed: stay out of the choice for a second, twice as long each time in a row."""
         self.failed_until = now + min(LONGEST_PENALTY, FIRST_PENALTY * 2.0**self.failures)
         self.failures = min(self.failures + 1, 10)
+        self.tally.gauge(_FAILING, 1)
+
+    def forgive(self) -> None:
+        """It took a flow: what went before counts no more."""
+        self.failures = 0
+        self.tally.gauge(_FAILING, 0)
 
     def __str__(self) -> str:
         return endpoint_text(self.address, self.port)

@@ -1,26 +1,27 @@
 """Worker: applies messages to listeners and balancers, and keeps the time for the flows.
 
-Imports this room and `plan.frontend`. It owns no policy about Kubernetes and opens no listening socket: those come
-with the messages. Invariants: a message that changes one frontend or pool touches no other; established TCP
-connections survive every message.
+Imports this room and `plan.frontend`. It owns no policy about Kubernetes, opens no listening socket and does nothing to
+one: they come with the messages. Invariants: a message that changes one frontend or pool touches no other; established
+TCP connections survive every message.
 """
 
 from collections.abc import Callable, Mapping
 from socket import socket
 from time import monotonic
 
-from proxy.affinity import AffinityStatistics
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.inspection import Inspection
+from proxy.dataplane.messages import PoolMessage, Update
+from proxy.dataplane.pools import Pools
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.resources import Resources
-from proxy.dataplane.stickiness import Stickiness
 from proxy.dataplane.tcp_listener import TcpListener
 from proxy.dataplane.tcp_relay import TcpRelay
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.dataplane.udp_listener import UdpListener
-from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+from proxy.dataplane.worker_counts import WorkerCounts
+from proxy.plan.frontend import Frontend, FrontendKey
 
 TICK = 0.25
 """Seconds between looks at deadlines; they are kept to this precision."""
@@ -31,16 +32,20 @@ class Worker:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._stickiness: dict[str, Stickiness] = {}
-        self._balancers: dict[str, Balancer] = {}
+        self._counts = WorkerCounts(resources)
+        self._pools = Pools(resources)
         self._listeners: dict[FrontendKey, TcpListener | UdpListener] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
-        self._inspection = Inspection(resources, self._listeners, self._balancers)
+        self._inspection = Inspection(resources, self._listeners, self._pools)
 
     @property
-    def balancers(self) -> Mapping[str, Balancer]:
-        """The live pools, for tables and tests."""
-        return self._balancers
+    def resources(self) -> Resources:
+        """What its flows share."""
+        return self._resources
+
+    def balancer(self, pool_key: str) -> Balancer:
+        """The live form of a pool. Raises KeyError."""
+        return self._pools[pool_key].balancer()
 
     @property
     def open_relays(self) -> int:
@@ -51,10 +56,6 @@ class Worker:
     def open_flows(self) -> int:
         """UDP flows that are open."""
         return len(self._resources.flows)
-
-    def affinity_statistics(self) -> AffinityStatistics:
-        """The counts of the ClientIP affinity table."""
-        return self._resources.affinity.statistics()
 
     def answer(self, question: Question) -> Answer:
         """Tell what is asked about the flows of this moment."""
@@ -68,17 +69,18 @@ class Worker:
 
     def start(self) -> None:
         """Begin to keep time."""
+        self._counts.write()
         self._resources.reactor.every(TICK, self._tick)
 
-    def apply(self, delta: Delta, sockets: Mapping[FrontendKey, socket]) -> None:
+    def apply(self, update: Update, sockets: Mapping[FrontendKey, socket]) -> None:
         """Take a change over, in the order of its fields. `sockets` has one for each frontend that is new here."""
-        for pool in delta.pools:
+        for pool in update.pools:
             self._put_pool(pool)
-        for frontend in delta.frontends:
+        for frontend in update.frontends:
             self._put_frontend(frontend, sockets)
-        for key in delta.removed_frontends:
+        for key in update.removed_frontends:
             self._remove_frontend(key)
-        for pool_key in delta.removed_pools:
+        for pool_key in update.removed_pools:
             self._remove_pool(pool_key)
 
     def stop_accepting(self) -> None:
@@ -103,7 +105,7 @@ class Worker:
         """Let go of the reactor; `end_all` came before."""
         self._resources.pipes.close()
         self._resources.reactor.release()
-        self._flush_log()
+        self.flush()
 
     def _tick(self) -> None:
         resources = self._resources
@@ -114,26 +116,21 @@ class Worker:
             assert isinstance(item, TcpRelay | UdpFlow)
             item.end(CloseReason.IDLE_TIMEOUT)
         resources.descriptors.wake()
-        self._flush_log()
+        self.flush()
 
-    def _flush_log(self) -> None:
+    def flush(self) -> None:
+        """Write what was counted, and the lines of the log."""
+        self._counts.write()
         if self._resources.access_log is not None:
             self._resources.access_log.flush()
 
-    def _put_pool(self, pool: Pool) -> None:
-        before = self._balancers.get(pool.key)
-        stickiness = self._stickiness_of(pool)
-        if before is None:
-            self._balancers[pool.key] = Balancer(pool, stickiness, self._resources.random)
-            return
-        old_key = before.pool.affinity_key if before.pool.affinity_seconds else ""
-        old_limit = before.pool.idle_timeout
-        before.update(pool, stickiness)
-        if pool.idle_timeout != old_limit:
-            self._limit_anew(before)
-        if old_key and (stickiness is None or old_key != pool.affinity_key):
-            self._leave_stickiness(old_key, pool.key)
-        for key in self._by_pool.get(pool.key, ()):
+    def _put_pool(self, message: PoolMessage) -> None:
+        before = self._pools.put(message)
+        if before is not None:
+            balancer = self.balancer(message.key)
+            if before.idle_timeout != balancer.pool.idle_timeout:
+                self._limit_anew(balancer)
+        for key in self._by_pool.get(message.key, ()):
             self._listeners[key].settle()
 
     def _limit_anew(self, balancer: Balancer) -> None:
@@ -150,43 +147,29 @@ class Worker:
                 resources.flows.discard(flow)
                 resources.flows.add(flow)
 
-    def _stickiness_of(self, pool: Pool) -> Stickiness | None:
-        if not pool.affinity_seconds:
-            return None
-        stickiness = self._stickiness.get(pool.affinity_key)
-        if stickiness is None:
-            stickiness = Stickiness(self._resources.affinity, pool.affinity_seconds)
-            self._stickiness[pool.affinity_key] = stickiness
-        stickiness.set_timeout(pool.affinity_seconds)
-        stickiness.pools.add(pool.key)
-        return stickiness
-
-    def _leave_stickiness(self, affinity_key: str, pool_key: str) -> None:
-        stickiness = self._stickiness[affinity_key]
-        stickiness.pools.discard(pool_key)
-        if not stickiness.pools:
-            self._stickiness.pop(affinity_key).close()
-
     def _put_frontend(self, frontend: Frontend, sockets: Mapping[FrontendKey, socket]) -> None:
-        balancer = self._balancers[frontend.pool]
+        pool = self._pools[frontend.pool]
         listener = self._listeners.get(frontend.key)
         if listener is not None:
-            self._by_pool[listener.frontend.pool].discard(frontend.key)
-            listener.reconfigure(frontend, balancer)
+            self._leave_pool(listener)
+            listener.reconfigure(frontend, pool)
         else:
             kind = TcpListener if frontend.key.protocol == "TCP" else UdpListener
-            self._listeners[frontend.key] = kind(frontend, sockets[frontend.key], balancer, self._resources)
+            self._listeners[frontend.key] = kind(frontend, sockets[frontend.key], pool, self._resources)
         self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
 
     def _remove_frontend(self, key: FrontendKey) -> None:
         listener = self._listeners.pop(key, None)
         if listener is not None:
-            self._by_pool[listener.frontend.pool].discard(key)
+            self._leave_pool(listener)
             listener.close()
 
+    def _leave_pool(self, listener: TcpListener | UdpListener) -> None:
+        members = self._by_pool[listener.frontend.pool]
+        members.discard(listener.frontend.key)
+        if not members:
+            del self._by_pool[listener.frontend.pool]
+
     def _remove_pool(self, pool_key: str) -> None:
-        balancer = self._balancers.pop(pool_key)
+        self._pools.remove(pool_key)
         self._by_pool.pop(pool_key, None)
-        balancer.dissolve()
-        if balancer.pool.affinity_seconds:
-            self._leave_stickiness(balancer.pool.affinity_key, pool_key)

@@ -14,6 +14,7 @@ class LeastConnection(Scheduler):
     """The usable backend with the least 256 * active + inactive."""
 
     name = "lc"
+    uses_counts = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         least = None

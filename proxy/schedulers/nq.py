@@ -14,6 +14,7 @@ class NeverQueue(Scheduler):
     """The first usable backend without an active connection, whatever its weight; else as sed."""
 
     name = "nq"
+    uses_counts = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         for backend in self.usable:

@@ -15,6 +15,7 @@ class Overflow(Scheduler):
     """The heaviest usable backend with active <= weight; the first in list order among equals."""
 
     name = "ovf"
+    uses_counts = True
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)

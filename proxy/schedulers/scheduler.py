@@ -27,10 +27,12 @@ class Scheduler(ABC):
 
     `destinations` is the kernel's list, newest first; `weights` are theirs as of the last update; `usable` are those
     of a weight above 0, in the same order. An update replaces these lists and never changes one in place.
+    `uses_counts` says that `pick` compares the backends' live counters, which must then be up to date.
     """
 
     name: ClassVar[str]
     keyed_by: ClassVar[KeyedBy] = KeyedBy.NOTHING
+    uses_counts: ClassVar[bool] = False
 
     def __init__(self, random: Random) -> None:
         self.random = random

@@ -14,6 +14,7 @@ class ShortestExpectedDelay(Scheduler):
     """The usable backend with the least (active + 1) / weight."""
 
     name = "sed"
+    uses_counts = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         return shortest_expected_delay(self.usable, without)

@@ -16,6 +16,7 @@ class TwoChoices(DrawingScheduler):
     """Of two usable backends drawn by weight, the one with less overhead for its weight; ties keep the first."""
 
     name = "twos"
+    uses_counts = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         draw = self.draw_without(without)

@@ -14,6 +14,7 @@ class WeightedLeastConnection(Scheduler):
     """The usable backend with the least (256 * active + inactive) / weight."""
 
     name = "wlc"
+    uses_counts = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         return least_loaded(self.usable, without)

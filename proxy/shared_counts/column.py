@@ -1,67 +1,99 @@
 """What one worker writes: its column of the table.
 
 Imports this room. Counting must cost little, so counters are plain integers that a flush writes all at once, four
-times a second; gauges are written the moment they change, since other workers choose by them. Invariant: a flush
-writes what changed since the last one and nothing else, and a worker that takes a dead one's place counts on from
-what it left.
+times a second; gauges are written the moment they change, since other workers choose by them. Invariants: a flush
+writes what changed since the last one and nothing else; a worker that takes a dead one's place counts on from what
+it left; row 0 is nobody's, and what is counted in it stays with who counts.
 """
 
 from array import array
+from collections.abc import MutableSequence
+from typing import cast
 
 from proxy.shared_counts.layout import WORKERS, Region, WorkerCell
 from proxy.shared_counts.table import SharedTable
 
+NO_ROW = 0
+"""The row of what is not counted: there are more of its kind than the table has rows for."""
+
 
 class Tally:
-    """This worker's counters in one row. `counts` is by cell: add to it, then `touch`."""
+    """One worker's counts in one row. `counts` is by cell: add to a counter, then `touch`. A gauge is written straight
+    into `cells`, at `first` plus its number; `elsewhere` is where the other columns' blocks of the row begin."""
 
-    __slots__ = ("_column", "_first", "_region", "_touched", "counts", "row")
+    __slots__ = ("_region", "_touched", "_touched_ones", "cells", "counts", "elsewhere", "first", "row")
 
-    def __init__(self, column: "Column", region: Region, row: int) -> None:
-        self._column = column
+    def __init__(
+        self,
+        region: Region,
+        row: int,
+        cells: MutableSequence[int],
+        first: int,
+        elsewhere: tuple[int, ...],
+        touched_ones: "list[Tally]",
+    ) -> None:
         self._region = region
-        self._first = column.table.first_cell(region, row, column.number)
         self._touched = False
+        self._touched_ones = touched_ones
+        self.cells = cells
+        self.elsewhere = elsewhere
+        self.first = first
         self.row = row
-        self.counts = column.table.column_of(region, row, column.number)
+        self.counts = list(cells[first : first + region.width])
 
     def touch(self) -> None:
         """The next flush shall write the counters."""
         if not self._touched:
             self._touched = True
-            self._column.touched.append(self)
+            self._touched_ones.append(self)
 
     def gauge(self, cell: int, value: int) -> None:
         """Write a gauge now."""
-        self._column.table.cells[self._first + cell] = value
+        self.cells[self.first + cell] = value
 
     def write(self) -> None:
         """Write the counters now."""
         self._touched = False
-        region, first = self._region, self._first
+        region, first = self._region, self.first
         counters = memoryview(array("q", self.counts[region.gauges :]))
-        self._column.table.cells[first + region.gauges : first + region.width] = counters
+        self.cells[first + region.gauges : first + region.width] = counters
+
+
+def private_tally(region: Region) -> Tally:
+    """Counts that nobody else sees."""
+    return Tally(region, NO_ROW, [0] * region.width, 0, (), [])
 
 
 class Column:
-    """The column with this number. `touched` are the tallies that the next flush writes, `own` the worker's own."""
+    """The column with this number. `own` counts for the worker as a whole."""
 
-    __slots__ = ("number", "own", "table", "touched")
+    __slots__ = ("_touched", "number", "own", "table")
 
     def __init__(self, table: SharedTable, number: int) -> None:
+        self._touched: list[Tally] = []
         self.table = table
         self.number = number
-        self.touched: list[Tally] = []
-        self.own = Tally(self, WORKERS, 0)
+        self.own = self._tally(WORKERS, 0)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether there are no other workers to look at."""
+        return self.table.columns == 1
 
     def tally(self, region: Region, row: int) -> Tally:
-        """This worker's counters in a row, as they are in the table."""
-        return Tally(self, region, row)
+        """This worker's counts in a row, as they are in the table."""
+        return private_tally(region) if row == NO_ROW else self._tally(region, row)
 
     def flush(self) -> None:
-        """Write what was counted since the last flush, and that it is written."""
-        touched, self.touched = self.touched, []
-        for tally in touched:
+        """Write what was counted since the last flush."""
+        for tally in self._touched:
             tally.write()
+        self._touched.clear()
         self.own.counts[WorkerCell.FLUSHES] += 1
         self.own.write()
+
+    def _tally(self, region: Region, row: int) -> Tally:
+        table = self.table
+        firsts = [table.first_cell(region, row, number) for number in range(table.columns)]
+        first = firsts.pop(self.number)
+        return Tally(region, row, cast("MutableSequence[int]", table.cells), first, tuple(firsts), self._touched)

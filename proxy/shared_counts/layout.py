@@ -32,11 +32,9 @@ class WorkerCell(IntEnum):
     DESCRIPTOR_CAPACITY = 4
     """File descriptors that the data plane may hold."""
     AFFINITY_ENTRIES = 5
-    APPLIED = 6
-    """The number of the last message that was applied in full."""
 
     FLUSHES = 32
-    """How often the counters were written."""
+    """How often the counters were written: a worker that is alive and not stuck does so four times a second."""
     AFFINITY_HITS = 33
     AFFINITY_MISSES = 34
     AFFINITY_EVICTIONS = 35
@@ -45,6 +43,9 @@ class WorkerCell(IntEnum):
 
 class PoolCell(IntEnum):
     """One pool: the endpoints of one Service port in one family. A flow is a TCP connection or a UDP flow."""
+
+    USED = 0
+    """1 once a client came: what no worker has used has no balancer and counts nothing."""
 
     OPENED = 8
     """Flows that an endpoint took."""

@@ -1,23 +1,47 @@
 """The report of a moment, put together from the plan, the sockets and the live counts."""
 
-from random import Random
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from proxy.control.bind_failure import BindFailure
 from proxy.control.inspection import inspect
-from proxy.dataplane.balancer import Balancer
+from proxy.control.pool_counts import PoolCounts
+from proxy.control.row_ledger import RowLedger
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
+from proxy.shared_counts.column import Column
+from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
+from proxy.shared_counts.table import SharedTable
 
 
-def planned(*services: Any, slices: tuple[Any, ...] = ()) -> tuple[Planner, dict[str, Balancer]]:
-    """A planner that knows the Services, and a balancer for each of its pools."""
-    planner = Planner(PlanSettings(node_port_addresses=("127.0.0.1",)))
-    delta = planner.apply(Changes(services=services, slices=slices))
-    return planner, {pool.key: Balancer(pool, None, Random(1)) for pool in delta.pools}
+@pytest.fixture
+def table() -> Iterator[SharedTable]:
+    created = SharedTable.create(2)
+    yield created
+    created.close()
+
+
+Planned = Callable[..., tuple[Planner, PoolCounts]]
+
+
+@pytest.fixture
+def planned(table: SharedTable) -> Planned:
+    """Makes a planner that knows some Services, and the counts of its pools."""
+
+    def plan(*services: Any, slices: tuple[Any, ...] = ()) -> tuple[Planner, PoolCounts]:
+        planner = Planner(PlanSettings(node_port_addresses=("127.0.0.1",)))
+        delta = planner.apply(Changes(services=services, slices=slices))
+        ledger = RowLedger()
+        for pool in delta.pools:
+            ledger.hold(pool)
+        return planner, PoolCounts(table, ledger)
+
+    return plan
 
 
 def sockets(listening: bool = True, failures: Any = None) -> Any:
@@ -25,13 +49,15 @@ def sockets(listening: bool = True, failures: Any = None) -> Any:
     return SimpleNamespace(failures=failures or {}, is_listening=lambda key: listening)
 
 
-def test_a_service_has_its_frontends_and_live_counts(make_service: Any, make_slice: Any) -> None:
-    planner, balancers = planned(make_service(), slices=(make_slice(8080),))
-    (balancer,) = balancers.values()
-    upstream = balancer.choose("127.0.0.9", "127.96.7.1", 0.0)
-    assert upstream is not None
-    upstream.inactive = 2
-    (service,) = inspect(planner, sockets(), balancers, ()).services
+def test_a_service_has_its_frontends_and_live_counts(
+    planned: Planned, table: SharedTable, make_service: Any, make_slice: Any
+) -> None:
+    planner, counts = planned(make_service(), slices=(make_slice(8080),))
+    tallies = [Column(table, number).tally(ENDPOINTS, 1) for number in (0, 1)]
+    tallies[1].gauge(EndpointCell.ACTIVE, 1)
+    for tally in tallies:
+        tally.gauge(EndpointCell.INACTIVE, 1)
+    (service,) = inspect(planner, sockets(), counts, ()).services
     (frontend,) = service.frontends
     assert (frontend.address, frontend.port, frontend.kind, frontend.listening, frontend.fault) == (
         "127.96.7.1",
@@ -43,36 +69,36 @@ def test_a_service_has_its_frontends_and_live_counts(make_service: Any, make_sli
     (endpoint,) = service.pools[0].endpoints
     assert (endpoint.address, endpoint.port, endpoint.pod) == ("127.0.0.1", 8080, "web-pod")
     assert (endpoint.active, endpoint.inactive, endpoint.failing) == (1, 2, False)
-    balancer.refused(upstream, "127.0.0.9", 0.0)
-    (service,) = inspect(planner, sockets(), balancers, ()).services
+    tallies[0].gauge(EndpointCell.FAILING, 1)
+    (service,) = inspect(planner, sockets(), counts, ()).services
     assert service.pools[0].endpoints[0].failing
 
 
-def test_a_frontend_that_does_not_listen_says_why(make_service: Any) -> None:
-    planner, balancers = planned(make_service())
+def test_a_frontend_that_does_not_listen_says_why(planned: Planned, make_service: Any) -> None:
+    planner, counts = planned(make_service())
     (key,) = planner.frontends
     failure = BindFailure(planner.frontends[key], "port 80 is taken")
-    (service,) = inspect(planner, sockets(False, {key: failure}), balancers, ()).services
+    (service,) = inspect(planner, sockets(False, {key: failure}), counts, ()).services
     assert not service.frontends[0].listening
     assert "port 80 is taken" in service.frontends[0].fault
 
 
-def test_services_come_by_name_and_problems_as_given(make_service: Any) -> None:
-    planner, balancers = planned(make_service("b", "127.96.7.2"), make_service("a", "127.96.7.1"))
+def test_services_come_by_name_and_problems_as_given(planned: Planned, make_service: Any) -> None:
+    planner, counts = planned(make_service("b", "127.96.7.2"), make_service("a", "127.96.7.1"))
     problem = Problem("is wrong")
-    report = inspect(planner, sockets(), balancers, [problem])
+    report = inspect(planner, sockets(), counts, [problem])
     assert [service.service.metadata.name for service in report.services] == ["a", "b"]
     assert report.problems == (problem,)
 
 
-def test_a_service_without_a_listener_says_why(make_service: Any) -> None:
-    planner, balancers = planned(make_service("headless", "None", clusterIP="None"))
-    (service,) = inspect(planner, sockets(), balancers, ()).services
+def test_a_service_without_a_listener_says_why(planned: Planned, make_service: Any) -> None:
+    planner, counts = planned(make_service("headless", "None", clusterIP="None"))
+    (service,) = inspect(planner, sockets(), counts, ()).services
     assert service.frontends == ()
     assert service.notes
 
 
-def test_an_address_that_another_service_has_is_not_claimed_twice(make_service: Any) -> None:
-    planner, balancers = planned(make_service("a"), make_service("b"))
-    report = inspect(planner, sockets(), balancers, ())
+def test_an_address_that_another_service_has_is_not_claimed_twice(planned: Planned, make_service: Any) -> None:
+    planner, counts = planned(make_service("a"), make_service("b"))
+    report = inspect(planner, sockets(), counts, ())
     assert sorted(len(service.frontends) for service in report.services) == [0, 1]

@@ -104,7 +104,7 @@ async def test_connections_may_finish_after_a_signal(
         running = await run_proxy(Changes(services=(make_service(port=port),), slices=(make_slice(port_of(server)),)))
         await asyncio.wait_for(running.listening.wait(), 10)
         _, writer = await asyncio.open_connection("127.96.7.1", port)
-        await until(lambda: running.proxy._worker.open_relays)
+        await until(lambda: running.proxy.workers()[0].tcp_connections)
         terminate()
         await until(lambda: running.proxy.draining)
         with pytest.raises(ConnectionRefusedError):
@@ -125,7 +125,7 @@ async def test_what_does_not_finish_is_cut(
         )
         await asyncio.wait_for(running.listening.wait(), 10)
         reader, writer = await asyncio.open_connection("127.96.7.1", port)
-        await until(lambda: running.proxy._worker.open_relays)
+        await until(lambda: running.proxy.workers()[0].tcp_connections)
         terminate()
         await until(lambda: running.proxy.draining)
         if ends != "grace":
@@ -151,7 +151,7 @@ async def test_a_hangup_during_the_drain_opens_nothing_again(
         running = await run_proxy(Changes(services=(make_service(port=port),), slices=(make_slice(port_of(server)),)))
         await asyncio.wait_for(running.listening.wait(), 10)
         _, writer = await asyncio.open_connection("127.96.7.1", port)
-        await until(lambda: running.proxy._worker.open_relays)
+        await until(lambda: running.proxy.workers()[0].tcp_connections)
         terminate()
         await until(lambda: running.proxy.draining)
         running.proxy._hangup()

@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,20 +17,44 @@ ONE = Target("127.0.0.1", 9)
 
 
 class Recorder:
-    """A channel that does with sockets what a worker does: keeps them until their frontend goes."""
+    """A data plane of one worker that does with sockets what a worker does: keeps them until their frontend goes.
+
+    While `slow`, it has not yet applied what it was told."""
 
     def __init__(self) -> None:
+        self.width = 1
         self.messages: list[Delta] = []
         self.sockets: dict[FrontendKey, socket.socket] = {}
+        self.slow = False
+        self._closing: list[socket.socket] = []
+        self._waiting: list[Callable[[], None]] = []
 
-    def send(self, delta: Delta, sockets: Mapping[FrontendKey, socket.socket]) -> None:
+    def close(self, sockets: Iterable[socket.socket]) -> None:
+        self._closing += sockets
+        if not self.slow:
+            self.catch_up()
+
+    def when_applied(self, callback: Callable[[], None]) -> None:
+        self._waiting.append(callback)
+        if not self.slow:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Have applied everything."""
+        for sock in self._closing:
+            sock.close()
+        self._closing.clear()
+        while self._waiting:
+            self._waiting.pop(0)()
+
+    def send(self, delta: Delta, sockets: Mapping[FrontendKey, Sequence[socket.socket]]) -> None:
         self.messages.append(delta)
         assert not set(sockets) & set(self.sockets)
         assert set(sockets) <= {frontend.key for frontend in delta.frontends}
-        self.sockets.update(sockets)
+        self.sockets.update((key, sock) for key, (sock,) in sockets.items())
         assert {frontend.key for frontend in delta.frontends} <= set(self.sockets)
         for key in delta.removed_frontends:
-            self.sockets.pop(key).close()
+            self._closing.append(self.sockets.pop(key))
 
 
 @pytest.fixture
@@ -230,5 +254,5 @@ def test_nothing_is_remembered_of_what_is_gone(reconciler: Reconciler, channel: 
     reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
     reconciler.apply(Delta(pools=(pool(ONE, key="new"),), frontends=(frontend(key, "new"),), removed_pools=("web",)))
     reconciler.apply(Delta(removed_frontends=(key,), removed_pools=("new",)))
-    assert not any((reconciler._pools, reconciler._frontends, reconciler._by_pool, reconciler._listening))
+    assert not any((reconciler._pools, reconciler._frontends, reconciler._by_pool, reconciler._groups))
     assert not reconciler._ports

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from random import Random
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 import uvloop
 
 from proxy.affinity import AffinityTable
+from proxy.control.listening_group import ListeningGroup
 from proxy.control.listening_socket import open_listening_socket
+from proxy.control.row_ledger import RowLedger
+from proxy.control.update_encoder import UpdateEncoder
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.descriptors import Descriptors
@@ -20,6 +24,8 @@ from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
+from proxy.shared_counts.column import Column
+from proxy.shared_counts.table import SharedTable
 
 Connect = Callable[[FrontendKey], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -30,6 +36,11 @@ class DataPlane:
 
     def __init__(self, descriptors: int, flows: int) -> None:
         self._stream = io.StringIO()
+        self._table = SharedTable.create(1)
+        self._updates = UpdateEncoder(RowLedger())
+        self._groups: dict[FrontendKey, ListeningGroup] = {}
+        self._pools: dict[str, Pool] = {}
+        self._frontends: dict[FrontendKey, Frontend] = {}
         reactor = Reactor()
         reactor.embed(asyncio.get_running_loop())
         self.resources = Resources(
@@ -39,6 +50,7 @@ class DataPlane:
             random=Random(1),
             most_flows=flows,
             access_log=AccessLog(self._stream, json=True),
+            column=Column(self._table, 0),
         )
         self.worker = Worker(self.resources)
         self.worker.start()
@@ -64,12 +76,25 @@ class DataPlane:
         sock = open_listening_socket(FrontendKey(pool.protocol, address, 0))
         key = FrontendKey(pool.protocol, address, sock.getsockname()[1])
         frontend = Frontend(key=key, pool=pool.key, service=pool.service, kind="NodePort", **changes)
-        self.worker.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: sock})
+        self.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: sock})
         return key
+
+    def apply(self, delta: Delta, sockets: Mapping[FrontendKey, socket.socket]) -> None:
+        """Do what the control process does: first to the sockets, then tell the worker."""
+        self._pools.update((pool.key, pool) for pool in delta.pools)
+        self._frontends.update((frontend.key, frontend) for frontend in delta.frontends)
+        self._groups.update((key, ListeningGroup((sock,))) for key, sock in sockets.items())
+        for key in delta.removed_frontends:
+            self._groups.pop(key, None)
+        for key, group in self._groups.items():
+            frontend = self._frontends[key]
+            group.settle(frontend, self._pools[frontend.pool])
+        for update in self._updates.messages(delta, sockets.keys()):
+            self.worker.apply(update, sockets)
 
     def change(self, pool: Pool) -> None:
         """Replace a pool."""
-        self.worker.apply(Delta(pools=(pool,)), {})
+        self.apply(Delta(pools=(pool,)), {})
 
     def records(self) -> list[dict[str, Any]]:
         """The access log so far."""
@@ -88,6 +113,7 @@ class DataPlane:
     def close(self) -> None:
         self.worker.end_all(CloseReason.SHUTDOWN)
         self.worker.stop()
+        self._table.close()
 
 
 class Backends:

@@ -151,7 +151,7 @@ async def test_an_affinity_entry_of_an_ipv6_client_has_its_address(data_plane: A
 async def test_a_question_changes_nothing(data_plane: Any, backends: Any) -> None:
     key = data_plane.serve(data_plane.pool(*[await backends.named(name) for name in "abc"], affinity_seconds=60))
     await ask(key)
-    before = data_plane.worker.affinity_statistics()
+    before = data_plane.resources.affinity.statistics()
     questions: list[Question] = [
         ListConnections(),
         ListAffinity(),
@@ -160,7 +160,7 @@ async def test_a_question_changes_nothing(data_plane: Any, backends: Any) -> Non
     ]
     for question in questions:
         data_plane.worker.answer(question)
-    assert data_plane.worker.affinity_statistics() == before
+    assert data_plane.resources.affinity.statistics() == before
 
 
 @pytest.mark.parametrize("scheduler", ["rr", "sh", "mh", "lc", "wrr", "dh"])

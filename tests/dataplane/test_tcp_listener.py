@@ -21,7 +21,7 @@ def serve(data_plane: Any, pool: Any, address: str = "127.0.0.1", **changes: Any
         probe.bind((address, 0))
         key = FrontendKey("TCP", address, probe.getsockname()[1])
     frontend = Frontend(key, pool.key, pool.service, "NodePort", **changes)
-    data_plane.worker.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: open_listening_socket(key)})
+    data_plane.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: open_listening_socket(key)})
     return key
 
 
@@ -119,7 +119,7 @@ async def test_a_frontend_can_turn_from_refusing_to_dropping_and_back(data_plane
     key = serve(data_plane, pool)
     for when_empty in ("drop", "refuse"):
         frontend = Frontend(key, pool.key, pool.service, "NodePort", when_empty)
-        data_plane.worker.apply(Delta(frontends=(frontend,)), {})
+        data_plane.apply(Delta(frontends=(frontend,)), {})
         if when_empty == "drop":
             with knock(key) as client:
                 await asyncio.sleep(0)
@@ -146,7 +146,7 @@ async def test_source_ranges_change_on_the_spot_and_for_new_clients_alone(
     key = serve(data_plane, pool)
     reader, writer = await connect(key)
     narrow = Frontend(key, pool.key, pool.service, "LoadBalancer", source_ranges=("127.0.0.2/32",))
-    data_plane.worker.apply(Delta(frontends=(narrow,)), {})
+    data_plane.apply(Delta(frontends=(narrow,)), {})
     with knock(key, "127.0.0.3") as outside:
         writer.write(b"x")
         assert await reader.readexactly(1) == b"x"
@@ -274,7 +274,7 @@ async def test_a_defect_while_dialling_costs_that_client_alone(
 ) -> None:
     pool = data_plane.pool(await backends.named("good"))
     key = serve(data_plane, pool)
-    balancer = data_plane.worker.balancers[pool.key]
+    balancer = data_plane.worker.balancer(pool.key)
 
     def fail(*arguments: object) -> None:
         raise ZeroDivisionError
@@ -292,7 +292,7 @@ async def test_a_defect_while_dialling_costs_that_client_alone(
 async def test_who_waits_in_the_backlog_is_served_when_the_frontend_goes(data_plane: Any, backends: Any) -> None:
     key = serve(data_plane, data_plane.pool(await backends.named("good")))
     with knock(key) as one, knock(key) as other:
-        data_plane.worker.apply(Delta(removed_frontends=(key,)), {})
+        data_plane.apply(Delta(removed_frontends=(key,)), {})
         loop = asyncio.get_running_loop()
         assert [await asyncio.wait_for(loop.sock_recv(client, 10), 10) for client in (one, other)] == [b"good"] * 2
     with pytest.raises(ConnectionRefusedError):

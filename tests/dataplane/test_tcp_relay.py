@@ -143,7 +143,7 @@ async def test_a_backend_that_refuses_is_replaced_within_the_same_connection(
     pool = data_plane.pool(unused_target(), await backends.named("good"))
     key = data_plane.serve(pool)
     assert [await ask(connect, key) for _ in range(4)] == [b"good"] * 4
-    balancer = data_plane.worker.balancers[pool.key]
+    balancer = data_plane.worker.balancer(pool.key)
     assert sum(upstream.active for upstream in balancer.upstreams) == 0
 
 
@@ -261,7 +261,7 @@ async def test_an_idle_connection_ends_after_its_limit_and_a_busy_one_does_not(
 async def test_connections_are_counted_while_open_and_half_closed(data_plane: Any, backends: Any, connect: Any) -> None:
     pool = data_plane.pool(await backends.echo())
     key = data_plane.serve(pool)
-    (upstream,) = data_plane.worker.balancers[pool.key].upstreams
+    (upstream,) = data_plane.worker.balancer(pool.key).upstreams
     reader, writer = await connect(key)
     writer.write(b"x")
     await reader.readexactly(1)
@@ -285,7 +285,7 @@ async def test_established_connections_outlive_their_endpoint_pool_and_frontend(
     for delta in deltas:
         writer.write(b"x")
         assert await reader.readexactly(1) == b"x"
-        data_plane.worker.apply(delta, {})
+        data_plane.apply(delta, {})
     writer.write(b"y")
     assert await reader.readexactly(1) == b"y"
     writer.close()

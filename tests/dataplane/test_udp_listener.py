@@ -112,7 +112,7 @@ async def test_a_datagram_goes_and_returns_whole(
     for _ in range(3):
         assert await one.ask(data) == data
     await data_plane.records_of(0)
-    (upstream,) = data_plane.worker.balancers["dns"].upstreams
+    (upstream,) = data_plane.worker.balancer("dns").upstreams
     assert upstream.active == 1
 
 
@@ -219,7 +219,7 @@ async def test_a_client_is_told_nothing_where_every_endpoint_refuses(data_plane:
         one.socket.send(b"x")
         await data_plane.records_of(count)
     assert {record["reason"] for record in data_plane.records()} == {"connect_refused"}
-    assert all(upstream.active == 0 for upstream in data_plane.worker.balancers["dns"].upstreams)
+    assert all(upstream.active == 0 for upstream in data_plane.worker.balancer("dns").upstreams)
 
 
 async def test_flows_of_an_endpoint_that_left_end_at_once(data_plane: Any, server: StartServer, client: Client) -> None:
@@ -249,7 +249,7 @@ async def test_flows_of_an_endpoint_that_drains_go_on_and_new_ones_go_elsewhere(
 async def test_flows_end_with_their_frontend(data_plane: Any, server: StartServer, client: Client) -> None:
     key = data_plane.serve(dns(data_plane, await server()))
     await client(key).ask()
-    data_plane.worker.apply(Delta(removed_frontends=(key,), removed_pools=("dns",)), {})
+    data_plane.apply(Delta(removed_frontends=(key,), removed_pools=("dns",)), {})
     (record,) = data_plane.records()
     assert record["reason"] == "frontend_removed"
 
@@ -262,7 +262,7 @@ async def test_a_frontend_that_moves_to_another_pool_takes_no_flow_of_the_old_on
     assert await asking.ask() == b"a"
     pool = data_plane.pool(await server("b"), key="other", protocol="UDP")
     frontend = Frontend(key, "other", "default/other", "NodePort")
-    data_plane.worker.apply(Delta(pools=(pool,), frontends=(frontend,), removed_pools=("dns",)), {})
+    data_plane.apply(Delta(pools=(pool,), frontends=(frontend,), removed_pools=("dns",)), {})
     assert await asking.ask() == b"b"
     assert [record["reason"] for record in data_plane.records()] == ["endpoint_removed"]
 
@@ -312,7 +312,7 @@ async def test_a_system_without_descriptors_is_no_fault_of_the_endpoint(
         async with asyncio.timeout(10):
             while not refused:  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0)
-    (upstream,) = data_plane.worker.balancers["dns"].upstreams
+    (upstream,) = data_plane.worker.balancer("dns").upstreams
     assert (upstream.failures, upstream.active) == (0, 0)
     assert "Too many open files" in caplog.text
     assert await asking.ask(b"heard") == b"heard"

@@ -54,7 +54,7 @@ async def test_affinity_turns_on_and_off_on_the_spot(data_plane: Any, backends: 
     assert [await ask(key) for _ in range(3)] == [bound] * 3
     data_plane.change(data_plane.pool(*targets))
     assert len({await ask(key) for _ in range(3)}) == 3
-    assert not data_plane.worker._stickiness
+    assert not data_plane.worker._pools._stickiness
 
 
 async def test_affinity_outlives_a_change_of_the_endpoints_that_spares_the_bound_one(
@@ -96,11 +96,11 @@ async def test_the_affinity_of_pools_that_are_gone_is_forgotten(data_plane: Any,
     pools = [data_plane.pool(*targets, key=key, affinity_key="web", affinity_seconds=60) for key in ("web", "local")]
     keys = [data_plane.serve(pool) for pool in pools]
     await ask(keys[0])
-    data_plane.worker.apply(Delta(removed_frontends=(keys[0],), removed_pools=("web",)), {})
-    assert "web" in data_plane.worker._stickiness
-    data_plane.worker.apply(Delta(removed_frontends=(keys[1],), removed_pools=("local",)), {})
-    assert not data_plane.worker._stickiness
-    assert not data_plane.worker.balancers
+    data_plane.apply(Delta(removed_frontends=(keys[0],), removed_pools=("web",)), {})
+    assert "web" in data_plane.worker._pools._stickiness
+    data_plane.apply(Delta(removed_frontends=(keys[1],), removed_pools=("local",)), {})
+    assert not data_plane.worker._pools._stickiness
+    assert len(data_plane.worker._pools) == 0
 
 
 async def test_a_pool_may_change_the_name_of_its_affinity(data_plane: Any, backends: Any) -> None:
@@ -110,7 +110,7 @@ async def test_a_pool_may_change_the_name_of_its_affinity(data_plane: Any, backe
     data_plane.change(data_plane.pool(*targets, affinity_key="new", affinity_seconds=60))
     bound = await ask(key)
     assert [await ask(key) for _ in range(3)] == [bound] * 3
-    assert set(data_plane.worker._stickiness) == {"new"}
+    assert set(data_plane.worker._pools._stickiness) == {"new"}
 
 
 async def test_a_frontend_moves_to_another_pool_and_connections_stay(
@@ -122,7 +122,7 @@ async def test_a_frontend_moves_to_another_pool_and_connections_stay(
     assert await reader.readexactly(1) == b"x"
     pool = data_plane.pool(await backends.named("new"), key="new")
     moved = Frontend(key, "new", "default/new", "NodePort")
-    data_plane.worker.apply(Delta(pools=(pool,), frontends=(moved,), removed_pools=("old",)), {})
+    data_plane.apply(Delta(pools=(pool,), frontends=(moved,), removed_pools=("old",)), {})
     writer.write(b"y")
     assert await reader.readexactly(1) == b"y"
     assert await ask(key) == b"new"
@@ -134,10 +134,10 @@ async def test_a_frontend_moves_to_another_pool_and_connections_stay(
 async def test_a_change_of_one_pool_touches_no_other(data_plane: Any, backends: Any) -> None:
     one = data_plane.serve(data_plane.pool(await backends.named("one"), key="one"))
     data_plane.serve(data_plane.pool(await backends.named("other"), key="other"))
-    balancer = data_plane.worker.balancers["one"]
+    balancer = data_plane.worker.balancer("one")
     upstreams = list(balancer.upstreams)
     data_plane.change(data_plane.pool(key="other"))
-    assert data_plane.worker.balancers["one"] is balancer
+    assert data_plane.worker.balancer("one") is balancer
     assert list(balancer.upstreams) == upstreams
     assert await ask(one) == b"one"
 
@@ -146,14 +146,14 @@ async def test_a_frontend_that_was_removed_can_come_back(data_plane: Any, backen
     pool = data_plane.pool(await backends.named("good"))
     key = data_plane.serve(pool)
     for _ in range(2):
-        data_plane.worker.apply(Delta(removed_frontends=(key,), removed_pools=(pool.key,)), {})
+        data_plane.apply(Delta(removed_frontends=(key,), removed_pools=(pool.key,)), {})
         frontend = Frontend(key, pool.key, pool.service, "NodePort")
-        data_plane.worker.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: open_listening_socket(key)})
+        data_plane.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: open_listening_socket(key)})
         assert await ask(key) == b"good"
 
 
 async def test_removing_the_unknown_is_harmless(data_plane: Any) -> None:
-    data_plane.worker.apply(Delta(removed_frontends=(FrontendKey("TCP", "127.0.0.1", 1),)), {})
+    data_plane.apply(Delta(removed_frontends=(FrontendKey("TCP", "127.0.0.1", 1),)), {})
 
 
 async def test_draining_takes_no_new_clients_and_tells_when_the_last_has_left(

@@ -1,6 +1,6 @@
 """A worker's column: counters are written by the flush, gauges at once, and a successor counts on."""
 
-from proxy.shared_counts.column import Column
+from proxy.shared_counts.column import NO_ROW, Column
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, WORKERS, EndpointCell, WorkerCell
 from proxy.shared_counts.table import SharedTable
 
@@ -33,7 +33,6 @@ def test_what_changes_again_is_written_again(table: SharedTable) -> None:
         tally.touch()
         column.flush()
     assert table.totals(POOLS, 4)[POOLS.gauges] == 3
-    assert column.touched == []
 
 
 def test_columns_do_not_meet(table: SharedTable) -> None:
@@ -70,3 +69,22 @@ def test_a_successor_counts_on_from_what_a_dead_worker_left(table: SharedTable) 
     assert table.totals(ENDPOINTS, 4)[EndpointCell.OPENED] == 6
     assert table.totals(ENDPOINTS, 4)[EndpointCell.ACTIVE] == 0
     assert table.column_of(WORKERS, 0, 1)[WorkerCell.FLUSHES] == 2
+
+
+def test_a_tally_knows_where_the_other_columns_are(table: SharedTable) -> None:
+    tallies = [Column(table, number).tally(ENDPOINTS, 4) for number in range(3)]
+    for number, tally in enumerate(tallies):
+        tally.gauge(EndpointCell.ACTIVE, 10**number)
+    seen = [sum(tally.cells[first + EndpointCell.ACTIVE] for first in tally.elsewhere) for tally in tallies]
+    assert seen == [110, 101, 11]
+
+
+def test_what_has_no_row_is_counted_for_oneself(table: SharedTable) -> None:
+    column = Column(table, 0)
+    first, second = column.tally(ENDPOINTS, NO_ROW), column.tally(ENDPOINTS, NO_ROW)
+    first.gauge(EndpointCell.ACTIVE, 1)
+    first.touch()
+    column.flush()
+    assert second.cells[second.first + EndpointCell.ACTIVE] == 0
+    assert list(table.touched(ENDPOINTS)) == []
+    assert first.elsewhere == ()

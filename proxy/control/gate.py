@@ -9,7 +9,7 @@ import logging
 import socket
 from contextlib import suppress
 
-from proxy.dataplane.source_filter import admit_only, attach, detach, drop_everything
+from proxy.control.source_filter import admit_only, attach, detach, drop_everything
 from proxy.plan.frontend import Frontend
 
 _log = logging.getLogger(__name__)

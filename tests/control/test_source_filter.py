@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dataplane.source_filter import MAX_INSTRUCTIONS, admit_only, attach, detach, drop_everything
+from proxy.control.source_filter import MAX_INSTRUCTIONS, admit_only, attach, detach, drop_everything
 
 ALL = 0xFFFFFFFF
 V4, V6 = socket.AF_INET, socket.AF_INET6

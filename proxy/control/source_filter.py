@@ -25,7 +25,7 @@ _JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
 
 # Offsets from here are into the network header, wherever the socket's own data starts (include/uapi/linux/filter.h).
-_NETWORK_HEADER = 0xFFF00000
+NETWORK_HEADER = 0xFFF00000
 _WORD = 0xFFFFFFFF
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -33,7 +33,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def drop_everything() -> bytes:
     """A program under which the socket receives nothing; a listener accepts nobody and refuses nobody."""
-    return _instruction(_RETURN, 0)
+    return instruction(_RETURN, 0)
 
 
 def admit_only(cidrs: Sequence[str], family: socket.AddressFamily) -> bytes:
@@ -45,7 +45,7 @@ def admit_only(cidrs: Sequence[str], family: socket.AddressFamily) -> bytes:
     """
     networks = _networks(cidrs, family)
     instructions = [instruction for network in networks for instruction in _admit(network)]
-    instructions.append(_instruction(_RETURN, 0))
+    instructions.append(instruction(_RETURN, 0))
     if len(instructions) > MAX_INSTRUCTIONS:
         raise ValueError(
             f"{len(networks)} source ranges need a filter of {len(instructions)} instructions, "
@@ -84,15 +84,15 @@ def _admit(network: Network) -> list[bytes]:
 
     Built from the end, so that each comparison knows how far that is; 10 lines at most, where a jump reaches 255.
     """
-    source = _NETWORK_HEADER + (12 if network.version == 4 else 8)
-    lines = [_instruction(_RETURN, _WORD)]
+    source = NETWORK_HEADER + (12 if network.version == 4 else 8)
+    lines = [instruction(_RETURN, _WORD)]
     for index in reversed(range(network.max_prefixlen // 32)):
         mask = _word(int(network.netmask), network, index)
         if mask:
             value = _word(int(network.network_address), network, index)
-            masking = [] if mask == _WORD else [_instruction(_AND, mask)]
-            comparing = _instruction(_JUMP_IF_EQUAL, value, otherwise=len(lines))
-            lines = [_instruction(_LOAD_WORD, source + index * 4), *masking, comparing, *lines]
+            masking = [] if mask == _WORD else [instruction(_AND, mask)]
+            comparing = instruction(_JUMP_IF_EQUAL, value, otherwise=len(lines))
+            lines = [instruction(_LOAD_WORD, source + index * 4), *masking, comparing, *lines]
     return lines
 
 
@@ -101,6 +101,7 @@ def _word(number: int, network: Network, index: int) -> int:
     return number >> (network.max_prefixlen - 32 * (index + 1)) & _WORD
 
 
-def _instruction(code: int, operand: int, otherwise: int = 0) -> bytes:
-    """struct sock_filter; `otherwise` is how many instructions a jump skips whose condition does not hold."""
+def instruction(code: int, operand: int, otherwise: int = 0) -> bytes:
+    """struct sock_filter (include/uapi/linux/filter.h); `otherwise` is how many instructions a jump skips whose
+    condition does not hold."""
     return struct.pack("HBBI", code, 0, otherwise, operand)

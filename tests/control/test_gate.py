@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.dataplane.gate import Gate, filter_sources, gate_of
+from proxy.control.gate import Gate, filter_sources, gate_of
 from proxy.plan.frontend import Frontend, FrontendKey
 
 

@@ -1,0 +1,96 @@
+"""The listening sockets of one frontend: one a worker, in the workers' order, and what is done to all of them.
+
+Imports this room and `plan.frontend`. Invariants: the sockets stay bound for as long as the frontend is wanted, whoever
+dies meanwhile; whatever changes, they listen in the workers' order, because that order is what steering counts in.
+"""
+
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+
+from proxy.control.gate import Gate, filter_sources, gate_of
+from proxy.control.listening_socket import open_listening_socket
+from proxy.control.steering import must_steer, steer, stop_steering
+from proxy.dataplane.messages import is_usable
+from proxy.dataplane.tcp_listener import BACKLOG
+from proxy.plan.frontend import Frontend, FrontendKey, Pool
+
+_log = logging.getLogger(__name__)
+
+
+class ListeningGroup:
+    """Opened by `open_group`. `settle` makes the sockets do what the frontend and its pool ask for."""
+
+    __slots__ = ("_filter", "_gate", "_steered", "sockets")
+
+    def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
+        self._filter: tuple[Gate, tuple[str, ...]] = (Gate.OPEN, ())
+        self._gate = Gate.OPEN
+        self._steered = False
+        self.sockets = sockets
+
+    def settle(self, frontend: Frontend, pool: Pool) -> None:
+        """Open or shut the gate, filter the sources, steer: whatever is not yet as it should be."""
+        gate, steered = gate_of(frontend, is_usable(pool)), len(self.sockets) > 1 and must_steer(pool)
+        if (gate, frontend.source_ranges) != self._filter:
+            self._filter = (gate, frontend.source_ranges)
+            for sock in self.sockets:
+                filter_sources(sock, frontend, gate)
+        if frontend.key.protocol == "UDP":
+            gate = Gate.OPEN
+        if gate is Gate.REFUSED and self._gate is not Gate.REFUSED:
+            self._refuse()
+        if steered != self._steered and gate is not Gate.REFUSED:
+            self._steer(frontend.key, steered)
+        if gate is not Gate.REFUSED and self._gate is Gate.REFUSED:
+            self._listen()
+        self._gate = gate
+
+    def close(self) -> None:
+        """Close the control process's end of every socket."""
+        for sock in self.sockets:
+            sock.close()
+
+    def _refuse(self) -> None:
+        for sock in self.sockets:
+            sock.shutdown(socket.SHUT_RD)
+            # Without it anybody with SO_REUSEADDR could take the port of a socket that does not listen.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        # The program goes with the group of listening sockets.
+        self._steered = False
+
+    def _listen(self) -> None:
+        for sock in self.sockets:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for sock in self.sockets:
+            sock.listen(BACKLOG)
+
+    def _steer(self, key: FrontendKey, steered: bool) -> None:
+        """The first socket brings the program into the group, even before it listens."""
+        self._steered = steered
+        try:
+            if steered:
+                steer(self.sockets[0], len(self.sockets))
+            else:
+                with suppress(FileNotFoundError):
+                    stop_steering(self.sockets[0])
+        except OSError as error:
+            _log.error("clients of %s may meet several workers, each with its own memory of them: %s", key, error)
+
+
+def open_group(key: FrontendKey, count: int, shared: bool = False, routed: bool = False) -> ListeningGroup:
+    """So many sockets for one frontend, the first bound alone unless it is `shared`. Raises OSError, with none open."""
+    sockets: list[socket.socket] = []
+    try:
+        sockets += _open_all(key, count, shared, routed)
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return ListeningGroup(tuple(sockets))
+
+
+def _open_all(key: FrontendKey, count: int, shared: bool, routed: bool) -> Iterator[socket.socket]:
+    for number in range(count):
+        yield open_listening_socket(key, shared=shared or number > 0, routed=routed)

@@ -1,0 +1,161 @@
+"""Which row of the shared table counts which pool and which endpoint of it. Pure.
+
+Imports `plan.frontend`, `shared_counts` and the data plane's messages. Invariants: an endpoint that stays keeps its
+row, and one that comes back before its row was given to another gets the same again, since flows may still be counted
+there; no row is given out twice before it was released; where there are no rows left, things go uncounted and are
+served all the same.
+"""
+
+import logging
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from proxy.dataplane.messages import PoolRows
+from proxy.dataplane.stickiness import Place
+from proxy.plan.frontend import Pool, Target
+from proxy.shared_counts.column import NO_ROW
+from proxy.shared_counts.layout import ENDPOINTS, POOLS, Region
+
+_log = logging.getLogger(__name__)
+
+
+class RowLease(NamedTuple):
+    """A row that nothing new is counted in; what was there when it was left may still be open."""
+
+    region: Region
+    row: int
+
+
+class _Rows:
+    """The free rows of one region."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._free: list[int] = []
+        self._next = NO_ROW + 1
+        self._said = False
+
+    def take(self) -> int:
+        if self._free:
+            return self._free.pop()
+        if self._next < self._region.rows:
+            self._next += 1
+            return self._next - 1
+        if not self._said:
+            self._said = True
+            _log.error(f"more than {self._region.rows - 1} {self._region.name}: those beyond are not counted")
+        return NO_ROW
+
+    def put_back(self, row: int) -> None:
+        self._free.append(row)
+
+
+class _Holding(NamedTuple):
+    """A pool's rows: its own, and those of its targets."""
+
+    row: int
+    targets: tuple[Target, ...]
+    endpoints: "array[int]"
+
+
+class RowLedger:
+    """Gives out rows with `hold` and takes them back with `drop`; they are free again when they are `release`d."""
+
+    def __init__(self, pools: Region = POOLS, endpoints: Region = ENDPOINTS) -> None:
+        self._pool_rows = _Rows(pools)
+        self._endpoint_rows = _Rows(endpoints)
+        self._pools = pools
+        self._endpoints = endpoints
+        self._held: dict[str, _Holding] = {}
+        self._left: dict[RowLease, tuple[str, Place] | None] = {}
+        self._returning: dict[str, dict[Place, int]] = {}
+        self._parts: dict[RowLease, tuple[RowLease, ...]] = {}
+
+    def hold(self, pool: Pool) -> PoolRows:
+        """The rows of a pool that is new or another."""
+        held = self._held.get(pool.key)
+        row = held.row if held is not None else self._pool_rows.take()
+        if held is None or pool.targets != held.targets:
+            endpoints = self._endpoint_rows_of(pool, held)
+            self._held[pool.key] = held = _Holding(row, pool.targets, endpoints)
+        return PoolRows(held.row, tuple(held.endpoints))
+
+    def drop(self, key: str) -> None:
+        """The pool is gone. Should it come back, it is another one."""
+        held = self._held.pop(key)
+        rows = (*self._returning.pop(key, {}).values(), *held.endpoints)
+        parts = tuple(RowLease(self._endpoints, row) for row in rows)
+        for part in parts:
+            self._leave(part, None)
+        whole = RowLease(self._pools, held.row)
+        self._leave(whole, None)
+        self._parts[whole] = parts
+
+    def rows_of(self, key: str) -> PoolRows | None:
+        """The rows of a pool as it was held last; None for one that is not held."""
+        held = self._held.get(key)
+        return PoolRows(held.row, tuple(held.endpoints)) if held is not None else None
+
+    def held(self) -> Iterator[tuple[str, int]]:
+        """Every pool that is held, with its own row."""
+        return ((key, held.row) for key, held in self._held.items())
+
+    def left(self) -> tuple[RowLease, ...]:
+        """The rows that were left and not released."""
+        return tuple(self._left)
+
+    def retire(self, lease: RowLease) -> bool:
+        """The row shall never be resumed; gives whether that can be: it is left, and of a pool no endpoint is left,
+        since flows count for both."""
+        if lease not in self._left or any(part in self._left for part in self._parts.get(lease, ())):
+            return False
+        origin = self._left[lease]
+        if origin is not None:
+            self._stay_away(*origin)
+            self._left[lease] = None
+        return True
+
+    def release(self, lease: RowLease) -> None:
+        """Nobody counts in a retired row any more, and it was wiped."""
+        del self._left[lease]
+        self._parts.pop(lease, None)
+        (self._pool_rows if lease.region is self._pools else self._endpoint_rows).put_back(lease.row)
+
+    def _endpoint_rows_of(self, pool: Pool, held: _Holding | None) -> "array[int]":
+        before = _by_place(held) if held is not None else {}
+        rows = array("I")
+        for target in pool.targets:
+            place = (target.address, target.port)
+            row = before.pop(place, None)
+            rows.append(self._take_for(pool.key, place) if row is None else row)
+        for place, row in before.items():
+            self._leave(RowLease(self._endpoints, row), (pool.key, place))
+        return rows
+
+    def _take_for(self, key: str, place: Place) -> int:
+        row = self._returning.get(key, {}).get(place)
+        if row is None:
+            return self._endpoint_rows.take()
+        self._stay_away(key, place)
+        del self._left[RowLease(self._endpoints, row)]
+        return row
+
+    def _leave(self, lease: RowLease, origin: tuple[str, Place] | None) -> None:
+        if lease.row == NO_ROW:
+            return
+        self._left[lease] = origin
+        if origin is not None:
+            key, place = origin
+            self._returning.setdefault(key, {})[place] = lease.row
+
+    def _stay_away(self, key: str, place: Place) -> None:
+        """The endpoint's row is not kept for its return any longer."""
+        returning = self._returning[key]
+        del returning[place]
+        if not returning:
+            del self._returning[key]
+
+
+def _by_place(held: _Holding) -> dict[Place, int]:
+    return {(target.address, target.port): row for target, row in zip(held.targets, held.endpoints, strict=True)}

@@ -1,0 +1,51 @@
+"""Frees the rows of the shared table that what they counted has left.
+
+Imports this room and `shared_counts`. Invariant: a row is given out anew only when no worker can write to it any more:
+every worker has learnt that its pool or endpoint is gone, nothing that it counted is open, and what was counted up to
+then has been written.
+"""
+
+import asyncio
+
+from proxy.control.data_plane import DataPlane
+from proxy.control.row_ledger import RowLease, RowLedger
+from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
+from proxy.shared_counts.table import SharedTable
+
+INTERVAL = 1.0
+"""Seconds between two looks."""
+
+
+async def sweep_rows(ledger: RowLedger, data_plane: DataPlane) -> None:
+    """Free rows for as long as the task runs."""
+    while True:
+        await asyncio.sleep(INTERVAL)
+        await sweep_once(ledger, data_plane)
+
+
+async def sweep_once(ledger: RowLedger, data_plane: DataPlane) -> None:
+    """Free what can be freed now."""
+    left = ledger.left()
+    if not left:
+        return
+    await _applied(data_plane)
+    quiet = [lease for lease in left if _is_quiet(data_plane.table, lease) and ledger.retire(lease)]
+    # What was counted up to here is written with the next answer.
+    await _applied(data_plane)
+    for lease in quiet:
+        data_plane.table.wipe(lease.region, lease.row)
+        ledger.release(lease)
+
+
+def _is_quiet(table: SharedTable, lease: RowLease) -> bool:
+    """Whether no flow is open that the row counts. A pool counts as one ends, and is quiet when its endpoints are."""
+    if lease.region is not ENDPOINTS:
+        return True
+    cells = table.totals(ENDPOINTS, lease.row)
+    return not cells[EndpointCell.ACTIVE] and not cells[EndpointCell.INACTIVE]
+
+
+async def _applied(data_plane: DataPlane) -> None:
+    applied = asyncio.Event()
+    data_plane.when_applied(applied.set)
+    await applied.wait()

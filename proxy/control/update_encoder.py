@@ -1,0 +1,50 @@
+"""Turns a plan's delta into the messages that workers take.
+
+Imports the data plane's messages and the ledger of rows. Invariants: the messages of a delta, applied one after the
+other, are as safe as the delta itself; none is so large that a worker would hold up its clients over it, and none
+brings more sockets than the kernel passes at a time.
+"""
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+
+from proxy.control.row_ledger import RowLedger
+from proxy.dataplane.messages import Update, pool_message
+from proxy.plan.frontend import Delta, FrontendKey
+
+MOST_SOCKETS = 250
+"""SCM_MAX_FD of include/net/scm.h is 253."""
+MOST_POOLS = 100
+
+Item = TypeVar("Item")
+
+
+class UpdateEncoder:
+    """Gives each pool its rows on the way."""
+
+    def __init__(self, ledger: RowLedger) -> None:
+        self._ledger = ledger
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def messages(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
+        """The delta in messages; `opened` are the frontends of it that get sockets."""
+        for pools in _parts(delta.pools, MOST_POOLS):
+            yield Update(pools=tuple(pool_message(pool, self._ledger.hold(pool), self._encoder) for pool in pools))
+        for frontends in _parts(delta.frontends, MOST_SOCKETS):
+            new = tuple(frontend.key for frontend in frontends if frontend.key in opened)
+            yield Update(frontends=tuple(frontends), opened=new)
+        for keys in _parts(delta.removed_frontends, MOST_SOCKETS):
+            yield Update(removed_frontends=tuple(keys))
+        for removed in _parts(delta.removed_pools, MOST_POOLS):
+            for key in removed:
+                self._ledger.drop(key)
+            yield Update(removed_pools=tuple(removed))
+
+
+def _parts(items: tuple[Item, ...], size: int) -> Iterator[list[Item]]:
+    left = iter(items)
+    while part := list(islice(left, size)):
+        yield part

@@ -1,0 +1,56 @@
+"""What a worker is told and what it answers, as it travels: msgpack, with sockets beside it.
+
+Imports `plan.frontend`, `shared_counts` and this room. Invariant: a pool is told as bytes that stay bytes until its
+first client comes, so that ten thousand of them cost a worker next to nothing.
+"""
+
+import msgspec
+
+from proxy.plan.frontend import Frontend, FrontendKey, Pool
+from proxy.shared_counts.column import NO_ROW
+
+
+class PoolRows(msgspec.Struct, frozen=True, array_like=True):
+    """Where a pool is counted: its own row and one for each of its targets, in their order."""
+
+    pool: int = NO_ROW
+    endpoints: tuple[int, ...] = ()
+
+
+class CountedPool(msgspec.Struct, frozen=True, array_like=True):
+    """A pool and its rows."""
+
+    pool: Pool
+    rows: PoolRows
+
+
+class PoolMessage(msgspec.Struct, frozen=True, array_like=True):
+    """A pool that is new or another: what must be known before anybody uses it, and the rest (`CountedPool`) encoded.
+    `affinity_key` is empty without affinity."""
+
+    key: str
+    usable: bool
+    affinity_key: str
+    body: msgspec.Raw
+
+
+class Update(msgspec.Struct, frozen=True, array_like=True, tag="update"):
+    """A delta, or a part of one: applying it in the order of its fields is safe. With it comes one socket for each of
+    `opened`, the frontends of it that are new."""
+
+    pools: tuple[PoolMessage, ...] = ()
+    frontends: tuple[Frontend, ...] = ()
+    removed_frontends: tuple[FrontendKey, ...] = ()
+    removed_pools: tuple[str, ...] = ()
+    opened: tuple[FrontendKey, ...] = ()
+
+
+def is_usable(pool: Pool) -> bool:
+    """Whether any target may get new flows."""
+    return any(target.weight > 0 for target in pool.targets)
+
+
+def pool_message(pool: Pool, rows: PoolRows, encoder: msgspec.msgpack.Encoder) -> PoolMessage:
+    """The message of a pool and its rows."""
+    affinity_key = pool.affinity_key if pool.affinity_seconds else ""
+    return PoolMessage(pool.key, is_usable(pool), affinity_key, msgspec.Raw(encoder.encode(CountedPool(pool, rows))))
