@@ -60,6 +60,10 @@ class Inspected(Protocol):
     def service_report(self, key: ObjectKey) -> ServiceReport | None:
         """One Service at this moment; None if it is not known."""
 
+    @property
+    def revision(self) -> int:
+        """The same as long as every Service's report is the same, counts aside."""
+
     def service_keys(self) -> Iterable[ObjectKey]:
         """The Services known."""
 

@@ -31,6 +31,7 @@ class LiveView:
         self._version = version
         self._reader: CountReader = inspected.count_reader()
         self._time = 0.0
+        self._revision = -1
         self._revisions: dict[ObjectKey, tuple[object, ...]] = {}
         self._services: dict[str, ServiceView] = {}
         self._counts: dict[str, PoolCounts] = {}
@@ -72,6 +73,9 @@ class LiveView:
     def _changed_services(self) -> dict[str, ServiceView | None]:
         """The Services that are new, other or gone, by namespace/name."""
         inspected, known, before = self._inspected, self._revisions, self._revisions.keys()
+        if inspected.revision == self._revision:
+            return {}
+        self._revision = inspected.revision
         revisions = {key: inspected.revision_of(key) for key in inspected.service_keys()}
         changed: dict[str, ServiceView | None] = {}
         for key in before - revisions.keys():

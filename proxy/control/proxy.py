@@ -110,6 +110,7 @@ class Proxy:
         self._termination = Termination()
         self._problems = ProblemLog()
         self.recent_changes = RecentChanges()
+        self.revision = 0
         self._source_problems: tuple[Problem, ...] = ()
         self._known_state_of = ""
         self._bind_failed = asyncio.Event()
@@ -286,6 +287,7 @@ class Proxy:
     def _take(self, delta: Delta) -> None:
         """Let a change of the plan take effect."""
         moment = datetime.now(UTC)
+        self.revision += 1
         if delta:
             self._reconciler.apply(delta)
             self.recent_changes.record(delta, moment.isoformat(timespec="milliseconds"))
@@ -325,6 +327,7 @@ class Proxy:
             while self._reconciler.failures:
                 await asyncio.sleep(pause)
                 self._reconciler.retry()
+                self.revision += 1
                 pause = min(LONGEST_RETRY, pause * 2)
 
     def _hangup(self) -> None:

@@ -58,6 +58,21 @@ class SharedTable:
         for first, last in self._extents(region):
             yield from range(first // width, -(-last // width))
 
+    def stretches(self, region: Region, rows: int) -> Iterator[tuple[int, bytes]]:
+        """(first row, content) of each stretch of the region in which anything can have been counted, cut to whole
+        pieces of so many rows; no two have a row in common."""
+        piece = rows * region.width * self.columns
+        done = 0
+        for first, last in self._extents(region):
+            first, end = max(first // piece, done), min(-(-last // piece), -(-region.rows // rows))
+            if first < end:
+                cells = min(end * piece, region.rows * region.width * self.columns) - first * piece
+                yield (
+                    first * rows,
+                    os.pread(self.descriptor, cells * _CELL, (self._first[region.name] + first * piece) * _CELL),
+                )
+                done = end
+
     def wipe(self, region: Region, row: int) -> None:
         """Begin the row anew. No worker may count in it meanwhile."""
         first = self.first_cell(region, row)

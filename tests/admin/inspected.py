@@ -61,6 +61,7 @@ class FakeProxy:
         self.counts: dict[str, dict[int, EndpointCounts]] = {}
         self.recent_changes = RecentChanges()
         self.asked = 0
+        self._revision = 0
         self.flows = FakeFlows()
         self.measurements = CollectorRegistry()
         self.resources: tuple[ResourceStatistics, ...] = ()
@@ -85,6 +86,11 @@ class FakeProxy:
     def service_report(self, key: ObjectKey) -> ServiceReport | None:
         self.asked += 1
         return self.services.get(key)
+
+    @property
+    def revision(self) -> int:
+        self._revision += 1
+        return self._revision
 
     def service_keys(self) -> Iterable[ObjectKey]:
         return self.services.keys()
