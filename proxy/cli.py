@@ -22,9 +22,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "check": "say what is wrong with a configuration and manifests, without serving them",
         "demo": "sample pods, sample Services and the proxy, to see it work",
         "get": "show what the running proxy holds",
+        "describe": "show one Service of the running proxy in full",
+        "explain": "say who would serve a client's next connection, and why",
+        "completion": "print what makes bash or zsh complete the commands",
     }
 )
-_OK, _USAGE, _INTERRUPTED = 0, 2, 130
+_OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 
 
 class Command(Protocol):
@@ -61,6 +64,10 @@ def main(
         return _USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; without this, Python would say so once more at its exit.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+        return _FAILED
 
 
 def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
@@ -73,23 +80,44 @@ def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environm
         return _OK
     if name not in COMMANDS:
         raise _UsageError(_unknown(name))
-    command = cast("Command", importlib.import_module(f"proxy.commands.{name}"))
-    parser = _Parser(prog=f"svcproxy {name}", description=f"{COMMANDS[name]}.", allow_abbrev=False, add_help=False)
-    parser.add_argument("-h", "--help", action="store_true", help="show this and exit")
-    command.add_arguments(parser)
+    command = _command(name)
+    parser = parser_of(name)
     if {"-h", "--help"}.intersection(arguments[1:]):
         output.write(parser.format_help())
         return _OK
-    return command.run(parser.parse_args(arguments[1:]), output, errors, environment)
+    # Intermixed: a NAME may follow flags, as with kubectl.
+    return command.run(parser.parse_intermixed_args(arguments[1:]), output, errors, environment)
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of one of COMMANDS."""
+    parser = _Parser(
+        prog=f"svcproxy {name}",
+        description=f"{COMMANDS[name]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this and exit")
+    _command(name).add_arguments(parser)
+    return parser
+
+
+def _command(name: str) -> Command:
+    return cast("Command", importlib.import_module(f"proxy.commands.{name}"))
 
 
 def _help() -> str:
-    commands = "".join(f"  {name:<8} {summary}\n" for name, summary in COMMANDS.items())
+    commands = "".join(f"  {name:<10} {summary}\n" for name, summary in COMMANDS.items())
     return (
         "usage: svcproxy COMMAND [ARGUMENTS]\n\n"
         "A userspace L4 load-balancing proxy for Kubernetes Services.\n\n"
         f"{commands}\n"
-        "  svcproxy COMMAND --help shows the arguments of a command, svcproxy --version the version.\n"
+        "  svcproxy COMMAND --help shows the arguments of a command, svcproxy --version the version.\n\n"
+        "exit status:\n"
+        "  0  success\n"
+        "  1  problems were found, something that was named is not there, or a failure while running\n"
+        "  2  a mistake in arguments, configuration or surroundings\n"
     )
 
 

@@ -19,6 +19,8 @@ from proxy.model.names import dns_label_messages, dns_subdomain_messages
 from proxy.schedulers import registry
 
 PRIMARY = "primary"
+LOG_FORMATS = ("auto", "human", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 _PORTS = range(65536)
 _LONGEST_ZONE = 57
 _LONGEST_LABEL = 63
@@ -259,8 +261,8 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "udp_idle_timeout": _duration,
         "affinity_entries": _count,
         "udp_flows": _count,
-        "log_format": _one_of(lambda: ("auto", "human", "json")),
-        "log_level": _one_of(lambda: ("debug", "info", "warning", "error")),
+        "log_format": _one_of(lambda: LOG_FORMATS),
+        "log_level": _one_of(lambda: LOG_LEVELS),
         "access_log": _text,
         "service_proxy_name": _text,
     }

@@ -76,7 +76,7 @@ def test_the_help_of_a_command_names_its_arguments(calls: list[str | None], flag
 def test_help_lists_every_command(arguments: tuple[str, ...]) -> None:
     status, output, errors = _main(*arguments)
     assert (status, errors) == (0, "")
-    assert all(f"  {name:<8} {summary}\n" in output for name, summary in COMMANDS.items())
+    assert all(f"  {name:<10} {summary}\n" in output for name, summary in COMMANDS.items())
 
 
 def test_the_version_is_told() -> None:
@@ -87,8 +87,8 @@ def test_the_version_is_told() -> None:
     ("argument", "message"),
     [
         ("chek", 'unknown command "chek": did you mean "check"?'),
-        ("xyz", 'unknown command "xyz": the commands are run, check, demo, get'),
-        ("--xyz", 'unknown argument "--xyz": the commands are run, check, demo, get'),
+        ("xyz", 'unknown command "xyz": the commands are run, check, demo, get, describe, explain, completion'),
+        ("--xyz", 'unknown argument "--xyz": the commands are run, check, demo, get, describe, explain, completion'),
     ],
 )
 def test_an_unknown_command_is_told_the_nearest(argument: str, message: str) -> None:

@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from proxy.cli import COMMANDS, parser_of
+from proxy.client.kinds import KINDS
 from proxy.config import Configuration
 from proxy.dataplane.close_reason import CloseReason
 from proxy.flags import add_configuration_flags
@@ -43,6 +46,20 @@ def test_every_flag_has_its_place() -> None:
 def test_every_close_reason_has_a_row_with_its_advice() -> None:
     assert first_cells("### Logs") == [reason.value for reason in CloseReason]
     assert all(reason.advice in README for reason in CloseReason)
+
+
+def test_every_command_and_kind_has_its_place() -> None:
+    assert {name for name in COMMANDS if f"svcproxy {name}" not in README} == set()
+    kinds = re.search(r"^\| `svcproxy get KIND.*$", README, re.MULTILINE)
+    assert kinds is not None
+    assert {kind.names[0] for kind in KINDS} <= set(re.findall(r"`(\w+)`", kinds[0]))
+
+
+@pytest.mark.parametrize("command", ["get", "describe", "explain", "completion"])
+def test_every_flag_of_what_looks_at_a_proxy_has_its_place(command: str) -> None:
+    flags = {flag for action in parser_of(command)._actions for flag in action.option_strings[-1:]}
+    common = {"--help", "--namespace", "--all-namespaces", "--output"}
+    assert {flag for flag in flags - common if f"{flag}" not in README} == set()
 
 
 def test_every_annotation_has_a_row() -> None:

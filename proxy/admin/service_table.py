@@ -47,15 +47,31 @@ def _row(service: Service, now: float, wide: bool) -> ServiceRow:
         namespace=service.metadata.namespace,
         name=service.metadata.name,
         type=spec.type,
-        cluster_ip=spec.cluster_ips[0] if spec.cluster_ips else _NONE,
-        external_ip=_external_ip(service, wide),
-        ports=",".join(map(_port, spec.ports)) or _NONE,
+        cluster_ip=cluster_ip(service),
+        external_ip=external_ip(service, wide),
+        ports=ports(service),
         age=age(service.metadata.creation_timestamp, now),
-        selector=",".join(f"{key}={value}" for key, value in sorted((spec.selector or {}).items())) or _NONE,
+        selector=selector(service),
     )
 
 
-def _external_ip(service: Service, wide: bool) -> str:
+def cluster_ip(service: Service) -> str:
+    """The cell CLUSTER-IP."""
+    return service.spec.cluster_ips[0] if service.spec.cluster_ips else _NONE
+
+
+def ports(service: Service) -> str:
+    """The cell PORT(S)."""
+    return ",".join(map(_port, service.spec.ports)) or _NONE
+
+
+def selector(service: Service) -> str:
+    """The cell SELECTOR."""
+    return ",".join(f"{key}={value}" for key, value in sorted((service.spec.selector or {}).items())) or _NONE
+
+
+def external_ip(service: Service, wide: bool) -> str:
+    """The cell EXTERNAL-IP; `wide` shows every address of a load balancer in full."""
     spec = service.spec
     if spec.type == "ExternalName":
         return spec.external_name

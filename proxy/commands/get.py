@@ -4,100 +4,161 @@ Talks to the admin address of a running proxy. Invariant: reads only, and import
 """
 
 import argparse
-import http.client
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TextIO
+from typing import Any, TextIO
+from urllib.parse import quote
 
 import msgspec
 
-from proxy.admin.endpoint_table import render_endpoints
-from proxy.admin.report import ProxyReport, ServiceReport
-from proxy.admin.service_state import state_of
-from proxy.admin.service_table import rows
-from proxy.admin.table import render_table
+from proxy.client.admin_api import AdminAPI, NotFoundError, add_server_flags, admin_api
+from proxy.client.columns import render, shown, sort
+from proxy.client.kinds import BY_NAME, NAMES, Kind, Listing, Scope
+from proxy.client.one_of import OneOf
+from proxy.client.watch import Watch
 from proxy.startup_error import StartupError
 
-DEFAULT_SERVER = "127.0.0.1:10249"
-_TIMEOUT = 10.0
+PAUSE = 1.0
+"""Seconds between two looks of a watch."""
 
-_KINDS: Mapping[str, str] = MappingProxyType(
-    {"services": "services", "service": "services", "svc": "services", "endpoints": "endpoints", "ep": "endpoints"}
-)
+_EPILOG = """\
+exit status:
+  0  what was asked for is shown, or there is nothing
+  1  a Service that was named is not there
+  2  a mistake in the arguments, or no proxy answers
+
+examples:
+  svcproxy get svc -A                          every Service, and why one is not served
+  svcproxy get endpoints myapp -o wide         its endpoints, with all they have carried
+  svcproxy get conn myapp --sort-by age        its connections, the oldest first
+  svcproxy get affinity --watch                clients, as they are bound to endpoints
+"""
+
+
+def _json(things: Sequence[Any]) -> str:
+    return msgspec.json.format(msgspec.json.encode(things)).decode() + "\n"
+
+
+def _yaml(things: Sequence[Any]) -> str:
+    return msgspec.yaml.encode(things).decode()
+
+
+_DATA: Mapping[str, Callable[[Sequence[Any]], str]] = MappingProxyType({"json": _json, "yaml": _yaml})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("kind", metavar="KIND", help="services (svc) or endpoints (ep)")
-    parser.add_argument("name", metavar="NAME", nargs="?", help="one Service only")
-    parser.add_argument("-n", "--namespace", metavar="NAME", default="default", help="the namespace (default)")
-    parser.add_argument("-A", "--all-namespaces", action="store_true", help="every namespace")
-    parser.add_argument("-o", "--output", metavar="FORMAT", choices=("wide", "json", "yaml"), help="wide, json or yaml")
-    parser.add_argument("--server", metavar="IP:PORT", help=f"the proxy's metricsBindAddress ({DEFAULT_SERVER})")
+    parser.epilog = _EPILOG
+    add = parser.add_argument
+    add("kind", metavar="KIND", type=OneOf("kind", NAMES), help=", ".join(map(_naming, sorted(set(NAMES.values())))))
+    add("names", metavar="NAME", nargs="*", help="what belongs to these Services alone")
+    add("-n", "--namespace", metavar="NAME", default="default", help="the namespace (default)")
+    add("-A", "--all-namespaces", action="store_true", help="every namespace")
+    add("-o", "--output", metavar="FORMAT", choices=("wide", "json", "yaml", "name"), help="wide, json, yaml or name")
+    add("-w", "--watch", action="store_true", help="go on, and show what is new or changes")
+    add("--sort-by", metavar="COLUMN", help="sort by a column; COLUMN- turns it round")
+    add("--no-headers", action="store_true", help="leave the headers of the columns out")
+    add_server_flags(parser)
 
 
 def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
     """Print; exit status 1 where a named Service is not there. Raises StartupError."""
-    kind = _KINDS.get(arguments.kind)
-    if kind is None:
-        raise StartupError(f'get: unknown kind "{arguments.kind}": it is services or endpoints')
-    report = _fetch(arguments.server or environment.get("SVCPROXY_SERVER") or DEFAULT_SERVER)
-    services = [each for each in report.services if _is_wanted(each, arguments)]
-    if not services:
-        where = "" if arguments.all_namespaces else f" in namespace {arguments.namespace}"
-        found = f'service "{arguments.name}" not found{where}' if arguments.name else f"No services found{where}."
-        print(found, file=errors)
-        return 1 if arguments.name else 0
-    output.write(_render(kind, services, arguments))
-    return 0
+    kind = BY_NAME[arguments.kind]
+    if arguments.names and (arguments.all_namespaces or not kind.namespaced):
+        every = f"{kind.names[0]} have" if not kind.namespaced else "--all-namespaces goes with"
+        raise StartupError(f"get: {every} no NAME: leave {arguments.names[0]} out")
+    api = admin_api(arguments, environment)
+    view = _View(kind, arguments)
+    listing, missing = _fetch(api, kind, arguments)
+    output.write(view.first(listing.things))
+    for line in (*missing, *_remarks(listing, kind, arguments)):
+        print(line, file=errors)
+    while arguments.watch:
+        output.flush()
+        time.sleep(PAUSE)
+        output.write(view.next(_fetch(api, kind, arguments)[0].things))
+    return 1 if missing else 0
 
 
-def _is_wanted(report: ServiceReport, arguments: argparse.Namespace) -> bool:
-    namespace, name = report.service.key
-    return (arguments.all_namespaces or namespace == arguments.namespace) and arguments.name in (None, name)
+class _View:
+    """One way of showing, which the flags ask for."""
+
+    def __init__(self, kind: Kind, arguments: argparse.Namespace) -> None:
+        columns = shown(kind.columns, arguments.output == "wide")
+        if not arguments.all_namespaces:
+            columns = tuple(column for column in columns if column.header != "NAMESPACE")
+        self._columns = columns
+        self._kind = kind
+        self._format = arguments.output
+        self._headers = not arguments.no_headers
+        self._sort_by = arguments.sort_by
+        self._watch = Watch(columns, kind.identity)
+        if self._sort_by:
+            self._sorted([])
+
+    def first(self, things: Sequence[Any]) -> str:
+        """Everything, with headers."""
+        self._watch.news(things)
+        if self._format in _DATA:
+            return _DATA[self._format](self._sorted(things))
+        return self._rows(things, self._headers)
+
+    def next(self, things: Sequence[Any]) -> str:
+        """What is news since the last look."""
+        news = self._watch.news(things)
+        if not news:
+            return ""
+        return _DATA[self._format](news) if self._format in _DATA else self._rows(news, headers=False)
+
+    def _rows(self, things: Sequence[Any], headers: bool) -> str:
+        if self._format == "name":
+            return "".join(f"{self._kind.name_of(thing)}\n" for thing in self._sorted(things))
+        return render(self._sorted(things), self._columns, headers) if things else ""
+
+    def _sorted(self, things: Sequence[Any]) -> Sequence[Any]:
+        try:
+            return sort(things, self._columns, self._sort_by) if self._sort_by else things
+        except ValueError as error:
+            raise StartupError(f"--sort-by: {error}") from error
 
 
-def _render(kind: str, services: list[ServiceReport], arguments: argparse.Namespace) -> str:
-    data: dict[str, Callable[[object], bytes]] = {"json": _json, "yaml": msgspec.yaml.encode}
-    if arguments.output in data:
-        return data[arguments.output](services).decode().rstrip("\n") + "\n"
-    if kind == "endpoints":
-        return render_endpoints(services, namespaces=arguments.all_namespaces)
-    return _service_table(services, arguments.all_namespaces, arguments.output == "wide")
+def _fetch(api: AdminAPI, kind: Kind, arguments: argparse.Namespace) -> tuple[Listing, list[str]]:
+    """What there is, and a line for each named Service that is not there."""
+    if not arguments.names:
+        return kind.fetch(api, Scope("" if arguments.all_namespaces else arguments.namespace)), []
+    found: list[Any] = []
+    missing = []
+    complete = True
+    for name in dict.fromkeys(arguments.names):
+        scope = Scope(arguments.namespace, name)
+        listing = kind.fetch(api, scope)
+        found += listing.things
+        complete &= listing.complete
+        if not listing.things and not _is_known(api, scope):
+            missing.append(f'service "{name}" not found in namespace {arguments.namespace}')
+    return Listing(found, complete), missing
 
 
-def _json(services: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(services))
-
-
-def _service_table(services: list[ServiceReport], namespaces: bool, wide: bool) -> str:
-    """kubectl's columns, and STATE behind them."""
-    header = ["NAMESPACE", "NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "SELECTOR"]
-    states = {report.service.key: state_of(report) for report in services}
-    table = rows((report.service for report in services), time.time(), wide=wide)
-    shown = slice(0 if namespaces else 1, None if wide else -1)
-    cells = [[*row[shown], states[row.namespace, row.name]] for row in table]
-    return render_table([*header[shown], "STATE"], cells)
-
-
-def _fetch(server: str) -> ProxyReport:
-    """The running proxy's report. Raises StartupError where nobody answers."""
-    host, _, port = server.rpartition(":")
-    if not host or not port.isdecimal():
-        raise StartupError(f'get: --server must be IP:PORT, not "{server}"')
-    connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=_TIMEOUT)
+def _is_known(api: AdminAPI, scope: Scope) -> bool:
     try:
-        connection.request("GET", "/api/v1/report")
-        response = connection.getresponse()
-        body = response.read()
-        if response.status != http.client.OK:
-            raise StartupError(f"get: {server} answered {response.status}: is it svcproxy's metricsBindAddress?")
-        return msgspec.json.decode(body, type=ProxyReport)
-    except (OSError, http.client.HTTPException) as error:
-        raise StartupError(
-            f"get: no svcproxy answers on {server} ({error}): start one, or name its metricsBindAddress with --server"
-        ) from error
-    except msgspec.MsgspecError as error:
-        raise StartupError(f"get: what {server} answers is not svcproxy's: {error}") from error
-    finally:
-        connection.close()
+        api.get(f"services/{quote(scope.namespace, '')}/{quote(scope.name, '')}", msgspec.Raw)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _remarks(listing: Listing, kind: Kind, arguments: argparse.Namespace) -> list[str]:
+    """What to say beside the things themselves."""
+    plural = kind.names[0]
+    if not listing.complete:
+        return [f"only {len(listing.things)} {plural} are shown: name a Service to see its own"]
+    if listing.things or arguments.names or arguments.output in _DATA:
+        return []
+    where = "" if arguments.all_namespaces or not kind.namespaced else f" in namespace {arguments.namespace}"
+    return [f"No {plural} found{where}."]
+
+
+def _naming(kind: str) -> str:
+    """A kind with its shortest name."""
+    shortest = min(BY_NAME[kind].names, key=len)
+    return kind if shortest.startswith(kind[:-1]) else f"{kind} ({shortest})"

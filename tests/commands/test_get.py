@@ -2,18 +2,21 @@
 
 import io
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
 
-from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ProxyReport, ServiceReport
+from proxy.admin.api_answers import ServicesAnswer, WorkersAnswer, endpoints_of
+from proxy.admin.flow_report import AffinityAnswer, AffinityReport, ConnectionReport, ConnectionsAnswer
+from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ServiceReport, WorkerReport
 from proxy.cli import main
 from proxy.model.service import Service
+from tests.commands.conftest import Answering, Answers, Run, Start, ok
 
 Get = Callable[..., tuple[int, str, str]]
 
@@ -28,7 +31,7 @@ def service(name: str, namespace: str = "default") -> ServiceReport:
             "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
         },
     }
-    endpoint = EndpointReport("127.0.0.1", 8080, f"{name}-pod", 1, 4, 0, False)
+    endpoint = EndpointReport("127.0.0.1", 8080, f"{name}-pod", 1, 4, 0, False, 9, 2048, 1024)
     return ServiceReport(
         msgspec.convert(document, Service),
         (FrontendReport("TCP", "127.96.0.1", 80, "ClusterIP", name, True),),
@@ -37,66 +40,69 @@ def service(name: str, namespace: str = "default") -> ServiceReport:
     )
 
 
-REPORT = msgspec.json.encode(ProxyReport((service("api"), service("web"), service("db", "data")), ()))
+API, WEB, DB = service("api"), service("web"), service("db", "data")
 
 
-class Answering:
-    """An HTTP server in a thread that gives the same answer to everybody, and its address."""
+def connection(client: str, seconds: float, connect: float = 0.1, protocol: str = "TCP") -> ConnectionReport:
+    return ConnectionReport(
+        protocol,
+        client,
+        "default/web",
+        f"0.0.0.0:8/{protocol}",
+        "10.0.0.1:80",
+        "web-1",
+        2,
+        100,
+        3000,
+        connect,
+        seconds,
+    )
 
-    def __init__(self, status: int, body: bytes) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(status if self.path == "/api/v1/report" else 404)
-                self.end_headers()
-                self.wfile.write(body)
 
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Nothing: the test's output is for the test."""
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+CONNECTIONS = (
+    connection("10.0.0.7:40000", 90),
+    connection("[fd00::7]:5", 300),
+    connection("10.0.0.8:9", 1, -1.0),
+    connection("10.0.0.9:9", 2, -1.0, "UDP"),
+)
+AFFINITY = (AffinityReport("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "", 2, 7200.0),)
+ANSWERS: Answers = {
+    "/api/v1/services": ok(ServicesAnswer((API, WEB, DB))),
+    "/api/v1/services?namespace=default": ok(ServicesAnswer((API, WEB))),
+    "/api/v1/services?namespace=default&service=web": ok(ServicesAnswer((WEB,))),
+    "/api/v1/services?namespace=default&service=nowhere": ok(ServicesAnswer(())),
+    "/api/v1/services?namespace=data&service=db": ok(ServicesAnswer((DB,))),
+    "/api/v1/services?namespace=empty": ok(ServicesAnswer(())),
+    "/api/v1/services/default/idle": ok(WEB),
+    "/api/v1/endpoints?namespace=default&service=web": ok(endpoints_of((WEB,))),
+    "/api/v1/endpoints?namespace=default&service=idle": ok(endpoints_of(())),
+    "/api/v1/connections": ok(ConnectionsAnswer(CONNECTIONS, complete=True)),
+    "/api/v1/connections?namespace=busy": ok(ConnectionsAnswer(CONNECTIONS, complete=False)),
+    "/api/v1/affinity": ok(AffinityAnswer(AFFINITY, complete=True)),
+    "/api/v1/workers": ok(WorkersAnswer((WorkerReport(0, 4711, "running", 1, 7, 4),))),
+}
 
 
 @pytest.fixture
-def answering() -> Iterator[Callable[[int, bytes], str]]:
-    """Starts servers; gives their addresses."""
-    started: list[Answering] = []
-
-    def start(status: int = 200, body: bytes = REPORT) -> str:
-        started.append(Answering(status, body))
-        return started[-1].address
-
-    yield start
-    for one in started:
-        one.close()
+def proxy(answering: Start) -> Answering:
+    return answering(dict(ANSWERS))
 
 
 @pytest.fixture
-def get(answering: Callable[..., str]) -> Get:
-    """Run the command against the report: exit status, output, errors."""
-    address = answering()
-
-    def run(*arguments: str, server: str = address) -> tuple[int, str, str]:
-        output, errors = io.StringIO(), io.StringIO()
-        status = main(["get", *arguments], output, errors, {"SVCPROXY_SERVER": server})
-        return status, output.getvalue(), errors.getvalue()
-
-    return run
+def get(proxy: Answering, run: Run) -> Get:
+    """Run the command: exit status, output, errors."""
+    return lambda *arguments, server=proxy.address: run(server, "get", *arguments)
 
 
-@pytest.mark.parametrize("kind", ["services", "service", "svc"])
+def cells(output: str) -> list[list[str]]:
+    return [line.split() for line in output.splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["services", "service", "svc", "SVC"])
 def test_services_have_kubectls_columns_and_their_state(get: Get, kind: str) -> None:
     status, output, _ = get(kind)
-    lines = [line.split() for line in output.splitlines()]
     assert status == 0
-    assert lines == [
+    assert cells(output) == [
         ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "STATE"],
         ["api", "ClusterIP", "127.96.0.1", "<none>", "80/TCP", "<unknown>", "serving"],
         ["web", "ClusterIP", "127.96.0.1", "<none>", "80/TCP", "<unknown>", "serving"],
@@ -104,27 +110,71 @@ def test_services_have_kubectls_columns_and_their_state(get: Get, kind: str) -> 
 
 
 def test_every_namespace_and_a_wide_table(get: Get) -> None:
-    _, output, _ = get("svc", "-A", "-o", "wide")
-    header, *rows = [line.split() for line in output.splitlines()]
-    assert (header[0], header[-2:]) == ("NAMESPACE", ["SELECTOR", "STATE"])
-    assert [(row[0], row[1], row[-2]) for row in rows] == [
-        ("data", "db", "app=db"),
-        ("default", "api", "app=api"),
-        ("default", "web", "app=web"),
+    header, *rows = cells(get("svc", "-A", "-o", "wide")[1])
+    assert (header[0], header[-4:]) == ("NAMESPACE", ["SELECTOR", "SCHEDULER", "ENDPOINTS", "STATE"])
+    assert header.count("EXTERNAL-IP") == 1
+    assert [(row[0], row[1], row[-4:-1]) for row in rows] == [
+        ("default", "api", ["app=api", "rr", "1"]),
+        ("default", "web", ["app=web", "rr", "1"]),
+        ("data", "db", ["app=db", "rr", "1"]),
     ]
 
 
-def test_one_service_of_another_namespace(get: Get) -> None:
-    _, output, _ = get("svc", "db", "-n", "data")
-    assert [line.split()[0] for line in output.splitlines()] == ["NAME", "db"]
+@pytest.mark.parametrize(
+    "arguments", [("svc", "db", "-n", "data"), ("svc", "-n", "data", "db"), ("-n", "data", "svc", "db")]
+)
+def test_names_may_stand_anywhere(get: Get, arguments: tuple[str, ...]) -> None:
+    assert [row[0] for row in cells(get(*arguments)[1])] == ["NAME", "db"]
+
+
+def test_what_is_there_is_shown_beside_what_is_not(get: Get) -> None:
+    status, output, errors = get("svc", "web", "nowhere")
+    assert (status, errors) == (1, 'service "nowhere" not found in namespace default\n')
+    assert [row[0] for row in cells(output)] == ["NAME", "web"]
+
+
+def test_a_service_that_is_not_there_is_an_error_whatever_is_asked_of_it(get: Get, proxy: Answering) -> None:
+    proxy.answers["/api/v1/connections"] = ok(ConnectionsAnswer((), complete=True))
+    assert get("conn", "nowhere") == (1, "", 'service "nowhere" not found in namespace default\n')
+    assert get("ep", "idle") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("svc", "-A", "web"), "--all-namespaces goes with no NAME"), (("workers", "0"), "workers have no NAME")],
+)
+def test_a_name_where_none_is_meant_is_a_mistake(get: Get, arguments: tuple[str, ...], said: str) -> None:
+    status, _, errors = get(*arguments)
+    assert (status, said in errors) == (2, True)
 
 
 @pytest.mark.parametrize("kind", ["endpoints", "ep"])
 def test_endpoints_have_live_counts(get: Get, kind: str) -> None:
-    _, output, _ = get(kind, "web")
-    assert output.splitlines()[1].split() == [
+    assert cells(get(kind, "web")[1])[1] == [
         "web", "http/TCP", "rr", "127.0.0.1:8080", "web-pod", "1", "4", "0", "ready"
     ]  # fmt: skip
+    assert cells(get(kind, "web", "-o", "wide")[1])[1][8:] == ["9", "2.0Ki", "1.0Ki", "web", "ready"]
+
+
+@pytest.mark.parametrize("kind", ["connections", "connection", "conn"])
+def test_connections_name_both_ends_and_what_passed(get: Get, kind: str) -> None:
+    header, *rows = cells(get(kind)[1])
+    assert header == ["SERVICE", "PROTOCOL", "CLIENT", "ENDPOINT", "POD", "IN", "OUT", "AGE", "WORKER", "STATE"]
+    assert rows[0] == ["web", "TCP", "10.0.0.7:40000", "10.0.0.1:80", "web-1", "100", "2.9Ki", "90s", "2", "open"]
+    assert [row[-1] for row in rows] == ["open", "open", "connecting", "unreplied"]
+
+
+def test_affinity_tells_how_long_is_left(get: Get) -> None:
+    header, row = cells(get("affinity")[1])
+    assert header == ["CLIENT", "SERVICE", "PORT", "ENDPOINT", "POD", "LEFT", "WORKER"]
+    assert row == ["10.0.0.7", "web", "http/TCP", "10.0.0.1:80", "<none>", "120m", "2"]
+
+
+def test_workers_are_of_no_namespace(get: Get) -> None:
+    assert cells(get("workers", "-n", "any")[1]) == [
+        ["WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "FLOWS"],
+        ["0", "4711", "running", "1", "7", "4"],
+    ]
 
 
 @pytest.mark.parametrize(("format", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
@@ -134,49 +184,143 @@ def test_data_is_the_report(get: Get, format: str, load: Callable[[str], Any]) -
     assert report["service"]["metadata"]["name"] == "web"
     assert report["pools"][0]["endpoints"][0]["active"] == 4
     assert output.endswith("\n")
+    assert load(get("svc", "-n", "empty", "-o", format)[1]) == []
 
 
-def test_a_service_that_is_not_there_is_an_error(get: Get) -> None:
-    status, output, errors = get("svc", "nowhere")
-    assert (status, output, errors) == (1, "", 'service "nowhere" not found in namespace default\n')
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("svc", ["service/api", "service/web"]),
+        ("workers", ["worker/0"]),
+        ("affinity", ["affinity/10.0.0.7"]),
+    ],
+)
+def test_names_alone(get: Get, kind: str, names: list[str]) -> None:
+    assert get(kind, "-o", "name")[1].splitlines() == names
+
+
+def test_headers_may_be_left_out(get: Get) -> None:
+    assert [row[0] for row in cells(get("svc", "--no-headers")[1])] == ["api", "web"]
+
+
+@pytest.mark.parametrize(("by", "ages"), [("age", ["5m", "90s", "2s", "1s"]), ("AGE-", ["1s", "2s", "90s", "5m"])])
+def test_rows_are_sorted_by_a_column(get: Get, by: str, ages: list[str]) -> None:
+    assert [row[7] for row in cells(get("conn", "--sort-by", by)[1])[1:]] == ages
+
+
+def test_text_is_sorted_from_a_to_z(get: Get) -> None:
+    assert [row[0] for row in cells(get("svc", "--sort-by", "name-", "--no-headers")[1])] == ["web", "api"]
+
+
+def test_a_column_that_is_not_there_is_a_mistake(get: Get) -> None:
+    status, output, errors = get("svc", "--sort-by", "weight")
+    assert (status, output) == (2, "")
+    assert 'there is no column "weight" to sort by: it is one of NAME, TYPE' in errors
+
+
+def test_what_was_left_out_is_admitted(get: Get) -> None:
+    assert "only 4 connections are shown: name a Service to see its own" in get("conn", "-n", "busy")[2]
 
 
 def test_an_empty_namespace_is_none(get: Get) -> None:
-    status, output, errors = get("svc", "-n", "empty")
-    assert (status, output, errors) == (0, "", "No services found in namespace empty.\n")
+    assert get("svc", "-n", "empty") == (0, "", "No services found in namespace empty.\n")
 
 
-def test_an_unknown_kind_is_an_error(get: Get) -> None:
-    status, _, errors = get("pods")
-    assert status != 0
-    assert 'unknown kind "pods"' in errors
+@pytest.mark.parametrize(
+    ("kind", "hint"), [("pods", "it is one of services, endpoints"), ("servces", 'did you mean "services"?')]
+)
+def test_an_unknown_kind_is_an_error(get: Get, kind: str, hint: str) -> None:
+    status, _, errors = get(kind)
+    assert status == 2
+    assert f'unknown kind "{kind}": {hint}' in errors
+
+
+def test_a_watch_shows_what_is_new_or_changes(
+    get: Get, proxy: Answering, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    """Each pause brings another answer; the last one ends the watch as Ctrl-C does."""
+    older = msgspec.structs.replace(CONNECTIONS[0], seconds=95.0, received=5000)
+    other = msgspec.structs.replace(CONNECTIONS[1], endpoint="10.0.0.2:80")
+    to_come = [(older, other), (older, other), (other,), (older, other)]
+
+    def pause(seconds: float) -> None:
+        if not to_come:
+            raise KeyboardInterrupt
+        proxy.answers["/api/v1/connections"] = ok(ConnectionsAnswer(to_come.pop(0), complete=True))
+
+    proxy.answers["/api/v1/connections"] = ok(ConnectionsAnswer(CONNECTIONS[:2], complete=True))
+    monkeypatch.setattr("proxy.commands.get.time.sleep", pause)
+    status, output, _ = get("conn", "--watch")
+    assert status == 130
+    assert [row[2] for row in cells(output)] == [
+        "CLIENT",
+        "10.0.0.7:40000",
+        "[fd00::7]:5",
+        "[fd00::7]:5",
+        "10.0.0.7:40000",
+    ]
 
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
         (404, b"", "answered 404"),
+        (500, b"<html>", "answered 500"),
         (200, b"<html>", "is not svcproxy's"),
         (200, b'{"services": 1}', "is not svcproxy's"),
+        (401, b'{"error": "the token is needed"}', "asks for a token: name the file that holds it with --token-file"),
+        (403, b'{"error": "only health beyond loopback"}', "only health beyond loopback"),
     ],
 )
-def test_another_server_is_recognised(
-    get: Get, answering: Callable[..., str], status: int, body: bytes, said: str
+def test_another_answer_is_one_line_with_the_way_out(
+    answering: Start, run: Run, status: int, body: bytes, said: str
 ) -> None:
-    exit_status, _, errors = get("svc", server=answering(status, body))
-    assert exit_status != 0
+    exit_status, _, errors = run(answering({"/api/v1/services": (status, body)}).address, "get", "svc")
+    assert (exit_status, errors.count("\n")) == (2, 1)
+    assert said in errors
+
+
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_the_token_of_a_file_is_sent(get: Get, proxy: Answering, run: Run, tmp_path: Path, by_flag: bool) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret\n")
+    flags = ("--token-file", str(file)) if by_flag else ()
+    environment = {} if by_flag else {"SVCPROXY_TOKEN_FILE": str(file)}
+    assert run(proxy.address, "get", "svc", *flags, **environment)[0] == 0
+    assert proxy.requests[-1][1] == "Bearer secret"
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"", "one token"), (b"\xff", "UTF-8")])
+def test_a_token_file_that_is_none_is_a_mistake(get: Get, tmp_path: Path, content: bytes | None, said: str) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    status, _, errors = get("svc", "--token-file", str(file))
+    assert status == 2
     assert said in errors
 
 
 def test_where_nobody_answers_the_way_out_is_said(get: Get) -> None:
     status, _, errors = get("svc", "--server", "127.0.0.1:1")
-    assert status != 0
-    assert "no svcproxy answers on 127.0.0.1:1" in errors
+    assert status == 2
+    assert "no svcproxy answers on 127.0.0.1:1 (Connection refused): start one" in errors
     assert "--server" in errors
 
 
 @pytest.mark.parametrize("server", ["nonsense", "127.0.0.1", "127.0.0.1:http", ":80"])
 def test_an_address_must_have_a_port(get: Get, server: str) -> None:
     status, _, errors = get("svc", "--server", server)
-    assert status != 0
+    assert status == 2
     assert "must be IP:PORT" in errors
+
+
+def test_a_reader_who_has_seen_enough_is_no_traceback(proxy: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    errors = io.StringIO()
+    assert main(["get", "svc"], Closed(), errors, {"SVCPROXY_SERVER": proxy.address}) == 1
+    assert errors.getvalue() == ""
+    sys.stdout.close()

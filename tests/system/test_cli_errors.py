@@ -33,8 +33,13 @@ REFUSED: Mapping[str, list[str]] = MappingProxyType(
         "check nowhere": ["nowhere does not exist"],
         "check good good": ["good is given twice"],
         "get": ["KIND", "--help"],
-        "get pods": ['unknown kind "pods"', "services or endpoints"],
+        "get pods": ['unknown kind "pods"', "services, endpoints"],
         "get services --server here": ["--server", "IP:PORT", '"here"'],
+        "get services nothing -A": ["--all-namespaces goes with no NAME"],
+        "describe pod": ['unknown kind "pod"', "service"],
+        "explain web:80": ["ADDRESS:PORT", "brackets"],
+        "explain 127.0.0.1:80 --from me": ["IP address", '"me"'],
+        "completion fish": ["fish", "bash", "zsh"],
         "get services --server 127.0.0.1:1": ["no svcproxy answers on 127.0.0.1:1", "--server"],
     }
 )

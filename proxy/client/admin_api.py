@@ -1,0 +1,110 @@
+"""The way to a running proxy: its API over HTTP, as a command asks it.
+
+Imports how a start fails and nothing else of ours. Invariant: GET alone, and what keeps it from an answer is a
+StartupError in one line with the way out.
+"""
+
+import argparse
+import http.client
+from collections.abc import Mapping
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from proxy.startup_error import StartupError
+
+DEFAULT_SERVER = "127.0.0.1:10249"
+SERVER_VARIABLE, TOKEN_VARIABLE = "SVCPROXY_SERVER", "SVCPROXY_TOKEN_FILE"
+_TIMEOUT = 10.0
+
+Body = TypeVar("Body")
+
+
+class NotFoundError(Exception):
+    """The proxy answers that there is no such thing, in its words."""
+
+
+class _Failure(msgspec.Struct):
+    """What an answer that is none says."""
+
+    error: str = ""
+
+
+class AdminAPI:
+    """One proxy's API. `server` is IP:PORT; `token` is sent if it is not empty."""
+
+    def __init__(self, server: str, token: str = "") -> None:
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdecimal():
+            raise StartupError(f'--server must be IP:PORT, not "{server}"')
+        self.server = server
+        self._place = host.strip("[]"), int(port)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def get(self, path: str, body: type[Body], **query: str) -> Body:
+        """The answer at /api/v1/`path`; parts of the query that are empty are left out.
+
+        Raises StartupError where nobody answers as svcproxy does, NotFoundError where it says so.
+        """
+        wanted = urlencode({name: text for name, text in query.items() if text})
+        status, answer = self._fetch(f"/api/v1/{path}" + (f"?{wanted}" if wanted else ""))
+        if status != http.client.OK:
+            raise self._refusal(status, answer)
+        try:
+            return msgspec.json.decode(answer, type=body)
+        except msgspec.MsgspecError as error:
+            raise StartupError(f"what {self.server} answers is not svcproxy's: {error}") from error
+
+    def _fetch(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(*self._place, timeout=_TIMEOUT)
+        try:
+            connection.request("GET", path, headers=self._headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            way_out = "start one, or name its metricsBindAddress with --server"
+            raise StartupError(f"no svcproxy answers on {self.server} ({reason}): {way_out}") from error
+        finally:
+            connection.close()
+
+    def _refusal(self, status: int, answer: bytes) -> Exception:
+        try:
+            said = msgspec.json.decode(answer, type=_Failure).error
+        except msgspec.MsgspecError:
+            said = ""
+        if not said:
+            return StartupError(f"{self.server} answered {status}: is it svcproxy's metricsBindAddress?")
+        if status == http.client.UNAUTHORIZED:
+            return StartupError(f"{self.server} asks for a token: name the file that holds it with --token-file")
+        return NotFoundError(said) if status == http.client.NOT_FOUND else StartupError(f"{self.server}: {said}")
+
+
+def add_server_flags(parser: argparse.ArgumentParser) -> None:
+    """--server and --token-file, which every command has that looks at a running proxy."""
+    parser.add_argument(
+        "--server", metavar="IP:PORT", help=f"the proxy's metricsBindAddress (${SERVER_VARIABLE}, {DEFAULT_SERVER})"
+    )
+    parser.add_argument(
+        "--token-file", metavar="FILE", help=f"a file with the token of its adminTokenFile (${TOKEN_VARIABLE})"
+    )
+
+
+def admin_api(arguments: argparse.Namespace, environment: Mapping[str, str]) -> AdminAPI:
+    """The proxy that the flags, else the environment, name. Raises StartupError."""
+    server = arguments.server or environment.get(SERVER_VARIABLE) or DEFAULT_SERVER
+    path = arguments.token_file or environment.get(TOKEN_VARIABLE) or ""
+    return AdminAPI(server, _token(path) if path else "")
+
+
+def _token(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StartupError(f"--token-file: {path} cannot be read: {reason}") from error
+    if not token.isascii() or not token.isprintable() or not token:
+        raise StartupError(f"--token-file: {path} must hold one token")
+    return token

@@ -1,0 +1,111 @@
+"""get, describe and explain against a running proxy; what is explained is what a client then meets."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.harness.backends import StartBackends
+from tests.system.harness.clients import ask, connect, is_refused
+from tests.system.harness.command import svcproxy_command
+from tests.system.harness.manifests import annotated, pod, port, service
+from tests.system.harness.places import Places
+from tests.system.harness.svcproxy import METRICS_PORT, StartSvcproxy, Svcproxy
+
+HERE = "127.0.0.1"
+CLIENTS = [f"127.0.0.{number}" for number in range(1, 11)]
+
+
+class Scene:
+    """A Service `web` of three echo backends on a node port, under a running proxy."""
+
+    def __init__(self, directory: Path, start: StartSvcproxy, places: Places, backends: StartBackends) -> None:
+        self._directory = directory
+        self._start = start
+        self.node_port = places.node_port()
+        three = backends("a", "b", "c")
+        self.pods = [pod(each.name, each.address, {"echo": each.port}, {"app": "web"}) for each in three]
+        self.proxy: Svcproxy | None = None
+
+    def serve(self, scheduler: str = "rr", affinity: str = "None", pods: bool = True, **spec: Any) -> None:
+        ports = port(7007, "echo", nodePort=self.node_port)
+        web = service("web", ports, type="NodePort", selector={"app": "web"}, sessionAffinity=affinity, **spec)
+        self.proxy = self._start([annotated(web, scheduler=scheduler), *(self.pods if pods else [])])
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Exit status and output of a command that looks at the proxy."""
+        assert self.proxy is not None
+        server = f"{self.proxy.status_address}:{METRICS_PORT}"
+        done = svcproxy_command(self._directory, *arguments, "--server", server)
+        return done.returncode, done.stdout
+
+    def explain(self, client: str, address: str = HERE) -> Any:
+        _, output = self.run("explain", f"{address}:{self.node_port}", "--from", client, "-o", "json")
+        return json.loads(output)[0]
+
+
+@pytest.fixture
+def scene(tmp_path: Path, svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends) -> Scene:
+    return Scene(tmp_path, svcproxy, places, echo_backends)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "affinity"), [("rr", "None"), ("rr", "ClientIP"), ("sh", "None"), ("wlc", "None")]
+)
+def test_whom_explain_names_serves(scene: Scene, scheduler: str, affinity: str) -> None:
+    scene.serve(scheduler, affinity)
+    for client in CLIENTS[:4] * 2:
+        explained = scene.explain(client)
+        assert explained["verdict"] == "served"
+        assert [each["chance"] for each in explained["endpoints"]] == [1.0]
+        assert explained["endpoints"][0]["pod"] == ask(HERE, scene.node_port, client)
+
+
+def test_explaining_changes_nothing(scene: Scene) -> None:
+    scene.serve()
+    asked = [ask(HERE, scene.node_port) for _ in range(3)]
+    for _ in range(2):
+        scene.explain(HERE)
+    assert [ask(HERE, scene.node_port) for _ in range(3)] == asked
+
+
+def test_who_is_refused_is_told_so(scene: Scene) -> None:
+    scene.serve(pods=False)
+    assert scene.explain(HERE)["verdict"] == "refused"
+    assert is_refused(HERE, scene.node_port)
+    assert scene.run("explain", f"{HERE}:{scene.node_port}")[0] == 1
+
+
+def test_who_is_dropped_is_told_so(scene: Scene) -> None:
+    scene.pods = [each | {"spec": each["spec"] | {"nodeName": "elsewhere"}} for each in scene.pods]
+    scene.serve(externalTrafficPolicy="Local")
+    assert scene.explain(HERE)["verdict"] == "dropped"
+    with pytest.raises(TimeoutError):
+        connect(HERE, scene.node_port, timeout=0.2)
+
+
+def test_connections_and_affinity_are_shown(scene: Scene) -> None:
+    scene.serve(affinity="ClientIP")
+    with connect(HERE, scene.node_port, "127.0.0.9") as client:
+        name = client.recv(100).decode().strip()
+        _, connections = scene.run("get", "connections", "web", "--no-headers")
+        (row,) = [line.split() for line in connections.splitlines()]
+        host, number = client.getsockname()
+        assert row[:3] == ["web", "TCP", f"{host}:{number}"]
+        assert (row[4], row[-1]) == (name, "open")
+        _, affinity = scene.run("get", "affinity", "web", "--no-headers")
+        (entry,) = [line.split() for line in affinity.splitlines()]
+        assert (entry[0], entry[4]) == ("127.0.0.9", name)
+        assert f"  {name} " in scene.run("describe", "svc", "web")[1].replace("   ", "  ")
+
+
+def test_a_token_is_asked_for_and_read_from_a_file(tmp_path: Path, svcproxy: StartSvcproxy) -> None:
+    (tmp_path / "token").write_text("secret")
+    proxy = svcproxy([], "--admin-token-file", str(tmp_path / "token"))
+    server = ("--server", f"{proxy.status_address}:{METRICS_PORT}")
+    refused = svcproxy_command(tmp_path, "get", "workers", *server)
+    assert (refused.returncode, "--token-file" in refused.stderr) == (2, True)
+    assert (
+        svcproxy_command(tmp_path, "get", "workers", *server, "--token-file", str(tmp_path / "token")).returncode == 0
+    )
