@@ -1,13 +1,14 @@
 """The stream's frames, made once and shared by all who look.
 
 Imports this room; the only task here is the one that makes frames, and it runs while somebody looks. Invariants: at
-most one frame in `PERIOD`, however many look; what is kept for those who fall behind is bounded, and whoever falls
-further behind gets the whole picture anew.
+most one frame in `PERIOD`, and no more than `SHARE` of a core for making them, however many look; what is kept for
+those who fall behind is bounded, and whoever falls further behind gets the whole picture anew.
 """
 
 import asyncio
 import logging
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from proxy.admin.live_view import LiveView
 
 PERIOD = 0.5
 """Seconds from one frame to the next."""
+SHARE = 0.02
+"""Frames that cost more than this part of a core come less often."""
 HEARTBEAT = 5.0
 """So often something is sent though nothing changed, which shows both sides that the other is there."""
 MOST_VIEWERS = 32
@@ -43,6 +46,7 @@ class Broadcast:
         self._snapshot: tuple[int, bytes] = (-1, b"")
         self._news = asyncio.Event()
         self._viewers = 0
+        self._cost = 0.0
         self._task: asyncio.Task[None] | None = None
         self.closed = False
 
@@ -91,8 +95,10 @@ class Broadcast:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(max(PERIOD, self._cost / SHARE))
+            before = time.thread_time()
             self._tick()
+            self._cost = time.thread_time() - before
 
     def _tick(self) -> None:
         if self._view is None:

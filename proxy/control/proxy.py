@@ -176,7 +176,7 @@ class Proxy:
 
     def count_reader(self) -> CountReader:
         """A new reader of the live counts."""
-        return CountReader(self._counts)
+        return CountReader(self._data_plane.table, self._rows)
 
     def workers(self) -> tuple[WorkerReport, ...]:
         """The data planes, by index."""

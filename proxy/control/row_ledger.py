@@ -8,7 +8,7 @@ served all the same.
 
 import logging
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.dataplane.messages import PoolRows
@@ -96,6 +96,11 @@ class RowLedger:
         """The rows of a pool as it was held last; None for one that is not held."""
         held = self._held.get(key)
         return PoolRows(held.row, tuple(held.endpoints)) if held is not None else None
+
+    def endpoint_rows(self, key: str) -> Sequence[int]:
+        """The rows of a pool's targets, in their order; none for a pool that is not held."""
+        held = self._held.get(key)
+        return held.endpoints if held is not None else ()
 
     def held(self) -> Iterator[tuple[str, int]]:
         """Every pool that is held, with its own row."""

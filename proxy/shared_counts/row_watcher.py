@@ -5,7 +5,9 @@ pieces: what nobody counted in costs a comparison of memory and no more. Invaria
 of it, in any column, is other than at the call before.
 """
 
+from array import array
 from collections.abc import Iterator
+from operator import add
 
 from proxy.shared_counts.layout import Region
 from proxy.shared_counts.table import SharedTable
@@ -22,10 +24,10 @@ class RowWatcher:
         self._row_bytes = 8 * region.width * table.columns
         self._pieces: dict[int, bytes] = {}
 
-    def changed(self) -> set[int]:
-        """The rows that changed since the last call."""
+    def changed(self) -> dict[int, list[int]]:
+        """The rows that changed since the last call, with their cells as of now, added up over the columns."""
         before, self._pieces = self._pieces, dict(self._read())
-        rows: set[int] = set()
+        rows: dict[int, list[int]] = {}
         for number in before.keys() | self._pieces.keys():
             old, new = before.get(number, b""), self._pieces.get(number, b"")
             if old != new:
@@ -39,10 +41,18 @@ class RowWatcher:
             for start in range(0, len(content), size):
                 yield first // _ROWS_AT_ONCE + start // size, content[start : start + size]
 
-    def _differing(self, first: int, old: bytes, new: bytes) -> Iterator[int]:
+    def _differing(self, first: int, old: bytes, new: bytes) -> Iterator[tuple[int, list[int]]]:
         size = self._row_bytes
         length = max(len(old), len(new))
         old, new = old.ljust(length, b"\0"), new.ljust(length, b"\0")
         for start in range(0, length, size):
-            if old[start : start + size] != new[start : start + size]:
-                yield first + start // size
+            row = new[start : start + size]
+            if old[start : start + size] != row:
+                yield first + start // size, self._totals(row)
+
+    def _totals(self, row: bytes) -> list[int]:
+        cells, width = array("q", row).tolist(), self._region.width
+        totals = cells[:width]
+        for first in range(width, len(cells), width):
+            totals = list(map(add, totals, cells[first : first + width]))
+        return totals

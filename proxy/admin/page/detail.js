@@ -19,7 +19,8 @@ class EndpointRow {
     this.mark = element("span", { class: "tag" });
     const where = place(address, port);
     const words = element("th", { scope: "row" }, element("span", { class: "pod" }, pod || where),
-      element("span", { class: "quiet" }, pod ? where : "", weight === 1 ? "" : ` weight ${weight}`), this.mark);
+      pod ? element("span", { class: "quiet" }, where) : null,
+      weight === 1 ? null : element("span", { class: "quiet" }, `weight ${weight}`), this.mark);
     this.drained = weight <= 0;
     this.node = element("tr", {}, words, element("td", { class: "track" }, element("div", { class: "bar" }, this.bar)),
       this.share, this.open, this.total);

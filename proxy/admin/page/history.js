@@ -16,7 +16,7 @@ export class History {
   }
 
   at(second) {
-    if (second > this.#newest || second <= this.#newest - this.#bins.length) return 0;
+    if (second < 0 || second > this.#newest || second <= this.#newest - this.#bins.length) return 0;
     return this.#bins[second % this.#bins.length];
   }
 

@@ -25,7 +25,7 @@ class Row {
     this.name = element("span", { class: "name" });
     this.space = element("span", { class: "quiet space" });
     this.note = element("span", { class: "quiet note" });
-    this.bars = element("canvas", { class: "bars" });
+    this.bars = element("canvas", { class: "bars", "aria-hidden": "true" });
     this.rate = element("span", { class: "number" });
     this.open = element("span", { class: "number quiet" });
     const title = element("span", { class: "title" }, this.name, this.space);
