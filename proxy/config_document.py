@@ -28,5 +28,10 @@ def _written(value: object) -> object:
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         case (int(first), int(last)):
             return f"{first}-{last}"
+        case msgspec.Struct():
+            fields = msgspec.structs.fields(value)
+            return {field.encode_name: _written(getattr(value, field.name)) for field in fields}
+        case tuple():
+            return [_written(each) for each in value]
         case _:
             return msgspec.to_builtins(value)

@@ -8,6 +8,7 @@ import pytest
 from proxy.client_connection import ClientConnection
 from proxy.config import Configuration, load_configuration
 from proxy.config_document import configuration_document
+from proxy.dns.settings import DNSSettings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ from proxy.config_document import configuration_document
             tcp_idle_timeout=7200.0,
             affinity_entries=7,
             in_cluster=True,
+            dns=DNSSettings(("::1", 53), "example.internal", 7, (("192.0.2.1", 53), ("2001:db8::1", 5353))),
         ),
     ],
 )

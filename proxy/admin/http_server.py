@@ -18,6 +18,7 @@ from proxy.admin.health_routes import health_routes
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import errors_as_json
 from proxy.admin.metrics_routes import metrics_routes
+from proxy.admin.name_routes import name_routes
 from proxy.admin.page_routes import page_routes
 from proxy.admin.stream_routes import stream_routes
 from proxy.listening_site import start_site
@@ -59,6 +60,7 @@ class HTTPServer:
             *metrics_routes(self._inspected, counts),
             *api_routes(self._inspected),
             *flow_routes(self._inspected.flows),
+            *name_routes(self._inspected.name_service),
             *page_routes(),
             *stream_routes(self._inspected, guarded),
         )

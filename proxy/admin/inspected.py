@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from proxy.admin.inspected_flows import InspectedFlows
 from proxy.admin.live_frame import EndpointCounts
+from proxy.admin.name_routes import InspectedNames
 from proxy.admin.recent_changes import RecentChanges
 from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
 from proxy.admin.traffic_report import Traffic
@@ -53,6 +54,10 @@ class Inspected(Protocol):
     @property
     def flows(self) -> InspectedFlows:
         """What its workers are asked."""
+
+    @property
+    def name_service(self) -> InspectedNames:
+        """What it answers for names."""
 
     def problems(self) -> tuple[Problem, ...]:
         """Everything that something is wrong with now."""

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from proxy import __version__
 from proxy.admin.answer_counts import AnswerCounts
+from proxy.admin.dns_metrics import dns_families
 from proxy.admin.inspected import Inspected
 from proxy.admin.report import ProxyStatistics, WorkerReport
 from proxy.admin.traffic_metrics import TrafficPage
@@ -109,6 +110,7 @@ def _proxy_families(inspected: Inspected) -> Iterator[Metric]:
     yield _no_local_endpoints(statistics)
     yield from _workers(inspected.workers())
     yield from _resources(inspected.followed())
+    yield from dns_families(inspected.name_service.statistics())
     build = GaugeMetricFamily("svcproxy_build_info", "Always 1; the label says which version runs.", labels=["version"])
     build.add_metric([__version__], 1)
     yield build

@@ -70,6 +70,11 @@ class Responder:
         self._kept_bytes = 0
         self.counter = QueryCounter("udp" if datagrams else "tcp")
 
+    @property
+    def kept(self) -> int:
+        """How many messages are remembered, and how many ways to recognise them."""
+        return len(self._kept) + len(self._shortcuts)
+
     def respond(self, data: bytes) -> bytes | Unfinished | None:
         """The response; or what upstream has to answer; or None where there is nothing to send."""
         end = data.find(b"\0", HEADER_BYTES)

@@ -39,7 +39,7 @@ class QueryCounter:
     """Counts of one transport."""
 
     def __init__(self, transport: str) -> None:
-        self._transport = transport
+        self.transport = transport
         self._counts: dict[tuple[int, int], int] = {}
         self._unreadable: dict[int, int] = {}
         self.dropped = 0
@@ -62,4 +62,4 @@ class QueryCounter:
     def answers(self) -> tuple[AnswerCount, ...]:
         """Sorted by type and response code."""
         counts = sorted(self.counts().items())
-        return tuple(AnswerCount(self._transport, *labels, number) for labels, number in counts)
+        return tuple(AnswerCount(self.transport, *labels, number) for labels, number in counts)

@@ -23,6 +23,8 @@ from proxy.admin.report import (
 from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
+from proxy.dns.name_report import NameReport
+from proxy.dns.statistics import AnswerCount, DNSStatistics
 from proxy.model.changes import ObjectKey
 from proxy.model.metadata import ObjectMeta
 from proxy.model.problem import Problem
@@ -48,6 +50,19 @@ UPDATED = datetime(2026, 3, 1, tzinfo=UTC)
 ASKED = datetime(2026, 3, 2, tzinfo=UTC)
 
 
+class FakeNames:
+    """Answers for one name."""
+
+    def names(self) -> tuple[NameReport, ...]:
+        return (
+            NameReport("default", "web", "web.default.svc.cluster.local.", "A", "127.96.0.9", 5),
+            NameReport("other", "shop", "shop.other.svc.cluster.local.", "A", "127.96.0.8", 5),
+        )
+
+    def statistics(self) -> DNSStatistics:
+        return DNSStatistics((AnswerCount("udp", "A", "NOERROR", 7),), names=2)
+
+
 class FakeProxy:
     """`services` may be changed while a server reads it."""
 
@@ -66,6 +81,7 @@ class FakeProxy:
         self.measurements = CollectorRegistry()
         self.resources: tuple[ResourceStatistics, ...] = ()
         self.passed = Traffic()
+        self.name_service = FakeNames()
 
     @property
     def configuration(self) -> Mapping[str, Any]:

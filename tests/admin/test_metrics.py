@@ -63,6 +63,13 @@ async def test_every_count_of_the_proxy_is_a_sample() -> None:
     assert found["svcproxy_known_state_timestamp_seconds", ()] == datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 
 
+async def test_answers_of_dns_are_counted_by_type_and_code() -> None:
+    found = await samples(FakeProxy())
+    assert found["svcproxy_dns_answers_total", ("NOERROR", "udp", "A")] == 7
+    assert found["svcproxy_dns_names", ()] == 2
+    assert found["svcproxy_dns_dropped_total", ()] == 0
+
+
 async def test_a_proxy_that_follows_its_origin_has_no_time_of_the_past() -> None:
     proxy = FakeProxy()
     statistics = proxy.statistics()

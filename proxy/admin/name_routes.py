@@ -1,0 +1,43 @@
+"""/api/v1/names: what DNS answers for Services.
+
+Imports the DNS server's reports and this room. Invariant: GET alone, and every answer is of one moment.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+
+from proxy.admin.json_answer import json_answer
+from proxy.dns.name_report import NameReport
+from proxy.dns.statistics import DNSStatistics
+
+
+class InspectedNames(Protocol):
+    """The name service, as far as HTTP may see it."""
+
+    def names(self) -> tuple[NameReport, ...]:
+        """Every record of every Service; nothing where no names are answered."""
+
+    def statistics(self) -> DNSStatistics:
+        """The counts of this moment."""
+
+
+class NamesAnswer(msgspec.Struct, frozen=True):
+    """/api/v1/names, by Service."""
+
+    names: tuple[NameReport, ...]
+
+
+def name_routes(names: InspectedNames) -> Iterable[web.RouteDef]:
+    """/api/v1/names. `?namespace=` and `?service=` narrow it."""
+
+    async def listed(request: web.Request) -> web.Response:
+        namespace, service = request.query.get("namespace"), request.query.get("service")
+        found = (
+            each for each in names.names() if namespace in (None, each.namespace) and service in (None, each.service)
+        )
+        return json_answer(NamesAnswer(tuple(found)))
+
+    return (web.get("/api/v1/names", listed),)
