@@ -10,6 +10,7 @@ import msgspec
 
 from proxy.admin.recent_changes import Change
 from proxy.admin.report import EndpointReport, ServiceReport, WorkerReport
+from proxy.dns.name_report import NameReport
 from proxy.model.problem import Problem
 
 
@@ -36,6 +37,12 @@ class EndpointsAnswer(msgspec.Struct, frozen=True):
     """/api/v1/endpoints, by Service and pool."""
 
     endpoints: tuple[EndpointAnswer, ...]
+
+
+class NamesAnswer(msgspec.Struct, frozen=True):
+    """/api/v1/names, by Service."""
+
+    names: tuple[NameReport, ...]
 
 
 class WorkersAnswer(msgspec.Struct, frozen=True):

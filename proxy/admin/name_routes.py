@@ -6,9 +6,9 @@ Imports the DNS server's reports and this room. Invariant: GET alone, and every 
 from collections.abc import Iterable
 from typing import Protocol
 
-import msgspec
 from aiohttp import web
 
+from proxy.admin.api_answers import NamesAnswer
 from proxy.admin.json_answer import json_answer
 from proxy.dns.name_report import NameReport
 from proxy.dns.statistics import DNSStatistics
@@ -22,12 +22,6 @@ class InspectedNames(Protocol):
 
     def statistics(self) -> DNSStatistics:
         """The counts of this moment."""
-
-
-class NamesAnswer(msgspec.Struct, frozen=True):
-    """/api/v1/names, by Service."""
-
-    names: tuple[NameReport, ...]
 
 
 def name_routes(names: InspectedNames) -> Iterable[web.RouteDef]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from proxy.admin.api_answers import EndpointsAnswer, ServicesAnswer, WorkersAnswer
+from proxy.admin.api_answers import EndpointsAnswer, NamesAnswer, ServicesAnswer, WorkersAnswer
 from proxy.admin.flow_report import AffinityAnswer, ConnectionsAnswer
 from proxy.client.admin_api import AdminAPI
 from proxy.client.columns import Column
 from proxy.client.flow_columns import AFFINITY_COLUMNS, CONNECTION_COLUMNS
+from proxy.client.name_columns import NAME_COLUMNS
 from proxy.client.service_columns import ENDPOINT_COLUMNS, SERVICE_COLUMNS, endpoint_text
 from proxy.client.worker_columns import WORKER_COLUMNS
 
@@ -61,6 +62,10 @@ def _affinity(api: AdminAPI, scope: Scope) -> Listing:
     return Listing(answer.affinity, answer.complete)
 
 
+def _names(api: AdminAPI, scope: Scope) -> Listing:
+    return Listing(api.get("names", NamesAnswer, namespace=scope.namespace, service=scope.name).names)
+
+
 def _workers(api: AdminAPI, scope: Scope) -> Listing:
     return Listing(api.get("workers", WorkersAnswer).workers)
 
@@ -93,6 +98,13 @@ KINDS = (
         AFFINITY_COLUMNS,
         lambda each: f"affinity/{each.client}",
         lambda each: (each.service, each.port, each.client, each.worker),
+    ),
+    Kind(
+        ("names", "name"),
+        _names,
+        NAME_COLUMNS,
+        lambda each: f"name/{each.name}",
+        lambda each: (each.service, each.name, each.record_type, each.value),
     ),
     Kind(
         ("workers", "worker"),

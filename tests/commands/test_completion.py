@@ -60,7 +60,7 @@ def bash_offers(place: Path, line: str) -> list[str]:
 OFFERS = [
     ("svcproxy de", ["demo", "describe"]),
     ("svcproxy --v", ["--version"]),
-    ("svcproxy get ", ["services", "endpoints", "connections", "affinity", "workers"]),
+    ("svcproxy get ", ["services", "endpoints", "connections", "affinity", "names", "workers"]),
     ("svcproxy get conn", ["connections"]),
     ("svcproxy get svc ", ["web", "mail"]),
     ("svcproxy get svc web m", ["mail"]),

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.admin.api_answers import ServicesAnswer, WorkersAnswer, endpoints_of
+from proxy.admin.api_answers import NamesAnswer, ServicesAnswer, WorkersAnswer, endpoints_of
 from proxy.admin.flow_report import AffinityAnswer, AffinityReport, ConnectionReport, ConnectionsAnswer
 from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ServiceReport, WorkerReport
 from proxy.cli import main
+from proxy.dns.name_report import NameReport
 from proxy.model.service import Service
 from tests.commands.conftest import Answering, Answers, Run, Start, ok
 
@@ -79,6 +80,7 @@ ANSWERS: Answers = {
     "/api/v1/connections": ok(ConnectionsAnswer(CONNECTIONS, complete=True)),
     "/api/v1/connections?namespace=busy": ok(ConnectionsAnswer(CONNECTIONS, complete=False)),
     "/api/v1/affinity": ok(AffinityAnswer(AFFINITY, complete=True)),
+    "/api/v1/names?namespace=default": ok(NamesAnswer((NameReport("default", "web", "web.", "A", "127.96.0.1", 5),))),
     "/api/v1/workers": ok(WorkersAnswer((WorkerReport(0, 4711, "running", 1, 7, 4),))),
 }
 
@@ -168,6 +170,14 @@ def test_affinity_tells_how_long_is_left(get: Get) -> None:
     header, row = cells(get("affinity")[1])
     assert header == ["CLIENT", "SERVICE", "PORT", "ENDPOINT", "POD", "LEFT", "WORKER"]
     assert row == ["10.0.0.7", "web", "http/TCP", "10.0.0.1:80", "<none>", "120m", "2"]
+
+
+def test_names_are_what_dns_answers(get: Get) -> None:
+    assert cells(get("names")[1]) == [
+        ["SERVICE", "NAME", "TYPE", "VALUE"],
+        ["web", "web.", "A", "127.96.0.1"],
+    ]
+    assert cells(get("names", "-o", "wide")[1])[1][-1] == "5"
 
 
 def test_workers_are_of_no_namespace(get: Get) -> None:
