@@ -94,9 +94,7 @@ async def serve() -> AsyncIterator[StartServer]:
                 slices=(endpoint_slice("pods", "s", [endpoint(f"10.1.{i // 250}.{i % 250}") for i in range(1000)]),),
             )
         )
-        udp = open_listening_socket(FrontendKey("UDP", host, 0))
-        tcp = open_listening_socket(FrontendKey("TCP", host, udp.getsockname()[1]))
-        await server.serve(udp, tcp)
+        await server.serve(*two_sockets(host))
         return server
 
     yield start
@@ -104,6 +102,16 @@ async def serve() -> AsyncIterator[StartServer]:
     for each in started:
         await each.close()
     assert {task for task in before if not task.done()} == {asyncio.current_task()}
+
+
+def two_sockets(host: str) -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP under one number that is free for both."""
+    while True:
+        udp = open_listening_socket(FrontendKey("UDP", host, 0))
+        try:
+            return udp, open_listening_socket(FrontendKey("TCP", host, udp.getsockname()[1]))
+        except OSError:
+            udp.close()
 
 
 async def ask(server: NameServer, name: str, record_type: str = "A", tcp: bool = False, **options: Any) -> Any:
