@@ -19,9 +19,12 @@ class ChildFailedError(Exception):
 
 
 class Child:
-    """`command` running on `core`, its output in `log`. A session of its own keeps Ctrl-C for the benchmark alone."""
+    """`command` running on `core`, or on a list of them as taskset has it, its output in `log`. A session of its own
+    keeps Ctrl-C for the benchmark alone."""
 
-    def __init__(self, name: str, command: list[str], core: int, log: Path, directory: Path | None = None) -> None:
+    def __init__(
+        self, name: str, command: list[str], core: int | str, log: Path, directory: Path | None = None
+    ) -> None:
         self.name = name
         self.command = ["taskset", "--cpu-list", str(core), "setpriv", "--pdeathsig", "TERM", *command]
         self.log = log

@@ -2,6 +2,9 @@
 
 Imports aiohttp and cryptography. Invariant: everything is encoded before the first request, so that what is measured is
 the one who follows; the label `sent` of a changed slice is the monotonic clock, in nanoseconds, as it was written.
+
+GET /change/NUMBER lets all endpoints of that Service move from each port to the next one or back, and answers with the
+monotonic clock, in nanoseconds, before the change was written.
 """
 
 import argparse
@@ -24,6 +27,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 SENT_LABEL = "sent"
+PORTS = (("http", 80, 8080), ("https", 443, 8443), ("metrics", 9090, 9090))
+"""Name, Service port and target port; a changed slice has the next target port, or this one again."""
+
 KUBECONFIG = "kubeconfig"
 _LINES_A_WRITE = 50
 START_CHANGES = signal.SIGUSR1
@@ -34,11 +40,13 @@ _VERSION = "1000000"
 
 
 class Size(NamedTuple):
-    """`services` Services, at addresses that follow `network`, with a slice of `endpoints` each. `served` is where the
-    one endpoint of the first of them really answers; that one never changes. Without it there is no such Service."""
+    """`services` Services of `ports` ports, at addresses that follow `network`, with a slice of `endpoints` each.
+    `served` is where the one endpoint of the first of them really answers; that one never changes. Without it there is
+    no such Service."""
 
     services: int
     endpoints: int
+    ports: int
     network: str
     served: tuple[str, int] | None
 
@@ -52,6 +60,9 @@ class Cluster:
         self._events = events
         self._rate = rate
         self._start = asyncio.Event()
+        self._watchers: list[web.StreamResponse] = []
+        self._moved: set[int] = set()
+        self._asked = 0
         asyncio.get_running_loop().add_signal_handler(START_CHANGES, self._start.set)
         self._lines = {
             "services": [_line("ADDED", _service(number, size)) for number in range(size.services)],
@@ -71,9 +82,24 @@ class Cluster:
         metadata = {"resourceVersion": _VERSION, "annotations": {"k8s.io/initial-events-end": "true"}}
         await response.write(_line("BOOKMARK", {"metadata": metadata}))
         if plural == "endpointslices":
+            self._watchers.append(response)
             await (self._change_in_bursts(response) if self._rate else self._change_one_by_one(response))
         await asyncio.Event().wait()
         return response
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change one slice now; the text of the answer is the clock before it was written."""
+        number = int(request.match_info["number"])
+        self._moved ^= {number}
+        # An odd event has the ports moved, and each is newer than the one before.
+        self._asked += 2
+        line = _line(
+            "MODIFIED", _slice(number, self._size, self._events // 2 * 2 + self._asked + (number in self._moved))
+        )
+        sent = time.monotonic_ns()
+        for watcher in self._watchers:
+            await watcher.write(line)
+        return web.Response(text=str(sent))
 
     async def _change_one_by_one(self, response: web.StreamResponse) -> None:
         draw = random.Random(1)
@@ -136,7 +162,10 @@ def _service(number: int, size: Size) -> dict[str, Any]:
             "internalTrafficPolicy": "Cluster",
             "sessionAffinity": "None",
             "selector": {"app.kubernetes.io/name": f"app-{number}"},
-            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
+            "ports": [
+                {"name": name, "port": port, "protocol": "TCP", "targetPort": name}
+                for name, port, _ in PORTS[: size.ports]
+            ],
         },
         "status": {"loadBalancer": {}},
     }
@@ -153,13 +182,14 @@ def _slice(number: int, size: Size, event: int) -> dict[str, Any]:
     if event:
         metadata["resourceVersion"] = str(int(_VERSION) + event)
     endpoints = [_endpoint(number, index) for index in range(size.endpoints)]
-    port = 8080 + event % 2
+    ports = [{"name": name, "port": port + event % 2, "protocol": "TCP"} for name, _, port in PORTS[: size.ports]]
     if number == 0 and size.served is not None:
-        endpoints, port = [{"addresses": [size.served[0]], "conditions": {"ready": True}}], size.served[1]
+        endpoints = [{"addresses": [size.served[0]], "conditions": {"ready": True}}]
+        ports = [{"name": "http", "port": size.served[1], "protocol": "TCP"}]
     return {
         "metadata": metadata,
         "addressType": "IPv4",
-        "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+        "ports": ports,
         "endpoints": endpoints,
     }
 
@@ -221,6 +251,7 @@ async def _serve(size: Size, events: int, rate: int, directory: Path) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(directory / "server.pem")
     application = web.Application()
+    application.router.add_get("/change/{number}", cluster.change)
     application.router.add_get("/{path:.*}", cluster.answer)
     runner = web.AppRunner(application)
     await runner.setup()
@@ -234,13 +265,16 @@ def main() -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--services", type=int, required=True)
     parser.add_argument("--endpoints", type=int, required=True)
-    parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--ports", type=int, choices=range(1, len(PORTS) + 1), default=1, help="of each Service")
+    parser.add_argument("--events", type=int, default=0)
     parser.add_argument("--rate", type=int, default=0, help=f"of the events a second, after {START_CHANGES.name}")
     parser.add_argument("--network", default="10.96.0.0", help="the addresses of the Services follow this one")
     parser.add_argument("--served", metavar="ADDRESS:PORT", help="what really answers behind the first Service")
     options = parser.parse_args()
     host, _, port = (options.served or "").partition(":")
-    size = Size(options.services, options.endpoints, options.network, (host, int(port)) if host else None)
+    size = Size(
+        options.services, options.endpoints, options.ports, options.network, (host, int(port)) if host else None
+    )
     asyncio.run(_serve(size, options.events, options.rate, options.directory))
     return 0
 

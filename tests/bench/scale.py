@@ -1,0 +1,235 @@
+"""Scale: svcproxy in front of clusters of 100, 1,000 and 10,000 Services: start, memory, and what one change takes.
+
+Imports only rooms of the benchmark; matplotlib, if it is there, for the chart. Runs as root in a network namespace of
+its own, where the Services' and the endpoints' addresses are local. Invariant: the API server, svcproxy and the client
+are processes of their own, and every wait is bounded.
+"""
+
+import argparse
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import machine
+import msgspec
+import psutil
+from child import Child, ChildFailedError
+from cluster_api import KUBECONFIG
+from percentile import percentile
+from scale_probe import ChangingAPI, NotFollowedError, ScaleProbe
+from svcproxy import REPOSITORY
+
+READY_SECONDS = 180.0
+BENCH = Path(__file__).parent
+_INSIDE = "SVCPROXY_BENCH_NAMESPACE"
+_COMMANDS = ("link set lo up", "route add local 10.128.0.0/9 dev lo")
+# A pause of random length between changes, so that they do not fall in step with anything periodic in the proxy.
+_PAUSE_SECONDS = (0.005, 0.03)
+_MIB = 2**20
+
+
+class Case(msgspec.Struct, frozen=True):
+    """What stands behind the proxy, and how it captures."""
+
+    capture: str
+    services: int
+    ports: int
+    endpoints: int
+    workers: int
+
+    def __str__(self) -> str:
+        return f"{self.capture}, {self.services} Services × {self.ports} ports × {self.endpoints} endpoints"
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """Seconds and MiB. `listening_seconds` from the start of the process until the last Service serves."""
+
+    case: Case
+    listening_seconds: float
+    control_mib: float
+    workers_mib: list[float]
+    changes: list[float]
+
+    def __str__(self) -> str:
+        ordered = sorted(self.changes)
+        waits = ", ".join(f"{name} {percentile(ordered, share) * 1e3:.2f} ms" for name, share in _SHARES.items())
+        workers = "/".join(f"{size:.0f}" for size in self.workers_mib) or "-"
+        return (
+            f"{self.case}: all listening in {self.listening_seconds:.2f} s; control {self.control_mib:.0f} MiB, "
+            f"workers {workers} MiB; one change, {len(ordered)} times: {waits}"
+        )
+
+
+_SHARES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measures svcproxy in front of large clusters.")
+    parser.add_argument("--services", default="100,1000,10000", help="how many, one run each, separated by commas")
+    parser.add_argument("--endpoints", type=int, default=10, help="of each Service")
+    parser.add_argument("--ports", type=int, default=2, help="of each Service")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--bind-services", type=int, default=4000, help="behind one worker that binds; 0 for no such run"
+    )
+    parser.add_argument("--changes", type=int, default=500)
+    parser.add_argument("--json", type=Path, default=Path("bench-results/scale.json"))
+    parser.add_argument("--plot", type=Path, default=Path("bench-results/scale.png"))
+    options = parser.parse_args()
+    if _INSIDE not in os.environ:
+        return _inside_a_namespace()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    machine.raise_descriptor_limit()
+    described = machine.describe(machine.choose_cores())
+    print(described, flush=True)
+    try:
+        figures = [_announced(case, options.changes) for case in _cases(options)]
+    except (ChildFailedError, NotFollowedError) as error:
+        print(f"the benchmark failed: {error}", file=sys.stderr)
+        return 1
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"machine": described, "figures": figures})))
+    _draw(figures, options.plot)
+    return 0
+
+
+def _inside_a_namespace() -> int:
+    """Run again where the addresses of a cluster are nobody's."""
+    if os.geteuid() != 0:
+        print("scale.py makes a network namespace, which takes root", file=sys.stderr)
+        return 1
+    environment = {**os.environ, _INSIDE: "1"}
+    return subprocess.run(["unshare", "--net", sys.executable, *sys.argv], check=False, env=environment).returncode
+
+
+def _cases(options: argparse.Namespace) -> list[Case]:
+    sizes = [int(size) for size in options.services.split(",") if size]
+    cases = [Case("sklookup", size, options.ports, options.endpoints, options.workers) for size in sizes]
+    if options.bind_services:
+        cases.append(Case("bind", options.bind_services, options.ports, options.endpoints, 1))
+    for command in _COMMANDS:
+        subprocess.run(["ip", *command.split()], check=True)
+    return cases
+
+
+def _announced(case: Case, changes: int) -> Figures:
+    figures = _measure(case, changes)
+    print(figures, flush=True)
+    return figures
+
+
+def _measure(case: Case, changes: int) -> Figures:
+    cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name, ScaleProbe() as probe:
+        directory = Path(name)
+        kubeconfig = directory / KUBECONFIG
+        sizes = [f"--services={case.services}", f"--endpoints={case.endpoints}", f"--ports={case.ports}"]
+        server = [sys.executable, str(BENCH / "cluster_api.py"), *sizes, name]
+        with Child("the API server", server, cores, directory / "server.log") as api:
+            _wait(api, kubeconfig.exists)
+            started = time.monotonic()
+            log = directory / "svcproxy.log"
+            with Child("svcproxy", _command(case, directory), cores, log, REPOSITORY) as child:
+                _wait(child, lambda: '"event":"serving"' in _compact(log))
+                _wait(child, lambda: all(map(probe.serves, _sample(case.services))))
+                listening = time.monotonic() - started
+                _check_bound(log)
+                control, workers = _memory(child)
+                return Figures(case, listening, control, workers, _change_often(probe, kubeconfig, case, changes))
+
+
+def _command(case: Case, directory: Path) -> list[str]:
+    return [
+        *(sys.executable, "-m", "proxy", "run"),
+        *("--kubeconfig", str(directory / KUBECONFIG)),
+        *("--config", str(_configuration(directory))),
+        *("--capture", case.capture),
+        *("--workers", str(case.workers)),
+        *("--state-dir", str(directory / "state")),
+    ]
+
+
+def _configuration(directory: Path) -> Path:
+    path = directory / "svcproxy.yaml"
+    settings = {
+        "apiVersion": "svcproxy.io/v1alpha1",
+        "kind": "ProxyConfiguration",
+        "serviceClusterIPRange": "10.96.0.0/12",
+        "hostnameOverride": "node-0",
+        "logFormat": "json",
+    }
+    path.write_bytes(msgspec.json.encode(settings))
+    return path
+
+
+def _compact(log: Path) -> str:
+    return log.read_text(errors="replace").replace('": ', '":')
+
+
+def _check_bound(log: Path) -> None:
+    """Raises ChildFailedError if a Service does not listen."""
+    found = re.search(r'"unbound":(\d+)', _compact(log))
+    if found is None or found[1] != "0":
+        raise ChildFailedError(f"not everything listens: {log.read_text()[-2000:]}")
+
+
+def _wait(child: Child, is_ready: Callable[[], bool]) -> None:
+    """Raises ChildFailedError after READY_SECONDS, or when the child ends."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not is_ready():
+        child.check_alive()
+        if time.monotonic() > deadline:
+            raise ChildFailedError(f"{child.name} did not get ready:\n{child.log_tail()}")
+        time.sleep(0.01)
+
+
+def _sample(services: int) -> list[int]:
+    """Some Services from one end to the other."""
+    return sorted({*range(0, services, max(1, services // 20)), services - 1})
+
+
+def _memory(child: Child) -> tuple[float, list[float]]:
+    """Resident MiB of the control process and of each worker."""
+    control = psutil.Process(child.process.pid)
+    workers = sorted(each.memory_info().rss / _MIB for each in control.children(recursive=True))
+    return control.memory_info().rss / _MIB, workers
+
+
+def _change_often(probe: ScaleProbe, kubeconfig: Path, case: Case, changes: int) -> list[float]:
+    draw = random.Random(1)
+    api = ChangingAPI(kubeconfig)
+    latencies: list[float] = []
+    try:
+        for _ in range(changes):
+            time.sleep(draw.uniform(*_PAUSE_SECONDS))
+            latencies.append(probe.seconds_until_followed(draw.randrange(case.services), api))
+    finally:
+        api.close()
+    return latencies
+
+
+def _draw(figures: Sequence[Figures], path: Path) -> None:
+    try:
+        import scale_plot
+    except ImportError:
+        print("no chart: matplotlib is not installed (pip install '.[bench]')", file=sys.stderr)
+        return
+    curve = [each for each in figures if each.case.capture == "sklookup"]
+    sizes = [each.case.services for each in curve]
+    shares = {
+        name: [percentile(sorted(each.changes), share) * 1e3 for each in curve] for name, share in _SHARES.items()
+    }
+    if not curve:
+        return
+    scale_plot.draw(sizes, shares, [each.listening_seconds for each in curve], path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
