@@ -77,6 +77,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Where given addresses are remembered; empty for $XDG_STATE_HOME/svcproxy or ~/.local/state/svcproxy."""
     grace: float = 30.0
     """How long connections may finish after SIGTERM."""
+    capture: str = "auto"
+    """How clients come to the proxy: "bind" (a socket for each frontend and worker), "sklookup" (a BPF program finds a
+    few shared ones; takes CAP_BPF and CAP_NET_ADMIN), "auto": sklookup where the descriptors are too few for bind."""
     connect_timeout: float = 5.0
     """How long connecting a client to an endpoint may take, over all endpoints tried."""
     tcp_idle_timeout: float = 0.0

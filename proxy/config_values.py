@@ -21,6 +21,7 @@ from proxy.schedulers import registry
 PRIMARY = "primary"
 LOG_FORMATS = ("auto", "human", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+CAPTURES = ("auto", "bind", "sklookup")
 _PORTS = range(65536)
 _LONGEST_ZONE = 57
 _LONGEST_LABEL = 63
@@ -255,6 +256,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "dns": _dns,
         "node_port_range": _port_range,
         "state_directory": _text,
+        "capture": _one_of(lambda: CAPTURES),
         "grace": _duration,
         "connect_timeout": _positive_duration,
         "tcp_idle_timeout": _duration,

@@ -3,9 +3,11 @@
 Invariant: a test whose program is missing is skipped by that program's name, never passed or failed.
 """
 
+import ctypes
 import logging
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +17,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("svcproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("svcproxy")
 
+_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+_NETWORK_HERE = "/proc/thread-self/ns/net"
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -41,3 +45,28 @@ def _logging_as_it_was() -> Iterator[None]:
         logger.setLevel(level)
         for handler in set(logger.handlers) - set(handlers):
             logger.removeHandler(handler)
+
+
+@pytest.fixture
+def network_namespace() -> Iterator[None]:
+    """This thread in a namespace with 10.96.0.0/16 and fd00:96::/112 local, and 127/8 as everywhere; clients may come
+    from any of 10.96.0.0/16, fd00:96::73 and fd00:96::80."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open(_NETWORK_HERE, os.O_RDONLY | os.O_CLOEXEC)
+    if libc.unshare(_NEW_NETWORK) != 0:
+        os.close(before)
+        pytest.skip(f"not permitted: a network namespace ({os.strerror(ctypes.get_errno())})")
+    try:
+        for command in (
+            "link set lo up",
+            "route add local 10.96.0.0/16 dev lo",
+            "-6 route add local fd00:96::/112 dev lo",
+            # Nobody binds an IPv6 address that is local by a route alone.
+            "-6 address add fd00:96::73/128 dev lo nodad",
+            "-6 address add fd00:96::80/128 dev lo nodad",
+        ):
+            subprocess.run(["ip", *command.split()], check=True, timeout=20)
+        yield
+    finally:
+        assert libc.setns(before, _NEW_NETWORK) == 0
+        os.close(before)

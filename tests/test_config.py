@@ -54,6 +54,7 @@ serviceClusterIPRange: 10.96.0.0/12, fd00:10::/108
 dns: {bindAddress: "[::1]:10053", zone: Example.Internal., ttl: 30, upstream: ["192.0.2.1", "[2001:db8::1]:5353"]}
 nodePortRange: 31000-31999
 stateDirectory: /var/lib/svcproxy
+capture: sklookup
 grace: 1m30s
 connectTimeout: 250ms
 tcpIdleTimeout: 1h
@@ -90,6 +91,7 @@ serviceProxyName: mine
         ),
         node_port_range=(31000, 31999),
         state_directory="/var/lib/svcproxy",
+        capture="sklookup",
         grace=90.0,
         connect_timeout=0.25,
         tcp_idle_timeout=3600.0,
@@ -132,6 +134,7 @@ serviceProxyName: mine
             "dns: {upstream: []}",
             "dns: upstream: names no server: use addresses, system for those of /etc/resolv.conf, or none to refuse",
         ),
+        ("capture: nftables", 'capture: Unsupported value: "nftables": supported values: "auto", "bind", "sklookup"'),
         ("inCluster: 1", "inCluster: must be true or false, not 1"),
         ("namespace: team.a", 'namespace: "team.a" is not a namespace: must not contain dots'),
         ("clientConnection: FILE", "clientConnection: must be a mapping with kubeconfig and context, not 'FILE'"),

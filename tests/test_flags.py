@@ -44,7 +44,18 @@ def test_the_file_wins_over_the_defaults_and_flags_win_over_the_file(file: str) 
 
 def test_every_flag_reaches_its_field() -> None:
     assert _configuration(
-        *("--scheduler", "sh", "--state-dir", "/s", "--grace", "0", "--metrics-bind-address", "127.0.0.1:0"),
+        *(
+            "--scheduler",
+            "sh",
+            "--capture",
+            "bind",
+            "--state-dir",
+            "/s",
+            "--grace",
+            "0",
+            "--metrics-bind-address",
+            "127.0.0.1:0",
+        ),
         *("--healthz-bind-address", "[::1]:2", "--node-port-addresses", "127.0.0.0/8,10.0.0.0/8"),
         *("--hostname-override", "n", "--log-format", "human", "--log-level", "error", "--access-log", "file"),
         *("--manifests", "a,b", "--kubeconfig", "file", "--context", "c", "--in-cluster", "--namespace", "team-a"),
@@ -53,6 +64,7 @@ def test_every_flag_reaches_its_field() -> None:
         in_cluster=True,
         namespace="team-a",
         scheduler="sh",
+        capture="bind",
         state_directory="/s",
         grace=0.0,
         metrics_bind_address=("127.0.0.1", 0),

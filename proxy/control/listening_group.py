@@ -13,7 +13,7 @@ from proxy.control.gate import Gate, filter_sources, gate_of
 from proxy.control.listening_socket import open_listening_socket
 from proxy.control.steering import must_steer, steer, stop_steering
 from proxy.dataplane.messages import is_usable
-from proxy.dataplane.tcp_listener import BACKLOG
+from proxy.dataplane.tcp_acceptor import BACKLOG
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 
 _log = logging.getLogger(__name__)
@@ -46,6 +46,9 @@ class ListeningGroup:
         if gate is not Gate.REFUSED and self._gate is Gate.REFUSED:
             self._listen()
         self._gate = gate
+
+    def leave(self) -> None:
+        """Take clients as before: those who are in the queue when the workers hear of it are theirs."""
 
     def close(self) -> None:
         """Close the control process's end of every socket."""

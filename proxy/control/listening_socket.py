@@ -7,7 +7,7 @@ anybody else holds, another svcproxy included, is an error and not a silent shar
 import errno
 import socket
 
-from proxy.dataplane.tcp_listener import BACKLOG
+from proxy.dataplane.tcp_acceptor import BACKLOG
 from proxy.plan.frontend import FrontendKey
 
 _IP, _IP_FREEBIND = socket.IPPROTO_IP, 15
@@ -16,7 +16,23 @@ _RECEIVE_BUFFER = 4 * 1024 * 1024
 
 
 def open_listening_socket(key: FrontendKey, shared: bool = False, routed: bool = False) -> socket.socket:
-    """A bound, non-blocking socket, listening if it is TCP. Raises OSError.
+    """A bound, non-blocking socket, listening if it is TCP. Raises OSError. `shared` and `routed` as in `bind_only`."""
+    sock = bind_only(key, shared, routed)
+    try:
+        if key.protocol == "TCP":
+            # Inherited by every accepted socket, which saves a system call each.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.listen(BACKLOG)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def bind_only(key: FrontendKey, shared: bool = False, routed: bool = False) -> socket.socket:
+    """A bound, non-blocking socket; of TCP it does not listen yet. Raises OSError.
 
     `shared` is for a port that another frontend of this process holds under another address: an exclusive bind of
     the wildcard and of one address of the same port exclude each other, with SO_REUSEPORT the kernel prefers the
@@ -29,12 +45,6 @@ def open_listening_socket(key: FrontendKey, shared: bool = False, routed: bool =
         if routed:
             sock.setsockopt(*((_IPV6, _IPV6_FREEBIND) if family == socket.AF_INET6 else (_IP, _IP_FREEBIND)), 1)
         _bind(sock, key, shared)
-        if key.protocol == "TCP":
-            # Inherited by every accepted socket, which saves a system call each.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.listen(BACKLOG)
-        else:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     except OSError:
         sock.close()
         raise

@@ -23,6 +23,8 @@ from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
 from proxy.control import collector
+from proxy.control.bind_capture import BindCapture
+from proxy.control.capture_choice import automatic_capture, required_lookup
 from proxy.control.count_reader import CountReader
 from proxy.control.data_plane import DataPlane
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
@@ -30,6 +32,7 @@ from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect, inspect_service
 from proxy.control.local_data_plane import LocalDataPlane
+from proxy.control.lookup_capture import DESCRIPTORS
 from proxy.control.loop_lag import measure_lag
 from proxy.control.name_service import NameService
 from proxy.control.node_addresses import node_port_addresses
@@ -102,8 +105,10 @@ class Proxy:
         self._server = HTTPServer(self, read_admin_token(configuration.admin_token_file))
         # The servers and the source open their descriptors later; the reserve is for those.
         self._rows = RowLedger()
-        self._data_plane: DataPlane = LocalDataPlane(configuration, data_plane_share(limit), access_log, self._rows)
-        self._reconciler = Reconciler(self._data_plane, self._routes.covers)
+        share = data_plane_share(limit) - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
+        self._data_plane: DataPlane = LocalDataPlane(configuration, share, access_log, self._rows)
+        self._bind = BindCapture(self._data_plane.width, limit)
+        self._reconciler = Reconciler(self._data_plane, self._bind, self._routes.covers)
         self._counts = PoolCounts(self._data_plane.table, self._rows)
         self.flows = FlowInspector(self._planner, self._reconciler, self._data_plane.ask, self._worker_of)
         self.name_service = NameService(configuration, self._routes.covers)
@@ -131,6 +136,8 @@ class Proxy:
         with self._termination.handled(self._hangup):
             try:
                 await self._data_plane.start(self._reconciler)
+                if configuration.capture == "sklookup":
+                    self._reconciler.use(required_lookup(self._data_plane.width))
                 # In a thread, because pyroute2 runs an event loop of its own.
                 await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
@@ -251,10 +258,17 @@ class Proxy:
                         await _ended(progress)
                     self._apply(changes)
                     if not self.ready:
+                        await self._in_force()
                         await self.name_service.start()
                         self._first_state(on_listening)
         finally:
             await _ended(progress)
+
+    async def _in_force(self) -> None:
+        """Wait until every worker has taken over what it was told."""
+        applied = asyncio.Event()
+        self._data_plane.when_applied(applied.set)
+        await applied.wait()
 
     def _first_state(self, on_listening: OnListening | None) -> None:
         self.ready = True
@@ -280,7 +294,10 @@ class Proxy:
             self._known_state_of = changes.known_state_of
         if changes.node is not None:
             self._node_eligible = changes.node.is_eligible
-        self._take(self._planner.apply(changes))
+        delta = self._planner.apply(changes)
+        if not self.ready and self._configuration.capture == "auto":
+            self._reconciler.use(automatic_capture(self._bind, len(self._planner.frontends)))
+        self._take(delta)
         self.name_service.apply(changes)
         self._sync_metrics.synced(changes.slices, monotonic() - began, datetime.now(UTC), full=not self.ready)
 
@@ -372,6 +389,7 @@ _FIXED = (
     "affinity_entries",
     "access_log",
     "api_bind_address",
+    "capture",
     "client_connection",
     "dns",
     "healthz_bind_address",

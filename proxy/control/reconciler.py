@@ -8,12 +8,12 @@ the data plane is told of it.
 
 import errno
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from socket import socket
 
 from proxy.control.bind_failure import BindFailure, explain
+from proxy.control.capture import Capture, Captured
 from proxy.control.data_plane import Delivery, Sockets
-from proxy.control.listening_group import ListeningGroup, open_group
 from proxy.control.listening_socket import is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.dataplane.messages import is_usable
@@ -23,19 +23,23 @@ from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
 _HOLDERS_NAMED = 5
 """For so many failed binds of one change the holder is looked up, which takes 20 ms each on the loop that forwards."""
 
+_MOST_LINES = 1000
+"""Of one change, so many frontends are named in the log."""
+
 _log = logging.getLogger(__name__)
 
 
 class Reconciler:
     """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone."""
 
-    def __init__(self, data_plane: Delivery, is_routed: Callable[[str], bool]) -> None:
+    def __init__(self, data_plane: Delivery, capture: Capture, is_routed: Callable[[str], bool]) -> None:
         self._data_plane = data_plane
         self._is_routed = is_routed
+        self._capture = capture
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
-        self._groups: dict[FrontendKey, ListeningGroup] = {}
+        self._groups: dict[FrontendKey, Captured] = {}
         self._leaving: set[FrontendKey] = set()
         self._waiting: set[FrontendKey] = set()
         self._ports: dict[tuple[str, int], set[str]] = {}
@@ -54,7 +58,13 @@ class Reconciler:
         """What a worker that starts must know."""
         frontends = tuple(self._frontends[key] for key in self._groups)
         delta = Delta(pools=tuple(self._pools.values()), frontends=frontends)
-        return delta, {key: group.sockets for key, group in self._groups.items()}
+        return delta, {**self._capture.shared, **self._own_sockets(self._groups)}
+
+    def use(self, capture: Capture) -> None:
+        """Take clients in another way; nothing is open yet."""
+        self._capture = capture
+        if capture.shared:
+            self._data_plane.send(Delta(), capture.shared)
 
     def apply(self, delta: Delta) -> None:
         """Take a plan's delta over: sockets first, then the message."""
@@ -93,14 +103,19 @@ class Reconciler:
 
     def give_up(self, protocol: str) -> list[socket]:
         """Hand over the sockets of one protocol, to be closed: nothing listens there any more."""
+        self._capture.stop(protocol)
         keys = [key for key in self._groups if key.protocol == protocol]
-        return [sock for key in keys for sock in self._groups.pop(key).sockets]
+        own = [sock for key in keys for sock in self._groups.pop(key).sockets]
+        return own + [
+            sock for key, sockets in self._capture.shared.items() if key.protocol == protocol for sock in sockets
+        ]
 
     def close(self) -> None:
         """Let go of every socket that is left; there is no data plane any more."""
         for group in self._groups.values():
             group.close()
         self._groups.clear()
+        self._capture.close()
 
     def _settle(self, delta: Delta, touched: set[FrontendKey]) -> None:
         """Close what must not listen, open what must, and tell the data plane of both.
@@ -114,15 +129,29 @@ class Reconciler:
                 self._failures.pop(key, None)
         missing = [key for key in touched if key not in self._groups and self._needs_socket(self._frontends[key])]
         self._settle_groups(touched.difference(closed))
+        for key in closed:
+            self._groups[key].leave()
         self._send(Delta(delta.pools, (), tuple(closed)), {})
         self._close_all(closed)
         opened = self._open_all(missing)
         self._settle_groups(opened)
         changed = {frontend.key for frontend in delta.frontends} | set(opened)
         frontends = tuple(self._frontends[key] for key in sorted(changed) if key in self._groups)
-        self._send(Delta((), frontends, (), delta.removed_pools), {key: self._groups[key].sockets for key in opened})
+        self._send(Delta((), frontends, (), delta.removed_pools), self._own_sockets(opened))
+        self._capture.told(self._data_plane, lambda: self._announce(opened))
+
+    def _own_sockets(self, keys: Iterable[FrontendKey]) -> Sockets:
+        groups = ((key, self._groups[key]) for key in keys)
+        return {key: group.sockets for key, group in groups if group.sockets}
+
+    def _announce(self, opened: Sequence[FrontendKey]) -> None:
+        if len(opened) > _MOST_LINES:
+            # A line each takes as long as opening them.
+            _log.info("listening", extra=fields(frontends=len(opened)))
+            return
         for key in opened:
-            _log.info("listening", extra=fields(frontend=_text(key), service=self._frontends[key].service))
+            if key in self._groups:
+                _log.info("listening", extra=fields(frontend=_text(key), service=self._frontends[key].service))
 
     def _settle_groups(self, keys: Iterable[FrontendKey]) -> None:
         for key in keys:
@@ -164,14 +193,14 @@ class Reconciler:
             self._ports.setdefault((key.protocol, key.port), set()).add(key.address)
         return opened
 
-    def _open(self, key: FrontendKey) -> ListeningGroup:
-        routed, width = self._is_routed(key.address), self._data_plane.width
+    def _open(self, key: FrontendKey) -> Captured:
+        routed = self._is_routed(key.address)
         try:
-            return open_group(key, width, routed=routed)
+            return self._capture.open(key, shared=False, routed=routed)
         except OSError as error:
             if not is_taken(error) or not self._is_in_its_own_way(key):
                 raise
-        return open_group(key, width, shared=True, routed=routed)
+        return self._capture.open(key, shared=True, routed=routed)
 
     def _is_in_its_own_way(self, key: FrontendKey) -> bool:
         """Whether a socket of ours keeps the port, the wildcard's from an address or an address's from the wildcard.

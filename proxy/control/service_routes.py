@@ -27,18 +27,21 @@ class ServiceRoutes:
 
     def __init__(self) -> None:
         self._added: list[str] = []
-        self._local: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self._local: list[tuple[socket.AddressFamily, int, int]] = []
 
     def covers(self, address: str) -> bool:
         """Whether the address is in one of the ranges given to `add` and that range is local."""
-        parsed = ipaddress.ip_address(address)
-        return any(parsed in network for network in self._local)
+        family = _family_of(address)
+        # Asked once for every frontend, where ipaddress takes ten times as long.
+        number = int.from_bytes(socket.inet_pton(family, address), "big")
+        return any(family == each and number & mask == network for each, network, mask in self._local)
 
     def add(self, ranges: Iterable[str]) -> None:
         """Route each CIDR to this machine. What may not be routed is said once; its frontends then fail to bind."""
         for cidr in ranges:
             if _is_local(cidr) or self._make_local(cidr):
-                self._local.append(ipaddress.ip_network(cidr))
+                network = ipaddress.ip_network(cidr)
+                self._local.append((_family_of(cidr), int(network.network_address), int(network.netmask)))
 
     def _make_local(self, cidr: str) -> bool:
         try:
@@ -62,6 +65,10 @@ class ServiceRoutes:
                 _change_route("del", cidr)
             except OSError as error:
                 _log.warning(f"the route to {cidr} could not be removed: {error.strerror}")
+
+
+def _family_of(text: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in text else socket.AF_INET
 
 
 def _is_local(cidr: str) -> bool:

@@ -30,7 +30,11 @@ class UpdateEncoder:
         self._encoder = msgspec.msgpack.Encoder()
 
     def messages(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
-        """The delta in messages; `opened` are the frontends of it that get sockets."""
+        """The delta in messages; `opened` are the frontends of it that get sockets, and the addresses of sockets that
+        are no frontend's own."""
+        shared = tuple(set(opened).difference(frontend.key for frontend in delta.frontends)) if opened else ()
+        if shared:
+            yield Update(shared=shared)
         for pools in _parts(delta.pools, MOST_POOLS):
             yield Update(pools=tuple(pool_message(pool, self._ledger.hold(pool), self._encoder) for pool in pools))
         for frontends in _parts(delta.frontends, MOST_SOCKETS):

@@ -16,6 +16,7 @@ from proxy.dataplane.messages import PoolMessage, Update
 from proxy.dataplane.pools import Pools
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.shared_listening import SharedListening
 from proxy.dataplane.tcp_listener import TcpListener
 from proxy.dataplane.tcp_relay import TcpRelay
 from proxy.dataplane.udp_flow import UdpFlow
@@ -36,6 +37,7 @@ class Worker:
         self._pools = Pools(resources)
         self._listeners: dict[FrontendKey, TcpListener | UdpListener] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
+        self._shared = SharedListening(resources)
         self._inspection = Inspection(resources, self._listeners, self._pools)
 
     @property
@@ -73,11 +75,15 @@ class Worker:
         self._resources.reactor.every(TICK, self._tick)
 
     def apply(self, update: Update, sockets: Mapping[FrontendKey, socket]) -> None:
-        """Take a change over, in the order of its fields. `sockets` has one for each frontend that is new here."""
+        """Take a change over, in the order of its fields. `sockets` has one for each that the message names."""
+        for key in update.shared:
+            self._shared.accept_from(sockets[key])
         for pool in update.pools:
             self._put_pool(pool)
         for frontend in update.frontends:
             self._put_frontend(frontend, sockets)
+        if update.removed_frontends:
+            self._shared.take_waiting()
         for key in update.removed_frontends:
             self._remove_frontend(key)
         for pool_key in update.removed_pools:
@@ -85,6 +91,7 @@ class Worker:
 
     def stop_accepting(self) -> None:
         """Close the TCP listeners; what is connected goes on, UDP flows too."""
+        self._shared.close()
         for key in [key for key, listener in self._listeners.items() if isinstance(listener, TcpListener)]:
             self._remove_frontend(key)
 
@@ -92,6 +99,7 @@ class Worker:
         """End every flow and listener at once."""
         for relay in list(self._resources.relays):
             relay.end(reason)
+        self._shared.close()
         for listener in self._listeners.values():
             if isinstance(listener, UdpListener):
                 listener.close(reason)
@@ -153,15 +161,21 @@ class Worker:
         if listener is not None:
             self._leave_pool(listener)
             listener.reconfigure(frontend, pool)
+        elif frontend.key.protocol == "TCP":
+            sock = sockets.get(frontend.key)
+            self._listeners[frontend.key] = listener = TcpListener(frontend, sock, pool, self._resources)
+            if sock is None:
+                self._shared.add(listener)
         else:
-            kind = TcpListener if frontend.key.protocol == "TCP" else UdpListener
-            self._listeners[frontend.key] = kind(frontend, sockets[frontend.key], pool, self._resources)
+            self._listeners[frontend.key] = UdpListener(frontend, sockets[frontend.key], pool, self._resources)
         self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
 
     def _remove_frontend(self, key: FrontendKey) -> None:
         listener = self._listeners.pop(key, None)
         if listener is not None:
             self._leave_pool(listener)
+            if isinstance(listener, TcpListener):
+                self._shared.remove(key)
             listener.close()
 
     def _leave_pool(self, listener: TcpListener | UdpListener) -> None:

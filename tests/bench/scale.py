@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--services", default="100,1000,10000", help="how many, one run each, separated by commas")
     parser.add_argument("--endpoints", type=int, default=10, help="of each Service")
     parser.add_argument("--ports", type=int, default=2, help="of each Service")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument(
         "--bind-services", type=int, default=4000, help="behind one worker that binds; 0 for no such run"
     )
@@ -113,7 +113,7 @@ def _cases(options: argparse.Namespace) -> list[Case]:
     sizes = [int(size) for size in options.services.split(",") if size]
     cases = [Case("sklookup", size, options.ports, options.endpoints, options.workers) for size in sizes]
     if options.bind_services:
-        cases.append(Case("bind", options.bind_services, options.ports, options.endpoints, 1))
+        cases.append(Case("bind", options.bind_services, options.ports, options.endpoints, min(1, options.workers)))
     for command in _COMMANDS:
         subprocess.run(["ip", *command.split()], check=True)
     return cases
@@ -151,7 +151,7 @@ def _command(case: Case, directory: Path) -> list[str]:
         *("--kubeconfig", str(directory / KUBECONFIG)),
         *("--config", str(_configuration(directory))),
         *("--capture", case.capture),
-        *("--workers", str(case.workers)),
+        *(("--workers", str(case.workers)) if case.workers else ()),
         *("--state-dir", str(directory / "state")),
     ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proxy.control.bind_capture import BindCapture
 from proxy.control.listening_socket import open_listening_socket
 from proxy.control.reconciler import Reconciler
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
@@ -67,7 +68,7 @@ def channel() -> Iterator[Recorder]:
 
 @pytest.fixture
 def reconciler(channel: Recorder) -> Reconciler:
-    return Reconciler(channel, lambda address: False)
+    return Reconciler(channel, BindCapture(channel.width, 10_000), lambda address: False)
 
 
 def pool(*targets: Target, key: str = "web", **changes: Any) -> Pool:
@@ -243,7 +244,7 @@ def test_an_address_of_another_machine_fails_alone_and_is_explained(reconciler: 
 
 
 def test_an_address_in_a_routed_range_is_bound_freely(channel: Recorder) -> None:
-    reconciler = Reconciler(channel, lambda address: address == "192.0.2.1")
+    reconciler = Reconciler(channel, BindCapture(channel.width, 10_000), lambda address: address == "192.0.2.1")
     key = FrontendKey("TCP", "192.0.2.1", free_port())
     reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
     assert set(channel.sockets) == {key}

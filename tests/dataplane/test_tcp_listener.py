@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.control.listening_socket import open_listening_socket
-from proxy.dataplane.tcp_listener import TcpListener
+from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
 
 NOBODY = Target("127.0.0.1", 1)
@@ -25,10 +25,10 @@ def serve(data_plane: Any, pool: Any, address: str = "127.0.0.1", **changes: Any
     return key
 
 
-def listener_of(data_plane: Any, key: FrontendKey) -> TcpListener:
-    listener = data_plane.worker._listeners[key]
-    assert isinstance(listener, TcpListener)
-    return listener
+def acceptor_of(data_plane: Any, key: FrontendKey) -> TcpAcceptor:
+    acceptor = data_plane.worker._listeners[key]._acceptor
+    assert isinstance(acceptor, TcpAcceptor)
+    return acceptor
 
 
 async def ask(key: FrontendKey, source: str | None = None) -> bytes:
@@ -66,14 +66,14 @@ async def test_clients_are_refused_while_there_is_no_endpoint(data_plane: Any) -
 async def test_the_same_socket_refuses_and_serves_in_turn(data_plane: Any, backends: Any) -> None:
     good = await backends.named("good")
     key = serve(data_plane, data_plane.pool(good))
-    descriptor = listener_of(data_plane, key)._socket.fileno()
+    descriptor = acceptor_of(data_plane, key)._socket.fileno()
     for _ in range(3):
         assert await ask(key) == b"good"
         data_plane.change(data_plane.pool())
         with pytest.raises(ConnectionRefusedError):
             await ask(key)
         data_plane.change(data_plane.pool(good))
-    assert listener_of(data_plane, key)._socket.fileno() == descriptor
+    assert acceptor_of(data_plane, key)._socket.fileno() == descriptor
 
 
 async def test_nobody_can_take_the_port_while_clients_are_refused(data_plane: Any, backends: Any) -> None:
@@ -167,13 +167,13 @@ async def test_the_third_client_waits_where_there_is_room_for_two(
     make_data_plane: Any, backends: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    real = TcpListener.ready
+    real = TcpAcceptor.ready
 
-    def counted(self: TcpListener, mask: int) -> None:
+    def counted(self: TcpAcceptor, mask: int) -> None:
         calls.append(mask)
         real(self, mask)
 
-    monkeypatch.setattr(TcpListener, "ready", counted)
+    monkeypatch.setattr(TcpAcceptor, "ready", counted)
     data_plane = make_data_plane(descriptors=5)
     key = serve(data_plane, data_plane.pool(await backends.echo()))
     clients = [await connect(key) for _ in range(3)]
@@ -220,8 +220,8 @@ async def refuse_accepts(monkeypatch: pytest.MonkeyPatch, data_plane: Any, keys:
             return getattr(self.real, name)
 
     for key in keys:
-        listener = listener_of(data_plane, key)
-        monkeypatch.setattr(listener, "_socket", Exhausted(listener._socket))
+        acceptor = acceptor_of(data_plane, key)
+        monkeypatch.setattr(acceptor, "_socket", Exhausted(acceptor._socket))
     return attempts
 
 
@@ -236,7 +236,7 @@ async def test_a_system_without_descriptors_is_asked_again_with_the_tick(
             await asyncio.sleep(0)
         # A tick may have come meanwhile.
         assert len(attempts) <= 2
-        data_plane.worker._listeners[key]._socket.refuses = False
+        data_plane.worker._listeners[key]._acceptor._socket.refuses = False
         assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 10), 10) == b"good"
 
 
@@ -256,17 +256,17 @@ async def test_two_listeners_without_descriptors_do_not_wake_each_other(
 
 async def test_a_burst_grows_with_the_crowd_and_shrinks_with_it(data_plane: Any, backends: Any) -> None:
     key = serve(data_plane, data_plane.pool(await backends.echo()))
-    listener = listener_of(data_plane, key)
+    acceptor = acceptor_of(data_plane, key)
     clients = [knock(key) for _ in range(40)]
     await until(lambda: data_plane.worker.open_relays == 40)
-    assert listener._burst > 8
+    assert acceptor._burst > 8
     for client in clients:
         client.close()
     for _ in range(10):
         with knock(key):
             await until(lambda: data_plane.worker.open_relays == 1)
         await until(lambda: data_plane.worker.open_relays == 0)
-    assert listener._burst <= 2
+    assert acceptor._burst <= 2
 
 
 async def test_a_defect_while_dialling_costs_that_client_alone(

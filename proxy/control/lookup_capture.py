@@ -1,0 +1,141 @@
+"""LookupCapture: each TCP frontend is an entry of a map in the kernel, where a program of type sk_lookup finds one of a
+few shared sockets for its clients. Takes CAP_BPF and CAP_NET_ADMIN, and no descriptor for a frontend.
+
+Imports `bpf` and this room. Invariants: a client is let in only when every worker knows the frontend, and refused
+before any worker forgets it; a port that somebody else listens on is not taken from them.
+"""
+
+import contextlib
+import errno
+import logging
+from collections.abc import Callable, Iterable
+
+from proxy.bpf.bpf_error import BpfError
+from proxy.bpf.socket_lookup import Entry, SocketLookup
+from proxy.bpf.verdict import Verdict
+from proxy.control.data_plane import Delivery, Sockets
+from proxy.control.gate import Gate, gate_of
+from proxy.control.listening_group import ListeningGroup, open_group
+from proxy.control.listening_socket import bind_only
+from proxy.control.shared_sockets import give_to, open_shared_groups
+from proxy.control.steering import must_steer
+from proxy.dataplane.messages import is_usable
+from proxy.plan.frontend import Frontend, FrontendKey, Pool
+
+DESCRIPTORS = 8
+"""What is open beside the sockets that workers have as well: maps, the link, the sockets that ignore."""
+
+_LETS_IN = (Verdict.SPREAD, Verdict.STEERED)
+
+_log = logging.getLogger(__name__)
+
+
+class LookupCapture:
+    """In force from its making until `close`. Making it raises OSError, BpfError where it is not permitted.
+
+    UDP frontends have sockets of their own: a reply must leave from the port that was asked.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._entries: dict[FrontendKey, Entry] = {}
+        self._put: dict[FrontendKey, Entry] = {}
+        self._changed: set[FrontendKey] = set()
+        with contextlib.ExitStack() as stack:
+            self._lookup = SocketLookup()
+            stack.callback(self._lookup.close)
+            self._groups = tuple(open_shared_groups(stack, "TCP", width))
+            give_to(self._lookup, self._groups)
+            self._stack = stack.pop_all()
+
+    @property
+    def shared(self) -> Sockets:
+        return {group.key: group.sockets for group in self._groups if group.verdict in _LETS_IN}
+
+    def open(self, key: FrontendKey, shared: bool, routed: bool) -> "LookupPlace | ListeningGroup":
+        if key.protocol == "UDP":
+            return open_group(key, self.width, shared=shared, routed=routed)
+        try:
+            bind_only(key, shared=shared, routed=routed).close()
+        except OSError as error:
+            # An entry needs no permission for low ports, so nor does it need to be able to ask who has this one.
+            if error.errno != errno.EACCES:
+                raise
+        return LookupPlace(self, key)
+
+    def want(self, key: FrontendKey, entry: Entry) -> None:
+        """What shall become of the frontend's clients: at once where they are kept out, with `told` otherwise."""
+        self._entries[key] = entry
+        if self._put.get(key) == entry:
+            self._changed.discard(key)
+        elif entry.verdict in _LETS_IN:
+            self._changed.add(key)
+        else:
+            self._apply((key,))
+
+    def forget(self, key: FrontendKey) -> None:
+        """Leave the frontend's clients to the kernel, which refuses them."""
+        self._entries.pop(key, None)
+        self._changed.discard(key)
+        if self._put.pop(key, None) is not None:
+            self._lookup.remove(*key)
+
+    def told(self, data_plane: Delivery, then: Callable[[], None]) -> None:
+        changed, self._changed = self._changed, set()
+
+        def apply() -> None:
+            self._apply(changed)
+            then()
+
+        data_plane.when_applied(apply)
+
+    def stop(self, protocol: str) -> None:
+        for group in self._groups:
+            if group.key.protocol == protocol:
+                self._lookup.withdraw(protocol, group.sockets[0].family, group.verdict)
+
+    def close(self) -> None:
+        self._entries.clear()
+        self._stack.close()
+
+    def _apply(self, keys: Iterable[FrontendKey]) -> None:
+        """Put the newest entry of each that is still wanted and lets its clients in as it should, or keeps them out."""
+        entries = {key: self._entries[key] for key in keys if key in self._entries}
+        try:
+            self._lookup.put(entries.values())
+        except BpfError as error:
+            _log.error(f"{len(entries)} frontends are not served as they should be: {error}")
+            return
+        self._put |= entries
+
+
+class LookupPlace:
+    """A frontend of a LookupCapture."""
+
+    __slots__ = ("_capture", "_key")
+
+    sockets = ()
+
+    def __init__(self, capture: LookupCapture, key: FrontendKey) -> None:
+        self._capture = capture
+        self._key = key
+
+    def settle(self, frontend: Frontend, pool: Pool) -> None:
+        verdict = verdict_of(frontend, pool, self._capture.width)
+        self._capture.want(self._key, Entry(*self._key, verdict, frontend.source_ranges))
+
+    def leave(self) -> None:
+        self._capture.forget(self._key)
+
+    def close(self) -> None:
+        self._capture.forget(self._key)
+
+
+def verdict_of(frontend: Frontend, pool: Pool, width: int) -> Verdict:
+    """What becomes of a frontend's clients, with so many workers."""
+    gate = gate_of(frontend, is_usable(pool))
+    if gate is Gate.REFUSED:
+        return Verdict.REFUSED
+    if gate is Gate.DROPPED:
+        return Verdict.IGNORED
+    return Verdict.STEERED if width > 1 and must_steer(pool) else Verdict.SPREAD

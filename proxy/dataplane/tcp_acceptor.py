@@ -1,0 +1,145 @@
+"""TcpAcceptor: takes clients from one listening socket.
+
+Imports this room. The control process makes the socket listen, refuse or ignore clients; what is done here is to
+accept. Invariant: without descriptors nothing is accepted and nothing spins: the clients wait in the backlog.
+"""
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from socket import SocketType
+from struct import pack
+from typing import TYPE_CHECKING
+
+from proxy.dataplane.reactor import LEVEL
+from proxy.dataplane.resources import Resources
+from proxy.dataplane.tcp_relay import DESCRIPTORS, TcpRelay
+
+if TYPE_CHECKING:
+    from proxy.dataplane.tcp_listener import TcpListener
+
+BACKLOG = 4096
+_MOST_ACCEPTS = 64
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_RESET = pack("ii", 1, 0)
+
+_log = logging.getLogger(__name__)
+
+
+class TcpAcceptor:
+    """The socket is bound, listening and non-blocking when it comes, and is closed here. `listener_of` gives the
+    listener whose client this is, or None for one that nobody wants any more."""
+
+    __slots__ = ("_burst", "_closed", "_listener_of", "_paused", "_resources", "_socket", "_wanted", "_watched")
+
+    def __init__(
+        self, sock: socket.socket, resources: Resources, listener_of: "Callable[[SocketType], TcpListener | None]"
+    ) -> None:
+        self._socket = sock
+        self._resources = resources
+        self._listener_of = listener_of
+        self._burst = 1
+        self._paused = False
+        self._closed = False
+        self._wanted = False
+        self._watched = False
+        resources.descriptors.occupy(1)
+
+    def want(self, wanted: bool) -> None:
+        """Take clients from now on, or leave the socket alone: one that refuses would report that without end."""
+        self._wanted = wanted
+        if self._paused:
+            return
+        if wanted:
+            self._watch()
+        else:
+            self._unwatch()
+
+    def ready(self, mask: int) -> None:
+        """Clients are waiting. The burst adapts, so that a lone client costs no second accept that finds nobody and a
+        crowd is taken in few turns."""
+        # The C-level accept: a descriptor and an address, without the layers of Python that build a socket twice.
+        accept = self._socket._accept  # type: ignore[attr-defined]
+        family, resources, listener_of = self._socket.family, self._resources, self._listener_of
+        for accepted in range(self._burst):
+            if not resources.descriptors.take(DESCRIPTORS):
+                # A pipe that nobody uses is worth less than a client.
+                resources.pipes.close()
+                if not resources.descriptors.take(DESCRIPTORS):
+                    self._pause()
+                    return
+            try:
+                descriptor, address = accept()
+            except OSError as error:
+                resources.descriptors.put_back(DESCRIPTORS)
+                self._burst = max(1, accepted)
+                self._not_accepted(error)
+                return
+            client = SocketType(family, socket.SOCK_STREAM, 0, descriptor)
+            listener = listener_of(client)
+            if listener is None:
+                self._turn_away(client)
+                continue
+            relay = TcpRelay(listener, client, address)
+            resources.relays[relay] = None
+            try:
+                relay.dial()
+            except Exception:
+                relay.crashed()
+                raise
+        self._burst = min(_MOST_ACCEPTS, self._burst * 2)
+
+    def crashed(self) -> None:
+        """A defect while accepting costs that one client; the acceptor goes on."""
+
+    def take_waiting(self) -> None:
+        """Take everybody who is in the backlog."""
+        if self._wanted and not self._paused:
+            self._burst = BACKLOG
+            self.ready(LEVEL)
+
+    def close(self) -> None:
+        """Take who waits in the backlog, then stop; relays live on."""
+        self.take_waiting()
+        self._closed = True
+        self._unwatch()
+        self._socket.close()
+        self._resources.descriptors.give(1)
+
+    def _turn_away(self, client: SocketType) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        client.close()
+        self._resources.descriptors.put_back(DESCRIPTORS)
+
+    def _not_accepted(self, error: OSError) -> None:
+        if error.errno in _EXHAUSTED:
+            self._pause()
+        elif error.errno == errno.EINVAL:
+            # It refuses by now, and the message that says so is on its way.
+            self._unwatch()
+        elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+            _log.warning("accept failed on %s: %s", self._socket.getsockname(), error)
+
+    def _pause(self) -> None:
+        """Out of descriptors: leave clients in the backlog until some return."""
+        if not self._paused:
+            self._paused = True
+            self._resources.descriptors.report_exhaustion(self._resources.reactor.now)
+            self._unwatch()
+            self._resources.descriptors.wait(self._resume)
+
+    def _resume(self) -> None:
+        self._paused = False
+        if not self._closed and self._wanted:
+            self._watch()
+
+    def _watch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            self._resources.reactor.watch(self._socket.fileno(), self, LEVEL)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
+            self._resources.reactor.unwatch(self._socket.fileno())

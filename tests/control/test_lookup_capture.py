@@ -1,0 +1,220 @@
+"""Frontends as entries of the kernel's map: when clients are let in, kept out, and whose port is whose."""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from proxy.bpf.bpf_error import BpfError
+from proxy.bpf.verdict import Verdict
+from proxy.control.capture import Captured
+from proxy.control.data_plane import Sockets
+from proxy.control.lookup_capture import LookupCapture, LookupPlace, verdict_of
+from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
+
+pytestmark = pytest.mark.requires("ip")
+
+ONE = Target("127.0.0.1", 8080)
+WEB = FrontendKey("TCP", "10.96.0.10", 80)
+WEB6 = FrontendKey("TCP", "fd00:96::10", 80)
+EITHER = pytest.mark.parametrize("key", [WEB, WEB6], ids=["IPv4", "IPv6"])
+
+
+class Workers:
+    """A data plane whose workers apply what they were told when the test says so."""
+
+    width = 2
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def send(self, delta: Delta, sockets: Sockets) -> None:
+        raise AssertionError("a capture tells nothing")
+
+    def close(self, sockets: Iterable[socket.socket]) -> None:
+        raise AssertionError("a capture closes nothing of the workers'")
+
+    def when_applied(self, callback: Callable[[], None]) -> None:
+        self._waiting.append(callback)
+
+    def apply(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback()
+
+
+@pytest.fixture
+def workers() -> Workers:
+    return Workers()
+
+
+@pytest.fixture
+def capture(network_namespace: None) -> Iterator[LookupCapture]:
+    try:
+        capture = LookupCapture(2)
+    except BpfError as error:
+        pytest.skip(f"not permitted: {error}")
+    yield capture
+    capture.close()
+
+
+def pool(*targets: Target, affinity: int = 0) -> Pool:
+    return Pool("web", "default/web", "", "TCP", "rr", "web", affinity, 5.0, 0.0, targets)
+
+
+def frontend(key: FrontendKey = WEB, **changes: Any) -> Frontend:
+    return Frontend(key, "web", "default/web", "ClusterIP", **changes)
+
+
+def put_in_force(capture: LookupCapture, workers: Workers, place: Captured, key: FrontendKey, of: Pool) -> None:
+    place.settle(frontend(key), of)
+    capture.told(workers, lambda: None)
+    workers.apply()
+
+
+def connects(key: FrontendKey, wait: float = 5) -> bool:
+    try:
+        socket.create_connection((key.address, key.port), wait).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@EITHER
+def test_clients_are_let_in_once_the_workers_know_the_frontend(
+    capture: LookupCapture, workers: Workers, key: FrontendKey
+) -> None:
+    said: list[str] = []
+    capture.open(key, shared=False, routed=True).settle(frontend(key), pool(ONE))
+    capture.told(workers, lambda: said.append("in force"))
+    assert not connects(key)
+    assert said == []
+    workers.apply()
+    assert connects(key)
+    assert said == ["in force"]
+
+
+@EITHER
+def test_an_emptied_pool_refuses_at_once_and_a_filled_one_serves_when_the_workers_know(
+    capture: LookupCapture, workers: Workers, key: FrontendKey
+) -> None:
+    place = capture.open(key, shared=False, routed=True)
+    put_in_force(capture, workers, place, key, pool(ONE))
+    place.settle(frontend(key), pool())
+    assert not connects(key)
+    put_in_force(capture, workers, place, key, pool(ONE))
+    assert connects(key)
+
+
+def test_a_frontend_that_goes_before_the_workers_know_it_is_never_let_in(
+    capture: LookupCapture, workers: Workers
+) -> None:
+    place = capture.open(WEB, shared=False, routed=True)
+    place.settle(frontend(), pool(ONE))
+    capture.told(workers, lambda: None)
+    place.leave()
+    workers.apply()
+    assert not connects(WEB)
+
+
+def test_what_was_waiting_is_put_in_force_in_its_newest_form(capture: LookupCapture, workers: Workers) -> None:
+    place = capture.open(WEB, shared=False, routed=True)
+    place.settle(frontend(), pool(ONE))
+    capture.told(workers, lambda: None)
+    place.settle(frontend(), pool())
+    workers.apply()
+    assert not connects(WEB)
+
+
+def test_a_frontend_that_leaves_is_refused(capture: LookupCapture, workers: Workers) -> None:
+    place = capture.open(WEB, shared=False, routed=True)
+    put_in_force(capture, workers, place, WEB, pool(ONE))
+    place.leave()
+    place.close()
+    assert not connects(WEB)
+
+
+def test_silence_is_silence(capture: LookupCapture) -> None:
+    capture.open(WEB, shared=False, routed=True).settle(frontend(when_empty="drop"), pool())
+    with pytest.raises(TimeoutError):
+        connects(WEB, wait=0.3)
+
+
+def test_clients_from_outside_the_source_ranges_meet_silence(capture: LookupCapture, workers: Workers) -> None:
+    place = capture.open(WEB, shared=False, routed=True)
+    place.settle(frontend(source_ranges=("192.0.2.0/24",)), pool(ONE))
+    capture.told(workers, lambda: None)
+    workers.apply()
+    with pytest.raises(TimeoutError):
+        connects(WEB, wait=0.3)
+
+
+@EITHER
+def test_a_port_that_somebody_listens_on_is_taken(capture: LookupCapture, key: FrontendKey) -> None:
+    family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
+    anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
+    node_port = FrontendKey("TCP", anywhere, 30080)
+    with socket.create_server((anywhere, 30080), family=family):
+        for taken in (node_port, key._replace(port=30080)):
+            with pytest.raises(OSError, match="Address already in use"):
+                capture.open(taken, shared=False, routed=True)
+    assert isinstance(capture.open(node_port, shared=False, routed=True), LookupPlace)
+
+
+def test_an_address_that_is_not_here_is_an_error(capture: LookupCapture) -> None:
+    with pytest.raises(OSError, match="Cannot assign"):
+        capture.open(FrontendKey("TCP", "203.0.113.1", 80), shared=False, routed=False)
+
+
+def test_a_frontend_takes_no_descriptor_and_the_shared_sockets_are_one_a_worker(capture: LookupCapture) -> None:
+    assert capture.open(WEB, shared=False, routed=True).sockets == ()
+    assert {len(sockets) for sockets in capture.shared.values()} == {2}
+    assert all(sock.getsockname()[:2] == key[1:] for key, sockets in capture.shared.items() for sock in sockets)
+
+
+def test_nobody_reaches_a_shared_socket_by_its_own_port(capture: LookupCapture) -> None:
+    assert [key for key in capture.shared if connects(key)] == []
+
+
+def test_udp_frontends_have_sockets_of_their_own(capture: LookupCapture) -> None:
+    opened = capture.open(FrontendKey("UDP", "10.96.0.10", 53), shared=False, routed=True)
+    assert [sock.getsockname() for sock in opened.sockets] == [("10.96.0.10", 53)] * 2
+    opened.close()
+
+
+def test_stopping_refuses_everybody_new(capture: LookupCapture, workers: Workers) -> None:
+    place = capture.open(WEB, shared=False, routed=True)
+    put_in_force(capture, workers, place, WEB, pool(ONE))
+    capture.stop("UDP")
+    assert connects(WEB)
+    capture.stop("TCP")
+    assert not connects(WEB)
+
+
+def test_what_is_applied_after_the_end_is_nobodys_trouble(
+    capture: LookupCapture, workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
+    capture.open(WEB, shared=False, routed=True).settle(frontend(), pool(ONE))
+    capture.told(workers, lambda: None)
+    capture.close()
+    workers.apply()
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "targets", "affinity", "width", "verdict"),
+    [
+        ({}, (ONE,), 0, 2, Verdict.SPREAD),
+        ({}, (ONE,), 60, 2, Verdict.STEERED),
+        ({}, (ONE,), 60, 1, Verdict.SPREAD),
+        ({}, (), 60, 2, Verdict.REFUSED),
+        ({"when_empty": "drop"}, (), 0, 2, Verdict.IGNORED),
+        ({"when_empty": "drop"}, (ONE,), 0, 2, Verdict.SPREAD),
+        ({}, (Target("127.0.0.1", 8080, 0),), 0, 2, Verdict.REFUSED),
+    ],
+)
+def test_the_verdict_follows_the_pool(
+    changes: dict[str, Any], targets: tuple[Target, ...], affinity: int, width: int, verdict: Verdict
+) -> None:
+    assert verdict_of(frontend(**changes), pool(*targets, affinity=affinity), width) is verdict
