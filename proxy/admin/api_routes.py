@@ -24,9 +24,6 @@ _LARGEST_SEQUENCE_DIGITS = 18
 def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
     """Everything under /api/v1/. `?namespace=` and `?service=` narrow the lists of Services and endpoints."""
 
-    async def report(request: web.Request) -> web.Response:
-        return json_answer(inspected.report())
-
     async def services(request: web.Request) -> web.Response:
         return json_answer(ServicesAnswer(_wanted(request, inspected)))
 
@@ -52,7 +49,6 @@ def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
         return json_answer(ChangesAnswer(recent.last, recent.since(int(after))))
 
     return (
-        web.get("/api/v1/report", report),
         web.get("/api/v1/services", services),
         web.get("/api/v1/services/{namespace}/{name}", service),
         web.get("/api/v1/endpoints", endpoints),
@@ -64,9 +60,7 @@ def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
 
 def _wanted(request: web.Request, inspected: Inspected) -> tuple[ServiceReport, ...]:
     """The Services that the query leaves, by namespace and name."""
-    namespace, name = request.query.get("namespace"), request.query.get("service")
-    return tuple(
-        report
-        for report in inspected.report().services
-        if namespace in (None, report.service.metadata.namespace) and name in (None, report.service.metadata.name)
-    )
+    wanted = request.query.get("namespace"), request.query.get("service")
+    keys = (key for key in inspected.service_keys() if wanted[0] in (None, key[0]) and wanted[1] in (None, key[1]))
+    reports = (inspected.service_report(key) for key in sorted(keys))
+    return tuple(report for report in reports if report is not None)

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import msgspec
 
-from proxy.model.problem import Problem
 from proxy.model.service import Service
 
 
@@ -74,13 +73,6 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     udp_flows: int
     descriptors: int = 0
     descriptor_capacity: int = 0
-
-
-class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
-    """Everything at one moment."""
-
-    services: tuple[ServiceReport, ...]
-    problems: tuple[Problem, ...]
 
 
 class ProxyStatistics(msgspec.Struct, frozen=True):

@@ -7,8 +7,11 @@ aside before the data plane gets any.
 import os
 import resource
 
-RESERVE = 16
-"""Descriptors that stay free for the control process."""
+RESERVE = 64
+"""Descriptors that stay free for the control process: its files, and who reads health, metrics and the page."""
+SMALL_RESERVE = 16
+"""The same where there are less than `SMALL` of them."""
+SMALL = 1024
 
 
 def raise_limit() -> int:
@@ -21,4 +24,4 @@ def raise_limit() -> int:
 
 def data_plane_share(limit: int) -> int:
     """What is left of `limit` after the descriptors that are open now and the reserve; at least two."""
-    return max(2, limit - len(os.listdir("/proc/self/fd")) - RESERVE)
+    return max(2, limit - len(os.listdir("/proc/self/fd")) - (RESERVE if limit >= SMALL else SMALL_RESERVE))

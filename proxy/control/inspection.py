@@ -1,24 +1,16 @@
-"""Puts together what the running proxy holds: plan, sockets and live counts in one report.
+"""Puts together what the running proxy holds of a Service: plan, sockets and live counts in one report.
 
 Imports `plan`, this room and `admin.report`. Invariant: reads only.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ProxyReport, ServiceReport
+from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ServiceReport
 from proxy.control.pool_counts import PoolCounts
 from proxy.control.reconciler import Reconciler
-from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.plan.frontend import Frontend, Pool
 from proxy.plan.planner import Planner
-
-
-def inspect(planner: Planner, reconciler: Reconciler, counts: PoolCounts, problems: Iterable[Problem]) -> ProxyReport:
-    """The report of this moment; `problems` are the source's and the planner's."""
-    services = (inspect_service(service, planner, reconciler, counts) for service in planner.services.values())
-    ordered = sorted(services, key=lambda report: report.service.key)
-    return ProxyReport(tuple(ordered), tuple(problems))
 
 
 def inspect_service(service: Service, planner: Planner, reconciler: Reconciler, counts: PoolCounts) -> ServiceReport:
@@ -67,4 +59,7 @@ def _endpoints(pool: Pool, counts: PoolCounts) -> Iterator[EndpointReport]:
             active=count.active,
             inactive=count.inactive,
             failing=count.failing > 0,
+            opened=count.opened,
+            received=count.received,
+            sent=count.sent,
         )

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
 from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import HealthReport, ProxyReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.report import HealthReport, ProxyStatistics, ServiceReport, WorkerReport
 from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
@@ -30,7 +30,7 @@ from proxy.control.data_plane import DataPlane
 from proxy.control.descriptor_limit import data_plane_share, raise_limit
 from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
-from proxy.control.inspection import inspect, inspect_service
+from proxy.control.inspection import inspect_service
 from proxy.control.local_data_plane import LocalDataPlane
 from proxy.control.lookup_capture import DESCRIPTORS
 from proxy.control.loop_lag import measure_lag
@@ -158,10 +158,6 @@ class Proxy:
     def health(self) -> HealthReport:
         """As /healthz says it: a proxy that drains wants no new traffic on its node."""
         return self._sync_health.report(monotonic(), datetime.now(UTC), self._node_eligible and not self.draining)
-
-    def report(self) -> ProxyReport:
-        """What the proxy holds at this moment."""
-        return inspect(self._planner, self._reconciler, self._counts, self.problems())
 
     def service_report(self, key: ObjectKey) -> ServiceReport | None:
         """What the proxy holds of one Service at this moment."""

@@ -15,7 +15,6 @@ from proxy.admin.report import (
     FrontendReport,
     HealthReport,
     PoolReport,
-    ProxyReport,
     ProxyStatistics,
     ServiceReport,
     WorkerReport,
@@ -119,9 +118,6 @@ class FakeProxy:
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return (WorkerReport(0, 4711, "running", 0, 7, 4),)
-
-    def report(self) -> ProxyReport:
-        return ProxyReport(tuple(self.services.values()), self.problems())
 
     def followed(self) -> tuple[ResourceStatistics, ...]:
         return self.resources

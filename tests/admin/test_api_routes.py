@@ -35,7 +35,7 @@ async def get(inspected: FakeProxy) -> AsyncIterator[Get]:
 @pytest.mark.parametrize(
     ("query", "names"),
     [
-        ("", ["default/shop", "other/shop", "default/web"]),
+        ("", ["default/shop", "default/web", "other/shop"]),
         ("?namespace=other", ["other/shop"]),
         ("?service=shop", ["default/shop", "other/shop"]),
         ("?namespace=other&service=web", []),

@@ -36,15 +36,14 @@ async def served() -> AsyncIterator[Served]:
     await server.stop()
 
 
-async def test_the_report_is_on_the_metrics_address_alone(served: Served) -> None:
-    status, body = await served.get("/api/v1/report")
-    assert (status, body["problems"][0]["message"]) == (200, "is wrong")
-    assert (await served.get("/api/v1/report", served.healthz))[0] == 404
+async def test_the_api_is_on_the_metrics_address_alone(served: Served) -> None:
+    assert await served.get("/api/v1/services") == (200, {"services": []})
+    assert (await served.get("/api/v1/services", served.healthz))[0] == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_nothing_can_be_changed(served: Served, method: str) -> None:
-    url = f"http://127.0.0.1:{served.metrics}/api/v1/report"
+    url = f"http://127.0.0.1:{served.metrics}/api/v1/services"
     async with aiohttp.ClientSession() as session, session.request(method, url) as response:
         assert response.status == 405
 

@@ -119,7 +119,7 @@ def _spread(load: PacedLoad, options: Options) -> Spread:
 
 def _check_that_changes_arrived(metrics: int, options: Options) -> None:
     """Raises LoadFailedError unless an endpoint of a changed slice is what the proxy holds: its port is another."""
-    with urlopen(f"http://127.0.0.1:{metrics}/api/v1/report", timeout=30) as answer:
+    with urlopen(f"http://127.0.0.1:{metrics}/api/v1/services", timeout=30) as answer:
         report = json.load(answer)
     ports = {
         endpoint["port"]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from proxy.control.descriptor_limit import RESERVE, data_plane_share
+from proxy.control.descriptor_limit import RESERVE, SMALL, SMALL_RESERVE, data_plane_share
 
 RAISE = """
 import resource
@@ -29,7 +29,11 @@ def test_what_is_open_and_the_reserve_are_not_the_data_planes() -> None:
         assert data_plane_share(1000) == before - 1
     finally:
         os.close(descriptor)
-    assert before < 1000 - RESERVE
+    assert before < 1000 - SMALL_RESERVE
+
+
+def test_the_reserve_is_smaller_where_there_are_few() -> None:
+    assert data_plane_share(SMALL) - data_plane_share(SMALL - 1) == 1 - (RESERVE - SMALL_RESERVE)
 
 
 @pytest.mark.parametrize("limit", [0, 10])

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from proxy.admin.report import ServiceReport
 from proxy.control.bind_failure import BindFailure
-from proxy.control.inspection import inspect
+from proxy.control.inspection import inspect_service
 from proxy.control.pool_counts import PoolCounts
 from proxy.control.row_ledger import RowLedger
 from proxy.model.changes import Changes
-from proxy.model.problem import Problem
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.shared_counts.column import Column
@@ -49,6 +49,10 @@ def sockets(listening: bool = True, failures: Any = None) -> Any:
     return SimpleNamespace(failures=failures or {}, is_listening=lambda key: listening)
 
 
+def reports(planner: Planner, sockets: Any, counts: PoolCounts) -> list[ServiceReport]:
+    return [inspect_service(service, planner, sockets, counts) for service in planner.services.values()]
+
+
 def test_a_service_has_its_frontends_and_live_counts(
     planned: Planned, table: SharedTable, make_service: Any, make_slice: Any
 ) -> None:
@@ -57,7 +61,9 @@ def test_a_service_has_its_frontends_and_live_counts(
     tallies[1].gauge(EndpointCell.ACTIVE, 1)
     for tally in tallies:
         tally.gauge(EndpointCell.INACTIVE, 1)
-    (service,) = inspect(planner, sockets(), counts, ()).services
+        for cell in (EndpointCell.OPENED, EndpointCell.RECEIVED_BYTES, EndpointCell.SENT_BYTES):
+            tally.gauge(cell, int(cell))
+    (service,) = reports(planner, sockets(), counts)
     (frontend,) = service.frontends
     assert (frontend.address, frontend.port, frontend.kind, frontend.listening, frontend.fault) == (
         "127.96.7.1",
@@ -68,9 +74,10 @@ def test_a_service_has_its_frontends_and_live_counts(
     )
     (endpoint,) = service.pools[0].endpoints
     assert (endpoint.address, endpoint.port, endpoint.pod) == ("127.0.0.1", 8080, "web-pod")
+    assert (endpoint.opened, endpoint.received, endpoint.sent) == (8, 12, 14)
     assert (endpoint.active, endpoint.inactive, endpoint.failing) == (1, 2, False)
     tallies[0].gauge(EndpointCell.FAILING, 1)
-    (service,) = inspect(planner, sockets(), counts, ()).services
+    (service,) = reports(planner, sockets(), counts)
     assert service.pools[0].endpoints[0].failing
 
 
@@ -78,27 +85,19 @@ def test_a_frontend_that_does_not_listen_says_why(planned: Planned, make_service
     planner, counts = planned(make_service())
     (key,) = planner.frontends
     failure = BindFailure(planner.frontends[key], "port 80 is taken")
-    (service,) = inspect(planner, sockets(False, {key: failure}), counts, ()).services
+    (service,) = reports(planner, sockets(False, {key: failure}), counts)
     assert not service.frontends[0].listening
     assert "port 80 is taken" in service.frontends[0].fault
 
 
-def test_services_come_by_name_and_problems_as_given(planned: Planned, make_service: Any) -> None:
-    planner, counts = planned(make_service("b", "127.96.7.2"), make_service("a", "127.96.7.1"))
-    problem = Problem("is wrong")
-    report = inspect(planner, sockets(), counts, [problem])
-    assert [service.service.metadata.name for service in report.services] == ["a", "b"]
-    assert report.problems == (problem,)
-
-
 def test_a_service_without_a_listener_says_why(planned: Planned, make_service: Any) -> None:
     planner, counts = planned(make_service("headless", "None", clusterIP="None"))
-    (service,) = inspect(planner, sockets(), counts, ()).services
+    (service,) = reports(planner, sockets(), counts)
     assert service.frontends == ()
     assert service.notes
 
 
 def test_an_address_that_another_service_has_is_not_claimed_twice(planned: Planned, make_service: Any) -> None:
     planner, counts = planned(make_service("a"), make_service("b"))
-    report = inspect(planner, sockets(), counts, ())
-    assert sorted(len(service.frontends) for service in report.services) == [0, 1]
+    services = reports(planner, sockets(), counts)
+    assert sorted(len(service.frontends) for service in services) == [0, 1]

@@ -73,7 +73,9 @@ async def test_it_serves_what_the_source_says_and_follows_it(
         running.source.put(Changes(slices=(make_slice(port_of(other)),)))
         await until(lambda: running.proxy.health().last_updated > before)
         assert await ask(port) == b"other"
-        (service,) = running.proxy.report().services
+        (key,) = running.proxy.service_keys()
+        service = running.proxy.service_report(key)
+        assert service is not None
         assert [endpoint.pod for endpoint in service.pools[0].endpoints] == ["web-pod"]
 
 
@@ -192,15 +194,15 @@ async def test_a_port_that_was_taken_is_served_once_it_is_free(
                 Changes(services=(make_service(port=port),), slices=(make_slice(port_of(server)),))
             )
             await asyncio.wait_for(running.listening.wait(), 10)
-            assert "is taken by" in str(running.proxy.report().problems)
+            assert "is taken by" in str(running.proxy.problems())
         await until(lambda: not running.proxy._reconciler.failures)
         assert await ask(port) == b"one"
-        assert not running.proxy.report().problems
+        assert not running.proxy.problems()
 
 
 async def test_problems_of_the_source_are_reported(run_proxy: Any, caplog: pytest.LogCaptureFixture) -> None:
     problem = Problem("is wrong", where="a.yaml")
     running = await run_proxy(Changes(problems=(problem,)))
     await asyncio.wait_for(running.listening.wait(), 10)
-    assert running.proxy.report().problems == (problem,)
+    assert running.proxy.problems() == (problem,)
     assert "a.yaml: is wrong" in caplog.text

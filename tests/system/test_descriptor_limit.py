@@ -88,7 +88,7 @@ def test_a_full_proxy_neither_spins_nor_goes_silent(
         client.sendall(b"served")
         assert client.recv(100) == b"served"
     proxy.manifests.put(service("new", port(81)))
-    eventually(lambda: '"new"' in proxy.get("/api/v1/report")[1], "an edit while full")
+    eventually(lambda: '"new"' in proxy.get("/api/v1/services")[1], "an edit while full")
 
 
 def test_udp_clients_beyond_the_limit_take_the_place_of_the_idle(

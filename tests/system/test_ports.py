@@ -72,7 +72,7 @@ def test_a_port_is_given_up_with_the_service_that_could_not_have_it(svcproxy: St
         proxy = svcproxy([unlucky])
         proxy.wait_for("cannot listen on")
         proxy.manifests.remove(unlucky)
-        eventually(lambda: '"services":[]' in proxy.get("/api/v1/report")[1], "the removal")
+        eventually(lambda: '"services":[]' in proxy.get("/api/v1/services")[1], "the removal")
     assert is_refused(HERE, taken)
     assert listener_inode("0.0.0.0", taken) is None
 

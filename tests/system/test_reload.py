@@ -38,7 +38,7 @@ def serves(node_port: int, *names: str) -> Callable[[], bool]:
 
 def has_scheduler(proxy: Svcproxy, name: str, scheduler: str) -> bool:
     """Whether the Service is there and its pools use this scheduler."""
-    if f'"name":"{name}"' not in proxy.get("/api/v1/report")[1]:
+    if f'"name":"{name}"' not in proxy.get("/api/v1/services")[1]:
         return False
     return {pool["scheduler"] for pool in proxy.service(name)["pools"]} == {scheduler}
 
@@ -190,7 +190,7 @@ def test_an_invalid_file_leaves_its_last_good_version_in_force(edited: Edited) -
 
 
 def _problems(proxy: Svcproxy) -> str:
-    return "" if '"problems":[]' in (body := proxy.get("/api/v1/report")[1]) else body
+    return "" if '"problems":[]' in (body := proxy.get("/api/v1/problems")[1]) else body
 
 
 def test_a_deleted_file_ends_its_services_and_keeps_their_connections(edited: Edited) -> None:
@@ -207,7 +207,7 @@ def test_a_renamed_file_changes_nothing(edited: Edited) -> None:
     with Conversation(HERE, edited.node_port) as held:
         edited.file.rename(edited.file.with_name("renamed.yml"))
         edited.file.with_name("marker.yaml").write_text(text_of(service("marker", port(80))))
-        eventually(lambda: '"marker"' in edited.proxy.get("/api/v1/report")[1], "the later edit")
+        eventually(lambda: '"marker"' in edited.proxy.get("/api/v1/services")[1], "the later edit")
         assert held.say(b"still") == b"still"
     edited.expect("a")
     assert listener_inode("0.0.0.0", edited.node_port) == inode

@@ -21,7 +21,7 @@ def web(name: str, **spec: object) -> Manifest:
 
 def given(proxy: Svcproxy) -> Given:
     """ClusterIP and first node port of every Service."""
-    services = [each["service"] for each in json.loads(proxy.get("/api/v1/report")[1])["services"]]
+    services = [each["service"] for each in json.loads(proxy.get("/api/v1/services")[1])["services"]]
     return {
         each["metadata"]["name"]: (each["spec"]["clusterIPs"][0], each["spec"]["ports"][0].get("nodePort"))
         for each in services

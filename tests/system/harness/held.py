@@ -11,7 +11,7 @@ from tests.system.harness.svcproxy import Svcproxy
 
 def held_services(proxy: Svcproxy) -> dict[str, Any]:
     """The reports by the names of the Services."""
-    status, body = proxy.get("/api/v1/report")
+    status, body = proxy.get("/api/v1/services")
     assert status == 200
     return {each["service"]["metadata"]["name"]: each for each in json.loads(body)["services"]}
 

@@ -85,7 +85,7 @@ class Svcproxy(Process):
 
     def service(self, name: str) -> dict[str, Any]:
         """What the proxy reports of a Service in the namespace default."""
-        status, body = self.get("/api/v1/report")
+        status, body = self.get("/api/v1/services")
         assert status == 200
         return next(each for each in json.loads(body)["services"] if each["service"]["metadata"]["name"] == name)
 
