@@ -94,6 +94,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """"human", "json", or "auto": human on a terminal, JSON elsewhere."""
     log_level: str = "info"
     """"debug", "info", "warning" or "error"."""
+    metrics_per_endpoint: bool = False
+    """Whether /metrics has series for each endpoint as well, and not for each Service port alone."""
     access_log: str = ""
     """One line a connection goes to this file; "-" is standard error, empty is off."""
     service_proxy_name: str = ""

@@ -265,6 +265,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "udp_flows": _count,
         "log_format": _one_of(lambda: LOG_FORMATS),
         "log_level": _one_of(lambda: LOG_LEVELS),
+        "metrics_per_endpoint": _truth,
         "access_log": _text,
         "service_proxy_name": _text,
     }

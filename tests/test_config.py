@@ -65,6 +65,7 @@ logFormat: json
 logLevel: debug
 accessLog: "-"
 serviceProxyName: mine
+metricsPerEndpoint: true
 """,
     )
     assert configuration == Configuration(
@@ -102,6 +103,7 @@ serviceProxyName: mine
         log_level="debug",
         access_log="-",
         service_proxy_name="mine",
+        metrics_per_endpoint=True,
     )
     default = Configuration()
     unread = [

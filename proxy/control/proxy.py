@@ -48,6 +48,7 @@ from proxy.control.sync_health import SyncHealth
 from proxy.control.sync_metrics import SyncMetrics
 from proxy.control.sync_progress import SyncProgress
 from proxy.control.termination import Termination
+from proxy.control.traffic_reader import read_traffic
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dns.settings import SocketAddress
@@ -196,7 +197,8 @@ class Proxy:
 
     def traffic(self) -> Traffic:
         """What passed through the Services."""
-        return Traffic()
+        per_endpoint = self._configuration.metrics_per_endpoint
+        return read_traffic(self._planner.pools, self._data_plane.table, self._rows, per_endpoint=per_endpoint)
 
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""

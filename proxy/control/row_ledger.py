@@ -102,6 +102,10 @@ class RowLedger:
         held = self._held.get(key)
         return held.endpoints if held is not None else ()
 
+    def left_of(self, key: str) -> tuple[int, ...]:
+        """The rows of endpoints that left a pool which is held, and may still have flows."""
+        return tuple(self._returning.get(key, {}).values())
+
     def held(self) -> Iterator[tuple[str, int]]:
         """Every pool that is held, with its own row."""
         return ((key, held.row) for key, held in self._held.items())

@@ -22,6 +22,9 @@ from proxy.schedulers.scheduler import KeyedBy
 from proxy.shared_counts.column import NO_ROW, Column, Tally, private_tally
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, PoolCell
 
+# Counted with every connection; a member of an enumeration is a slower constant.
+_OPENED, _HITS, _MISSES = map(int, (PoolCell.OPENED, PoolCell.AFFINITY_HITS, PoolCell.AFFINITY_MISSES))
+
 
 class Balancer:
     """Chooses among one pool's upstreams. One instance a pool and worker, which counts in `column` if there is one.
@@ -111,6 +114,9 @@ class Balancer:
             upstream = self._sticky(self._stickiness, client, destination, now, tried)
         if upstream is not None:
             upstream.began()
+            if tried:
+                self.tally.counts[PoolCell.RETRIES] += 1
+                self.tally.touch()
         return upstream
 
     def foresee(self, client: str, destination: str, now: float) -> Foresight:
@@ -138,6 +144,9 @@ class Balancer:
         upstream.ended()
         upstream.failed(now)
         if self.has(upstream):
+            if upstream not in self._failed:
+                self.tally.counts[PoolCell.EJECTIONS] += 1
+                self.tally.touch()
             self._failed[upstream] = None
         if self._stickiness is not None:
             number = client_number(client)
@@ -145,8 +154,16 @@ class Balancer:
             if self._stickiness.lookup(number, now) == upstream.identity:
                 self._stickiness.forget(number)
 
+    def opened(self, upstream: Upstream) -> None:
+        """Count a flow that the upstream took, as far as anybody knows."""
+        tally = self.tally
+        tally.counts[_OPENED] += 1
+        tally.touch()
+        upstream.opened()
+
     def connected(self, upstream: Upstream) -> None:
         """The upstream took a flow: whatever it did before is forgiven."""
+        self.opened(upstream)
         if upstream.failures:
             upstream.forgive()
             self._failed.pop(upstream, None)
@@ -156,10 +173,15 @@ class Balancer:
     ) -> Upstream | None:
         number = client_number(client)
         upstream = self._by_identity.get(stickiness.lookup(number, now))
+        tally = self.tally
+        tally.touch()
         if upstream is None or upstream.weight <= 0 or upstream in tried or upstream in self._avoided(now, tried):
+            tally.counts[_MISSES] += 1
             upstream = self._scheduled(client, destination, now, tried)
             if upstream is not None:
                 stickiness.store(number, upstream.identity, now)
+        else:
+            tally.counts[_HITS] += 1
         return upstream
 
     def _scheduled(self, client: str, destination: str, now: float, tried: Collection[Upstream]) -> Upstream | None:

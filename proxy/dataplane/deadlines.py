@@ -6,6 +6,7 @@ passed, and goes back with its new one if it was used meanwhile. Invariant: an i
 """
 
 import heapq
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -29,6 +30,9 @@ class Deadlines:
 
     def __len__(self) -> int:
         return len(self._items)
+
+    def __iter__(self) -> Iterator[Expiring]:
+        return iter(self._items.values())
 
     def add(self, item: Expiring) -> None:
         """Watch an item from now on."""

@@ -11,6 +11,7 @@ from proxy.affinity import AffinityTable
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.deadlines import Deadlines
 from proxy.dataplane.descriptors import Descriptors
+from proxy.dataplane.flow_accounts import FlowAccounts
 from proxy.dataplane.pipes import Pipes
 from proxy.dataplane.reactor import Reactor
 from proxy.shared_counts.column import Column
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 class Resources:
     """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open; `idle` the relays
     with an idle limit and `flows` the UDP flows, of which there are at most `most_flows`. What happens is counted in
-    `column`. `on_empty` is called when the last relay ends."""
+    `column`, what flows come to by `accounts`. `on_empty` is called when the last relay ends."""
 
     __slots__ = (
         "access_log",
+        "accounts",
         "affinity",
         "column",
         "descriptors",
@@ -57,6 +59,7 @@ class Resources:
         self.most_flows = most_flows
         self.access_log = access_log
         self.column = column
+        self.accounts = FlowAccounts()
         self.pipes = Pipes(descriptors)
         self.dialling: dict[TcpRelay, None] = {}
         self.relays: dict[TcpRelay, None] = {}

@@ -134,6 +134,17 @@ class TcpRelay:
         limit = self.balancer.pool.idle_timeout
         return self.used + limit if limit else float("inf")
 
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Bytes delivered to the backend, and to the client."""
+        upward, downward = self._upward, self._downward
+        return (0, 0) if upward is None or downward is None else (upward.carried, downward.carried)
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The upstream that it leads to, or that is being dialled."""
+        return self._upstream
+
     def half_closed(self, direction: Direction) -> None:
         """The direction's source sent its FIN and all before it is delivered."""
         if direction.opposite.ended:
@@ -169,6 +180,11 @@ class TcpRelay:
         self._close(self.client, reset)
         if self._backend is not None:
             self._close(self._backend, reset)
+        if self._connected and self._upstream is not None:
+            resources.accounts.took(self.balancer, self._connected - self._started)
+            resources.accounts.closed(self, self._upstream, reason, monotonic() - self._started)
+        else:
+            resources.accounts.failed(self.balancer, reason)
         self._uncount()
         self._let_go()
         resources.dialling.pop(self, None)

@@ -28,13 +28,13 @@ class UdpFlow:
     the client asked, empty on a socket that is bound to one; `key` is the flow's place in its listener."""
 
     __slots__ = (
-        "_balancer",
         "_burst",
         "_connected",
         "_received",
         "_sent",
         "_socket",
         "_started",
+        "balancer",
         "client",
         "key",
         "listener",
@@ -59,7 +59,7 @@ class UdpFlow:
         self.reply = reply
         self.upstream = upstream
         self.over = False
-        self._balancer = balancer
+        self.balancer = balancer
         self._burst = 1
         self._connected = 0.0
         self._received = self._sent = 0
@@ -108,7 +108,7 @@ class UdpFlow:
                 return
             if not self._connected:
                 self._connected = monotonic()
-                self._balancer.connected(self.upstream)
+                self.balancer.connected(self.upstream)
             self.used = reactor.now
             self._sent += size
             self.listener.reply(view[:size], self)
@@ -122,7 +122,7 @@ class UdpFlow:
         """The upstream has nobody on its port: the client's next datagram goes elsewhere."""
         if not self.over:
             self.upstream.began()
-            self._balancer.refused(self.upstream, self.client[0], monotonic())
+            self.balancer.refused(self.upstream, self.client[0], monotonic())
             self.end(CloseReason.CONNECT_REFUSED)
 
     def orphaned(self) -> bool:
@@ -131,7 +131,7 @@ class UdpFlow:
 
     def deadline(self) -> float:
         """When it counts as idle."""
-        limit = self._balancer.pool.idle_timeout
+        limit = self.balancer.pool.idle_timeout
         return self.used + limit if limit else float("inf")
 
     def end(self, reason: CloseReason) -> None:
@@ -140,6 +140,10 @@ class UdpFlow:
             return
         self.over = True
         resources = self.listener.resources
+        if not self._connected:
+            # Nobody answered, which is as it should be with many: it began all the same.
+            self.balancer.opened(self.upstream)
+        resources.accounts.closed(self, self.upstream, reason, monotonic() - self._started)
         self.upstream.ended()
         self.listener.flows.pop(self.key, None)
         resources.flows.discard(self)
@@ -147,6 +151,11 @@ class UdpFlow:
         resources.descriptors.give(1)
         if resources.access_log is not None:
             resources.access_log.write(self.record(), reason)
+
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Bytes sent to the upstream, and to the client."""
+        return self._received, self._sent
 
     def record(self) -> FlowRecord:
         """What this flow has come to so far."""

@@ -15,6 +15,7 @@ from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
 
 # Read with every connection; a member of an enumeration is a slower constant.
 _ACTIVE, _INACTIVE, _FAILING = map(int, (EndpointCell.ACTIVE, EndpointCell.INACTIVE, EndpointCell.FAILING))
+_OPENED = int(EndpointCell.OPENED)
 
 FIRST_PENALTY = 1.0
 LONGEST_PENALTY = 30.0
@@ -73,6 +74,12 @@ class Upstream(Backend):
         tally = self.tally
         tally.cells[tally.first + _ACTIVE] = self.active - self.active_elsewhere
 
+    def opened(self) -> None:
+        """It took a flow."""
+        tally = self.tally
+        tally.counts[_OPENED] += 1
+        tally.touch()
+
     def half_closed(self) -> None:
         """One side of a connection has finished."""
         self.active -= 1
@@ -112,6 +119,8 @@ class Upstream(Backend):
         """A connect failed: stay out of the choice for a second, twice as long each time in a row."""
         self.failed_until = now + min(LONGEST_PENALTY, FIRST_PENALTY * 2.0**self.failures)
         self.failures = min(self.failures + 1, 10)
+        self.tally.counts[EndpointCell.FAILED] += 1
+        self.tally.touch()
         self.tally.gauge(_FAILING, 1)
 
     def forgive(self) -> None:

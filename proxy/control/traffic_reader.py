@@ -1,0 +1,71 @@
+"""Reads what passed through the pools, for the metrics.
+
+Imports `plan`, `shared_counts`, `admin` and this room. Invariants: the pools of one Service port, whatever their family
+or policy, are told as one; what nobody has used is not looked at.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+from proxy.admin.traffic_report import EndpointTraffic, PortTraffic, Traffic
+from proxy.control.row_ledger import RowLedger
+from proxy.dataplane.addresses import endpoint_text
+from proxy.dataplane.close_reason import CloseReason
+from proxy.plan.frontend import Pool
+from proxy.shared_counts.column import NO_ROW
+from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell
+from proxy.shared_counts.table import SharedTable
+
+_REASONS = tuple(reason.value for reason in CloseReason)
+_NOTHING = (0,) * ENDPOINTS.width
+
+
+def read_traffic(
+    pools: Mapping[str, Pool], table: SharedTable, ledger: RowLedger, *, per_endpoint: bool = False
+) -> Traffic:
+    """The traffic of these pools, read as it is asked for; with `per_endpoint` that of each endpoint, too."""
+    touched = frozenset(table.touched(POOLS))
+    used = sorted(key for key, row in ledger.held() if row in touched and key in pools)
+    return Traffic(_REASONS, _ports([pools[key] for key in used], table, ledger, per_endpoint))
+
+
+def _ports(used: list[Pool], table: SharedTable, ledger: RowLedger, per_endpoint: bool) -> Iterator[PortTraffic]:
+    for (service, port, protocol), pools in groupby(
+        used, key=lambda pool: (pool.service, pool.port_name, pool.protocol)
+    ):
+        namespace, _, name = service.partition("/")
+        total = _Total()
+        for pool in pools:
+            total.add(pool, table, ledger)
+        endpoints = tuple(total.endpoints.values()) if per_endpoint else ()
+        yield PortTraffic(namespace, name, port, protocol, total.open, total.cells, endpoints)
+
+
+class _Total:
+    """The pools of one Service port, added up; an endpoint that is in several of them is one."""
+
+    def __init__(self) -> None:
+        self.cells = [0] * POOLS.width
+        self.open = 0
+        self.endpoints: dict[str, EndpointTraffic] = {}
+
+    def add(self, pool: Pool, table: SharedTable, ledger: RowLedger) -> None:
+        rows = ledger.rows_of(pool.key)
+        if rows is None:
+            return
+        self.cells = _sum(self.cells, table.totals(POOLS, rows.pool))
+        for target, row in zip(pool.targets, rows.endpoints, strict=True):
+            cells = table.totals(ENDPOINTS, row) if row != NO_ROW else _NOTHING
+            self.open += cells[EndpointCell.ACTIVE] + cells[EndpointCell.INACTIVE]
+            name = endpoint_text(target.address, target.port)
+            before = self.endpoints.get(name)
+            if before is not None:
+                cells = _sum(cells, before.cells)
+            self.endpoints[name] = EndpointTraffic(name, target.pod, cells)
+        for row in ledger.left_of(pool.key):
+            cells = table.totals(ENDPOINTS, row)
+            self.open += cells[EndpointCell.ACTIVE] + cells[EndpointCell.INACTIVE]
+
+
+def _sum(one: Sequence[int], other: Sequence[int]) -> list[int]:
+    return [first + second for first, second in zip(one, other, strict=True)]

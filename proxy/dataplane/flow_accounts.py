@@ -1,0 +1,98 @@
+"""Counts what flows have come to, for the metrics of their pools and endpoints.
+
+Imports `shared_counts` and this room. To count must cost next to nothing, so it happens once, at a flow's end, by plain
+additions that the next flush writes; only what lives for longer than a second is looked at in between, so that the
+bytes of a long transfer are counted while they pass. Invariant: every byte and every flow is counted once.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Protocol
+
+from proxy.dataplane.balancer import Balancer
+from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.upstream import Upstream
+from proxy.shared_counts.layout import CONNECT_BOUNDS, DURATION_BOUNDS, EndpointCell, PoolCell
+
+# A member of an enumeration is a slower constant.
+_OPENED, _RECEIVED, _SENT = int(PoolCell.OPENED), int(PoolCell.RECEIVED_BYTES), int(PoolCell.SENT_BYTES)
+_FAILED, _CLOSED = int(PoolCell.FAILED), int(PoolCell.CLOSED)
+_CONNECTS, _CONNECT_TIME = int(PoolCell.CONNECT_BUCKETS), int(PoolCell.CONNECT_MICROSECONDS)
+_DURATIONS, _DURATION = int(PoolCell.DURATION_BUCKETS), int(PoolCell.DURATION_MILLISECONDS)
+_RECEIVED_THERE, _SENT_THERE = int(EndpointCell.RECEIVED_BYTES), int(EndpointCell.SENT_BYTES)
+
+
+class Flow(Protocol):
+    """A TCP relay or a UDP flow. `used` is when it last did something, `carried` the bytes delivered to its upstream
+    and to its client, `upstream` None where none has taken it."""
+
+    used: float
+    balancer: Balancer
+
+    @property
+    def carried(self) -> tuple[int, int]: ...
+
+    @property
+    def upstream(self) -> Upstream | None: ...
+
+
+class FlowAccounts:
+    """One instance a worker."""
+
+    __slots__ = ("_sampled", "_since")
+
+    def __init__(self) -> None:
+        self._sampled: dict[Flow, tuple[int, int]] = {}
+        self._since = 0.0
+
+    def failed(self, balancer: Balancer, reason: CloseReason) -> None:
+        """A flow is over that no upstream took."""
+        tally = balancer.tally
+        tally.counts[_FAILED + reason.number] += 1
+        tally.touch()
+
+    def closed(self, flow: Flow, upstream: Upstream, reason: CloseReason, seconds: float) -> None:
+        """A flow is over that an upstream took, so long after its beginning."""
+        tally = flow.balancer.tally
+        counts = tally.counts
+        counts[_CLOSED + reason.number] += 1
+        counts[_DURATIONS + bisect_left(DURATION_BOUNDS, seconds)] += 1
+        counts[_DURATION] += int(seconds * 1e3)
+        self._carry(flow, upstream, flow.carried)
+        if self._sampled:
+            self._sampled.pop(flow, None)
+        tally.touch()
+
+    def took(self, balancer: Balancer, seconds: float) -> None:
+        """So long it took to reach the upstream of a connection that is over."""
+        counts = balancer.tally.counts
+        counts[_CONNECTS + bisect_left(CONNECT_BOUNDS, seconds)] += 1
+        counts[_CONNECT_TIME] += int(seconds * 1e6)
+
+    def sample(self, flows: Iterable[Flow], now: float) -> None:
+        """Count what was carried up to now by those that were used since the last call."""
+        since, self._since = self._since, now
+        for flow in flows:
+            if flow.used >= since:
+                upstream = flow.upstream
+                carried = flow.carried
+                if upstream is not None and carried != (0, 0):
+                    self._carry(flow, upstream, carried)
+                    self._sampled[flow] = carried
+
+    def _carry(self, flow: Flow, upstream: Upstream, carried: tuple[int, int]) -> None:
+        received, sent = carried
+        if self._sampled:
+            before = self._sampled.get(flow)
+            if before is not None:
+                received -= before[0]
+                sent -= before[1]
+        tally = flow.balancer.tally
+        counts = tally.counts
+        counts[_RECEIVED] += received
+        counts[_SENT] += sent
+        there = upstream.tally
+        there.counts[_RECEIVED_THERE] += received
+        there.counts[_SENT_THERE] += sent
+        tally.touch()
+        there.touch()

@@ -1,0 +1,91 @@
+"""From the shared table to what each Service port has carried."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.admin.traffic_report import PortTraffic
+from proxy.control.row_ledger import RowLedger
+from proxy.control.traffic_reader import read_traffic
+from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.messages import PoolRows
+from proxy.plan.frontend import Pool, Target
+from proxy.shared_counts.column import Column
+from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell, PoolCell
+from proxy.shared_counts.table import SharedTable
+
+A, B = Target("10.0.0.1", 80, pod="web-a"), Target("10.0.0.2", 80, pod="web-b")
+
+
+class Counted:
+    """Two workers' table, a ledger, and the pools of a plan."""
+
+    def __init__(self) -> None:
+        self.table = SharedTable.create(2)
+        self.ledger = RowLedger()
+        self.columns = [Column(self.table, number) for number in range(2)]
+        self.pools: dict[str, Pool] = {}
+
+    def pool(self, key: str, *targets: Target, service: str = "shop/web") -> PoolRows:
+        pool = Pool(key, service, "http", "TCP", "rr", key, 0, 5.0, 0.0, targets)
+        self.pools[key] = pool
+        return self.ledger.hold(pool)
+
+    def count(self, worker: int, row: int, cell: PoolCell, number: int) -> None:
+        tally = self.columns[worker].tally(POOLS, row)
+        tally.counts[cell] += number
+        tally.touch()
+        self.columns[worker].flush()
+
+    def active(self, worker: int, row: int, number: int) -> None:
+        self.columns[worker].tally(ENDPOINTS, row).gauge(EndpointCell.ACTIVE, number)
+
+    def read(self, *, per_endpoint: bool = False) -> list[PortTraffic]:
+        return list(read_traffic(self.pools, self.table, self.ledger, per_endpoint=per_endpoint).ports)
+
+
+@pytest.fixture
+def counted() -> Iterator[Counted]:
+    counted = Counted()
+    yield counted
+    counted.table.close()
+
+
+def test_the_workers_and_the_pools_of_one_port_are_added_up(counted: Counted) -> None:
+    four = counted.pool("shop/web:http/TCP/IPv4", A, B)
+    local = counted.pool("shop/web:http/TCP/IPv4/local", A)
+    counted.count(0, four.pool, PoolCell.OPENED, 3)
+    counted.count(1, four.pool, PoolCell.OPENED, 4)
+    counted.count(1, local.pool, PoolCell.OPENED, 5)
+    counted.active(0, four.endpoints[0], 1)
+    counted.active(1, four.endpoints[1], 1)
+    counted.active(1, local.endpoints[0], 1)
+    (port,) = counted.read(per_endpoint=True)
+    assert (port.namespace, port.service, port.port, port.protocol) == ("shop", "web", "http", "TCP")
+    assert (port.open, port.cells[PoolCell.OPENED]) == (3, 12)
+    assert [(each.endpoint, each.pod, each.cells[EndpointCell.ACTIVE]) for each in port.endpoints] == [
+        ("10.0.0.1:80", "web-a", 2),
+        ("10.0.0.2:80", "web-b", 1),
+    ]
+
+
+def test_endpoints_are_told_only_where_that_is_asked(counted: Counted) -> None:
+    rows = counted.pool("shop/web:http/TCP/IPv4", A)
+    counted.count(0, rows.pool, PoolCell.OPENED, 1)
+    (port,) = counted.read()
+    assert port.endpoints == ()
+
+
+def test_flows_to_an_endpoint_that_left_are_still_open(counted: Counted) -> None:
+    rows = counted.pool("shop/web:http/TCP/IPv4", A, B)
+    counted.count(0, rows.pool, PoolCell.OPENED, 1)
+    counted.active(0, rows.endpoints[1], 7)
+    counted.pool("shop/web:http/TCP/IPv4", A)
+    (port,) = counted.read()
+    assert port.open == 7
+
+
+def test_every_close_reason_has_its_label(counted: Counted) -> None:
+    assert read_traffic({}, counted.table, counted.ledger).reasons == tuple(reason.value for reason in CloseReason)
+    assert max(reason.number for reason in CloseReason) < PoolCell.CLOSED - PoolCell.FAILED
+    assert PoolCell.CLOSED + len(CloseReason) <= POOLS.width

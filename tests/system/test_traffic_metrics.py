@@ -1,0 +1,119 @@
+"""What /metrics says of real traffic, and what promtool says of it."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.system.harness.backends import StartBackends
+from tests.system.harness.clients import Conversation, ask_often, ask_udp, connect, receive_all
+from tests.system.harness.eventually import eventually
+from tests.system.harness.manifests import endpoint_slice, port, service
+from tests.system.harness.passage import Passage
+from tests.system.harness.places import Places
+from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
+
+HERE = "127.0.0.1"
+
+
+def sample(proxy: Svcproxy, name: str, **labels: str) -> float:
+    """The sum of the samples that have these labels."""
+    _, text = proxy.get("/metrics")
+    return sum(
+        each.value
+        for family in text_string_to_metric_families(text)
+        for each in family.samples
+        if each.name == f"svcproxy_{name}" and labels.items() <= each.labels.items()
+    )
+
+
+def until(proxy: Svcproxy, name: str, holds: Callable[[float], bool], **labels: str) -> None:
+    eventually(lambda: holds(sample(proxy, name, **labels)), f"{name} {labels}")
+
+
+def test_connections_and_bytes_are_counted_while_they_live_and_when_they_are_over(
+    svcproxy: StartSvcproxy, passage: Passage
+) -> None:
+    proxy = svcproxy(passage.manifests, configuration={"metricsPerEndpoint": True})
+    web = {"namespace": "default", "service": "passage"}
+    client, backend = passage.open()
+    client.sendall(b"x" * 1000)
+    assert len(backend.recv(1000, socket.MSG_WAITALL)) == 1000
+    backend.sendall(b"y" * 3000)
+    assert len(client.recv(3000, socket.MSG_WAITALL)) == 3000
+    until(proxy, "connections_opened_total", lambda value: value == 1, **web)
+    until(proxy, "connections_open", lambda value: value == 1, **web)
+    until(proxy, "received_bytes_total", lambda value: value == 1000, **web)
+    until(proxy, "sent_bytes_total", lambda value: value == 3000, **web)
+    client.close()
+    receive_all(backend)
+    backend.close()
+    until(proxy, "connections_closed_total", lambda value: value == 1, **web)
+    assert sample(proxy, "connections_open", **web) == 0
+    assert sample(proxy, "sent_bytes_total", **web) == 3000
+    assert sample(proxy, "connect_duration_seconds_count", **web) == 1
+    assert sample(proxy, "connection_duration_seconds_count", **web) == 1
+    place = f"{passage.backend_address}:7007"
+    assert sample(proxy, "endpoint_received_bytes_total", endpoint=place) == 1000
+
+
+def test_what_no_endpoint_takes_is_counted_by_its_reason(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    node_port = places.node_port()
+    web = service("web", port(80, nodePort=node_port), type="NodePort")
+    dead = places.address()
+    proxy = svcproxy([web, endpoint_slice("web", [dead], {"port": a.port})])
+    for _ in range(3):
+        with connect(HERE, node_port) as client, pytest.raises(ConnectionResetError):
+            receive_all(client)
+    until(proxy, "connections_failed_total", lambda value: value == 3, service="web", reason="connect_refused")
+    assert sample(proxy, "endpoint_ejections_total", service="web") >= 1
+    proxy.manifests.put(endpoint_slice("web", [dead, a.address], {"port": a.port}))
+    eventually(lambda: len(proxy.endpoints("web")) == 2, "two endpoints")
+    assert ask_often(4, HERE, node_port) == {"a": 4}
+    until(proxy, "connections_opened_total", lambda value: value == 4, service="web")
+
+
+def test_affinity_and_udp_have_their_own_counts(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends, udp_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    (b,) = udp_backends("b")
+    tcp, udp = places.node_port(), places.node_port()
+    proxy = svcproxy(
+        [
+            service("web", port(80, nodePort=tcp), type="NodePort", sessionAffinity="ClientIP"),
+            endpoint_slice("web", [a.address], {"port": a.port}),
+            service("dns", port(53, protocol="UDP", nodePort=udp), type="NodePort"),
+            endpoint_slice("dns", [b.address], {"port": b.port, "protocol": "UDP"}),
+        ]
+    )
+    ask_often(4, HERE, tcp)
+    until(proxy, "service_affinity_hits_total", lambda value: value == 3, service="web")
+    assert sample(proxy, "service_affinity_misses_total", service="web") == 1
+    assert ask_udp(HERE, udp, b"12345") == "b"
+    until(proxy, "udp_flows_opened_total", lambda value: value == 1, service="dns")
+    until(proxy, "received_bytes_total", lambda value: value == 5, service="dns", protocol="UDP")
+    assert sample(proxy, "udp_flows_open", service="dns") == 1
+
+
+@pytest.mark.requires("promtool")
+def test_promtool_finds_nothing_to_say_about_a_running_proxy(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    node_port = places.node_port()
+    web = service("web", port(80, nodePort=node_port), type="NodePort")
+    proxy = svcproxy([web, endpoint_slice("web", [a.address], {"port": a.port})])
+    with Conversation(HERE, node_port) as held:
+        assert held.say(b"hello") == b"hello"
+        until(proxy, "received_bytes_total", lambda value: value == 5, service="web")
+        _, text = proxy.get("/metrics")
+    program = shutil.which("promtool") or "promtool"
+    done = subprocess.run([program, "check", "metrics"], input=text, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
