@@ -62,7 +62,7 @@ class LocalDataPlane:
     def send(self, delta: Delta, sockets: Sockets) -> None:
         for update in self._updates.messages(delta, sockets.keys()):
             message = self._decoder.decode(self._encoder.encode(update))
-            self._worker.apply(message, {key: sockets[key][0] for key in (*update.opened, *update.shared)})
+            self._worker.apply(message, {key: sockets[key][0] for key in update.opened})
 
     def close(self, sockets: Iterable[socket]) -> None:
         """The worker has closed those it knew: they are the same objects."""

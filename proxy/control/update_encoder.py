@@ -34,7 +34,7 @@ class UpdateEncoder:
         are no frontend's own."""
         shared = tuple(set(opened).difference(frontend.key for frontend in delta.frontends)) if opened else ()
         if shared:
-            yield Update(shared=shared)
+            yield Update(opened=shared, shared=shared)
         for pools in _parts(delta.pools, MOST_POOLS):
             yield Update(pools=tuple(pool_message(pool, self._ledger.hold(pool), self._encoder) for pool in pools))
         for frontends in _parts(delta.frontends, MOST_SOCKETS):

@@ -20,7 +20,7 @@ class Shared:
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         key = FrontendKey("TCP", address, self.port)
-        data_plane.worker.apply(Update(shared=(key,)), {key: self._socket})
+        data_plane.worker.apply(Update(opened=(key,), shared=(key,)), {key: self._socket})
 
     def frontend(self, address: str, of: Any) -> FrontendKey:
         """A frontend without a socket of its own."""
