@@ -14,7 +14,7 @@ import msgspec
 from proxy.dns.name_index import NameIndex
 from proxy.dns.record_set import EMPTY, RecordSet, Target
 from proxy.dns.record_types import AAAA, ANY, CNAME, NOERROR, NS, NXDOMAIN, PTR, SERVFAIL, SOA, SRV, TXT, A
-from proxy.dns.wire_name import WireName, below, first_label, parent_of
+from proxy.dns.wire_name import WireName, first_label, parent_of
 
 _LONGEST_CHAIN = 8
 _SRV_NUMBERS = struct.Struct("!HHH")
@@ -153,6 +153,5 @@ def _hosts(targets: Iterable[Target]) -> Iterator[tuple[WireName, tuple[str, ...
 
 def _start_of_authority(index: NameIndex, apex: WireName, ttl: int) -> Record:
     """Its last number is how long the absence of a name may be remembered (RFC 2308, 4)."""
-    mailbox = below(index.zone, "hostmaster")
     numbers = _SOA_NUMBERS.pack(_SERIAL, _REFRESH, _RETRY, _EXPIRE, ttl)
-    return Record(apex, SOA, ttl, index.name_server + b"\0" + mailbox + b"\0" + numbers)
+    return Record(apex, SOA, ttl, index.name_server + b"\0" + index.mailbox + b"\0" + numbers)

@@ -61,6 +61,10 @@ class Message:
         """About the memory that it takes."""
         return len(self._before) + len(self._turning) + len(self._after) + 200
 
+    def whole(self, asked: bytes) -> bytes:
+        """All but the identity, where that is the same each time; else empty."""
+        return b"" if self._size else self._before + asked + self._after
+
     def sent_to(self, identity: bytes, asked: bytes) -> bytes:
         """The bytes for a client with this message identity, whose question is spelled like this."""
         if not self._size:

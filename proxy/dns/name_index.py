@@ -26,6 +26,7 @@ class NameIndex:
         self.zone = wire_name(zone)
         self.services_zone = below(self.zone, "svc")
         self.pods_zone = below(self.zone, "pod")
+        self.mailbox = below(self.zone, "hostmaster")
         self.name_server = below(self.zone, "ns", "dns")
         reverse = (name for cidr in service_ranges for name in reverse_zones(cidr))
         self.zones = frozenset((self.zone, *reverse))

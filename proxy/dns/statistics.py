@@ -35,18 +35,34 @@ class DNSStatistics(msgspec.Struct, frozen=True, rename="camel"):
     tcp_connections: int = 0
 
 
+class Tally:
+    """One count, for whoever counts often."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 class QueryCounter:
     """Counts of one transport."""
 
     def __init__(self, transport: str) -> None:
         self.transport = transport
-        self._counts: dict[tuple[int, int], int] = {}
+        self._tallies: dict[tuple[int, int], Tally] = {}
         self._unreadable: dict[int, int] = {}
         self.dropped = 0
 
-    def count(self, record_type: int, rcode: int) -> None:
+    def tally(self, record_type: int, rcode: int) -> Tally:
+        """The count of this type and code."""
         key = (record_type if type_name(record_type) != "other" else -1, rcode)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally()
+        return tally
+
+    def count(self, record_type: int, rcode: int) -> None:
+        self.tally(record_type, rcode).number += 1
 
     def count_unreadable(self, rcode: int) -> None:
         self._unreadable[rcode] = self._unreadable.get(rcode, 0) + 1
@@ -54,9 +70,9 @@ class QueryCounter:
     def counts(self) -> Mapping[tuple[str, str], int]:
         """By type and response code."""
         found: dict[tuple[str, str], int] = {}
-        for (record_type, rcode), number in self._counts.items():
+        for (record_type, rcode), tally in self._tallies.items():
             key = (type_name(record_type), rcode_name(rcode))
-            found[key] = found.get(key, 0) + number
+            found[key] = found.get(key, 0) + tally.number
         return found | {("none", rcode_name(rcode)): number for rcode, number in self._unreadable.items()}
 
     def answers(self) -> tuple[AnswerCount, ...]:
