@@ -7,18 +7,20 @@ queued to go on (an edge-triggered event is not repeated).
 """
 
 import os
+import select
 import socket
 from socket import SocketType
 from typing import TYPE_CHECKING
 
 from proxy.dataplane.pipes import Pipe
-from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, HUNG_UP, READABLE, WRITABLE
+from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URGENT, WRITABLE
 
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_relay import TcpRelay
 
 _DONTWAIT = socket.MSG_DONTWAIT
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_SEND_LAST = _SEND | socket.MSG_MORE
 _SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 FULL_READS_BEFORE_SPLICE = 4
@@ -27,6 +29,9 @@ READS_PER_TURN = 8
 """After so many full buffers the other connections get their turn."""
 SMALL_SPLICE = 32 * 1024
 """A splice below this says that the bulk transfer is over."""
+
+_UNTIL_EMPTY = FINISHED | FAILED | URGENT
+_HOW_IT_ENDS = FINISHED | select.EPOLLERR | URGENT
 
 
 class Direction:
@@ -48,6 +53,7 @@ class Direction:
         "relay",
         "source",
         "target",
+        "told_of_room",
     )
 
     opposite: "Direction"
@@ -66,6 +72,7 @@ class Direction:
         self.relay = relay
         self.source = source
         self.target = target
+        self.told_of_room = False
 
     def ready(self, mask: int) -> None:
         """Events of `source`: it can be read, and the opposite direction may write to it."""
@@ -78,7 +85,7 @@ class Direction:
                     return
         if mask & READABLE:
             if self.held is None and not self._in_pipe and not self.ended:
-                self.pump(until_empty=mask & HUNG_UP != 0)
+                self.pump(mask)
             elif mask & FAILED:
                 self.relay.broken(self.source)
 
@@ -86,11 +93,12 @@ class Direction:
         """A defect: end the relay."""
         self.relay.crashed()
 
-    def pump(self, until_empty: bool = True) -> None:
+    def pump(self, mask: int = FAILED) -> None:
         """Read and write until the source is empty, the target is full, or the turn is over.
 
-        A short read means that the source is empty (epoll(7)) and spares the read that would say so, unless the event
-        already told of a FIN: what comes after the event is a new edge.
+        A short read means that the source is empty (epoll(7)) and spares the read that would say so; what comes after
+        the event of `mask` is a new edge. Where the event told of a FIN, a short read has all that came before it: the
+        last bytes wait for the FIN and leave in one segment with it. Urgent data makes reads short for its own reason.
         """
         if self.ended or self.relay.over:
             return
@@ -113,8 +121,9 @@ class Direction:
             if self._nagle and self.carried:
                 self._nagle = False
                 target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            last = size < BUFFER_SIZE and mask & _HOW_IT_ENDS == FINISHED
             try:
-                sent = target.send(view[:size], _SEND)
+                sent = target.send(view[:size], _SEND_LAST if last else _SEND)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
@@ -123,9 +132,13 @@ class Direction:
             self.carried += sent
             if sent < size:
                 self.held = bytes(view[sent:size])
+                self._await_room()
+                return
+            if last:
+                self._end()
                 return
             if size < BUFFER_SIZE:
-                if not until_empty:
+                if not mask & _UNTIL_EMPTY:
                     return
             elif reads >= FULL_READS_BEFORE_SPLICE and self._start_splicing():
                 return
@@ -139,25 +152,16 @@ class Direction:
 
     def resume(self) -> None:
         """The target has room again: deliver what is held, then go on reading."""
-        if self.held is not None and not self._deliver(self.held):
+        if self.held is not None and not self.deliver():
             return
         if self._in_pipe and self._pipe is not None and not self._empty_pipe(self._pipe):
             return
         self.pump()
 
-    def release(self) -> None:
-        """Give back what is held; the relay is over."""
-        self.held = None
-        self._leave_pipe()
-        del self.opposite
-
-    def _queue(self) -> None:
-        """Ask for another turn, for one only: a source that is never empty has an event in every batch."""
-        if not self._queued:
-            self._queued = True
-            self._reactor.again(self)
-
-    def _deliver(self, held: bytes) -> bool:
+    def deliver(self) -> bool:
+        """Send what is held; gives whether nothing is left of it."""
+        held = self.held
+        assert held is not None
         try:
             sent = self.target.send(held, _SEND)
         except BlockingIOError:
@@ -169,8 +173,26 @@ class Direction:
         self.held = held[sent:] if sent < len(held) else None
         return self.held is None
 
+    def release(self) -> None:
+        """Give back what is held; the relay is over."""
+        self.held = None
+        self._leave_pipe()
+        del self.opposite
+
+    def _await_room(self) -> None:
+        """The target is full: have its events tell of room."""
+        if not self.told_of_room:
+            self.told_of_room = True
+            self._reactor.widen(self.target.fileno())
+
+    def _queue(self) -> None:
+        """Ask for another turn, for one only: a source that is never empty has an event in every batch."""
+        if not self._queued:
+            self._queued = True
+            self._reactor.again(self)
+
     def _end(self) -> None:
-        """The source ended: pass its FIN on, on its own, or finish the relay if the other half ended before."""
+        """The source ended: pass its FIN on, or finish the relay if the other half ended before."""
         self.ended = True
         self._leave_pipe()
         self.relay.half_closed(self)
@@ -213,6 +235,7 @@ class Direction:
             try:
                 moved = os.splice(pipe.reader, target, self._in_pipe, flags=_SPLICE)
             except BlockingIOError:
+                self._await_room()
                 return False
             except OSError as error:
                 self.relay.failed(error, self.target)

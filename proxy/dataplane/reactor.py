@@ -2,8 +2,8 @@
 
 Imports nothing of ours, and no asyncio. Measured against uvloop's transports and against add_reader per socket, this is
 what a relay costs least on (tests/bench/README.md). Invariants: a registration lasts as long as its descriptor and is
-never modified; a descriptor closed during a batch is really closed after it, so its number cannot come back within the
-batch and meet an event that was meant for its predecessor.
+only ever widened; a descriptor closed during a batch is really closed after it, so its number cannot come back within
+the batch and meet an event that was meant for its predecessor.
 """
 
 import logging
@@ -13,11 +13,14 @@ from socket import SocketType
 from time import monotonic
 from typing import Protocol
 
-READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-WRITABLE = select.EPOLLOUT
-HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+FINISHED = select.EPOLLRDHUP
+URGENT = select.EPOLLPRI
 FAILED = select.EPOLLERR | select.EPOLLHUP
-EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+READABLE = select.EPOLLIN | FINISHED | FAILED
+WRITABLE = select.EPOLLOUT
+
+EDGES = select.EPOLLIN | FINISHED | URGENT | select.EPOLLET
+EDGES_AND_ROOM = EDGES | WRITABLE
 LEVEL = select.EPOLLIN
 
 BUFFER_SIZE = 256 * 1024
@@ -140,6 +143,11 @@ class Reactor:
         """Register a descriptor for its whole life."""
         self.handlers[descriptor] = watched
         self._epoll.register(descriptor, events)
+
+    def widen(self, descriptor: int) -> None:
+        """Tell of room to write too, from now on: most sockets never lack it, and their events then come without
+        one that says only that."""
+        self._epoll.modify(descriptor, EDGES_AND_ROOM)
 
     def unwatch(self, descriptor: int) -> None:
         """Take back a registration of a descriptor that stays open (a listener that pauses)."""

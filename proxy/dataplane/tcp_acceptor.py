@@ -84,7 +84,7 @@ class TcpAcceptor:
             relay = TcpRelay(listener, client, address)
             resources.relays[relay] = None
             try:
-                relay.dial()
+                relay.begin()
             except Exception:
                 relay.crashed()
                 raise

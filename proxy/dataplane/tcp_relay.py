@@ -1,6 +1,8 @@
 """TcpRelay: one client connection, from its accept to its end.
 
-Imports this room. It dials an upstream, tries another where one does not answer, and then is two directions.
+Imports this room. It dials an upstream, tries another where one does not answer, and then is two directions. What the
+client said before the dial goes out as soon as the handshake is over, and its ACK with it: on this machine that is when
+connect() returns, and saves an event, a wake-up and a segment.
 Invariants: every accepted client ends in exactly one `end`, with one reason; each upstream is tried at most once and
 all of them within one budget of time; a reset on one side becomes a reset on the other, so that a truncated stream
 never looks complete.
@@ -18,14 +20,20 @@ from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
 from proxy.dataplane.direction import Direction
-from proxy.dataplane.reactor import FAILED, READABLE, WRITABLE
+from proxy.dataplane.reactor import EDGES_AND_ROOM, FAILED, READABLE, WRITABLE
 from proxy.dataplane.upstream import Upstream
 
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_listener import TcpListener
 
 _DIAL = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_DONTWAIT = socket.MSG_DONTWAIT
+_SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _RESET = pack("ii", 1, 0)
+_FIRST_READ = 16 * 1024
+"""Bytes that are taken from a client before there is a backend to send them to."""
+_FAR = 64
+"""Where the handshake was not over when connect() returned, so many dials do not expect it to be."""
 SHORTEST_ATTEMPT = 0.25
 """Seconds that one upstream is given at least while there are others to try."""
 
@@ -41,6 +49,7 @@ class TcpRelay:
         "_connected",
         "_downward",
         "_failure",
+        "_first",
         "_started",
         "_tried",
         "_upstream",
@@ -61,6 +70,7 @@ class TcpRelay:
         self._downward: Direction | None = None
         self._upward: Direction | None = None
         self._failure = CloseReason.NO_ENDPOINTS
+        self._first = b""
         self._started = self.used = monotonic()
         self._tried: tuple[Upstream, ...] = ()
         self._upstream: Upstream | None = None
@@ -70,10 +80,22 @@ class TcpRelay:
         self.listener = listener
         self.over = False
 
+    def begin(self) -> None:
+        """Take what the client has said already, and dial."""
+        try:
+            # Nothing is either no byte yet or a FIN, which a later read finds again.
+            self._first = self.client.recv(_FIRST_READ, _DONTWAIT)
+        except BlockingIOError:
+            self._first = b""
+        except OSError as error:
+            self.end(reason_of(error, Side.CLIENT))
+            return
+        self.dial()
+
     def dial(self) -> None:
         """Start to connect to an upstream that was not tried yet, or end where there is none."""
         host = self.client_address[0]
-        balancer = self.balancer
+        balancer, first = self.balancer, self._first
         destination = self.listener.destination(self.client)
         while (upstream := balancer.choose(host, destination, monotonic(), self._tried)) is not None:
             self._upstream = upstream
@@ -83,11 +105,29 @@ class TcpRelay:
                 self._forget_upstream(upstream)
                 self.end(reason_of(error, Side.CONNECT))
                 return
-            error_number = backend.connect_ex(upstream.sockaddr)
+            if first:
+                # The first bytes carry the handshake's last ACK, which otherwise is a segment of its own.
+                backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            error_number, sent = backend.connect_ex(upstream.sockaddr), 0
             if error_number in (0, EINPROGRESS):
-                self._backend = backend
-                self._await(len(balancer.upstreams) <= len(self._tried) + 1)
-                return
+                error_number = 0
+                if first:
+                    if upstream.far:
+                        upstream.far -= 1
+                    else:
+                        try:
+                            sent = backend.send(first, _SEND)
+                        except BlockingIOError:
+                            upstream.far = _FAR
+                        except OSError as error:
+                            error_number = error.errno or 0
+                if not error_number:
+                    self._backend = backend
+                    if sent:
+                        self._start_at_once(backend, sent)
+                    else:
+                        self._await(len(balancer.upstreams) <= len(self._tried) + 1)
+                    return
             backend.close()
             self._refused(upstream, error_number)
         self.end(self._failure)
@@ -202,26 +242,57 @@ class TcpRelay:
         resources = self.listener.resources
         resources.dialling[self] = None
         assert self._backend is not None
-        resources.reactor.watch(self._backend.fileno(), self)
+        resources.reactor.watch(self._backend.fileno(), self, EDGES_AND_ROOM)
 
     def _start(self, backend: SocketType) -> None:
         """The backend took the connection: from here on bytes flow both ways."""
         resources = self.listener.resources
         del resources.dialling[self]
+        self._connected = monotonic()
+        upward, downward = self._join(backend)
+        upward.told_of_room = True
+        resources.reactor.handlers[backend.fileno()] = downward
+        first, self._first = self._first, b""
+        # A request that is there already is sent now; registering the client reports whatever comes later.
+        if not first:
+            upward.pump(0)
+        else:
+            upward.held = first
+            if upward.deliver() and len(first) == _FIRST_READ:
+                upward.pump()
+        if not self.over:
+            resources.reactor.watch(self.client.fileno(), upward)
+
+    def _start_at_once(self, backend: SocketType, sent: int) -> None:
+        """The same where connect() found the backend so near that it could take `sent` of the first bytes."""
+        reactor = self.listener.resources.reactor
+        self._connected = self._started
+        upward, downward = self._join(backend)
+        first, self._first = self._first, b""
+        upward.carried = sent
+        if sent < len(first):
+            upward.held = first[sent:]
+            upward.told_of_room = True
+            reactor.watch(backend.fileno(), downward, EDGES_AND_ROOM)
+        else:
+            reactor.watch(backend.fileno(), downward)
+            if sent == _FIRST_READ:
+                upward.pump()
+                if self.over:
+                    return
+        reactor.watch(self.client.fileno(), upward)
+
+    def _join(self, backend: SocketType) -> tuple[Direction, Direction]:
+        """The two directions, upward and downward."""
         assert self._upstream is not None
         self.balancer.connected(self._upstream)
-        self._connected = monotonic()
         self._tried = ()
         self._upward = upward = Direction(self, self.client, backend, nagle=True)
         self._downward = downward = Direction(self, backend, self.client, nagle=False)
         upward.opposite, downward.opposite = downward, upward
-        resources.reactor.handlers[backend.fileno()] = downward
         if self.is_limited:
-            resources.idle.add(self)
-        # A request that is there already is read now; registering the client reports whatever comes later.
-        upward.pump(until_empty=False)
-        if not self.over:
-            resources.reactor.watch(self.client.fileno(), upward)
+            self.listener.resources.idle.add(self)
+        return upward, downward
 
     def _try_another(self, error_number: int) -> None:
         upstream = self._upstream

@@ -24,13 +24,15 @@ LONGEST_PENALTY = 30.0
 class Upstream(Backend):
     """A backend that can be dialled. `active` and `inactive` are this worker's flows and, as of the last look, those of
     the others, `active_elsewhere` and `inactive_elsewhere` of them. `failed_until` is monotonic seconds: before that,
-    others are preferred. `identity` names it in the affinity table, 0 without affinity."""
+    others are preferred. `identity` names it in the affinity table, 0 without affinity. `far` is how many dials from
+    now its handshake is not expected to be over as soon as connect() returns."""
 
     __slots__ = (
         "active_elsewhere",
         "failed_until",
         "failures",
         "family",
+        "far",
         "identity",
         "inactive_elsewhere",
         "pod",
@@ -43,6 +45,7 @@ class Upstream(Backend):
         self.active_elsewhere = 0
         self.inactive_elsewhere = 0
         self.identity = 0
+        self.far = 0
         self.pod = target.pod
         self.family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
         self.sockaddr = (target.address, target.port)

@@ -18,7 +18,7 @@ from proxy.dataplane import direction
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.direction import Direction
 from proxy.dataplane.pipes import Pipes
-from proxy.dataplane.reactor import EDGES
+from proxy.dataplane.reactor import EDGES, EDGES_AND_ROOM
 
 
 class Harness:
@@ -37,7 +37,9 @@ class Harness:
         self.waiting: list[Direction] = []
         self.descriptors = Descriptors(100)
         self.pipes = Pipes(self.descriptors, most=pipes)
-        reactor = SimpleNamespace(now=1.0, buffer=buffer, view=memoryview(buffer), again=self.waiting.append)
+        reactor = SimpleNamespace(
+            now=1.0, buffer=buffer, view=memoryview(buffer), again=self.waiting.append, widen=self.widen
+        )
         self.listener = SimpleNamespace(resources=SimpleNamespace(reactor=reactor, pipes=self.pipes))
         self.used = 0.0
         self.over = False
@@ -51,6 +53,9 @@ class Harness:
         self._handlers = {self._client.fileno(): self.upward, self._backend.fileno(): self.downward}
         for descriptor in self._handlers:
             self._epoll.register(descriptor, EDGES)
+
+    def widen(self, descriptor: int) -> None:
+        self._epoll.modify(descriptor, EDGES_AND_ROOM)
 
     def half_closed(self, ended: Direction) -> None:
         self.ended.append(ended)

@@ -7,6 +7,8 @@ import socket
 import struct
 from typing import Any
 
+import pytest
+
 from proxy.plan.frontend import Delta, FrontendKey, Target
 
 RESET = struct.pack("ii", 1, 0)
@@ -135,6 +137,71 @@ async def test_a_server_that_speaks_first_is_heard_at_once(data_plane: Any, back
     reader, writer = await connect(key)
     assert await reader.readline() == b"220 ready\r\n"
     writer.close()
+
+
+async def ask_before_accept(key: FrontendKey, request: bytes) -> bytes:
+    """The whole answer to a request that was there, with its end, before the proxy could accept."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection((key.address, key.port)) as client:
+        client.setblocking(False)
+        sent = client.send(request)
+        sending = asyncio.create_task(send_rest(client, request[sent:]))
+        answer = b""
+        while data := await loop.sock_recv(client, 1 << 20):
+            answer += data
+        await sending
+    return answer
+
+
+async def send_rest(client: socket.socket, data: bytes) -> None:
+    await asyncio.get_running_loop().sock_sendall(client, data)
+    client.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("size", [1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 3_000_000])
+@pytest.mark.parametrize("far", [0, 2])
+async def test_what_a_client_said_before_it_was_accepted_arrives_once_and_in_order(
+    data_plane: Any, backends: Any, size: int, far: int
+) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.echo()))
+    (upstream,) = data_plane.worker.balancer("web").upstreams
+    upstream.far = far
+    request = random.Random(size).randbytes(size)
+    assert await ask_before_accept(key, request) == request
+    (record,) = await data_plane.records_of(1)
+    assert (record["bytesIn"], record["bytesOut"], record["reason"]) == (size, size, "client_closed")
+
+
+async def test_what_a_client_said_early_goes_to_the_backend_that_takes_it(data_plane: Any, backends: Any) -> None:
+    key = data_plane.serve(data_plane.pool(unused_target(), await backends.echo()))
+    assert await ask_before_accept(key, b"early") == b"early"
+    assert await ask_before_accept(key, b"again") == b"again"
+
+
+async def test_a_backend_behind_a_full_backlog_counts_as_far_and_is_still_served(
+    data_plane: Any, backends: Any
+) -> None:
+    with socket.socket() as listener, socket.socket() as filler:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        filler.connect(listener.getsockname())
+        target = Target("127.0.0.1", listener.getsockname()[1])
+        key = data_plane.serve(data_plane.pool(target, connect_timeout=20.0))
+        asking = asyncio.create_task(ask_before_accept(key, b"patient"))
+        (upstream,) = data_plane.worker.balancer("web").upstreams
+        async with asyncio.timeout(20):
+            while not upstream.far:  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0)
+        assert not asking.done()
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        queued, _ = await loop.sock_accept(listener)
+        queued.close()
+        served, _ = await loop.sock_accept(listener)
+        with served:
+            assert await loop.sock_recv(served, 100) == b"patient"
+            served.send(b"done")
+        assert await asking == b"done"
 
 
 async def test_a_backend_that_refuses_is_replaced_within_the_same_connection(
