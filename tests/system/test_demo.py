@@ -90,6 +90,16 @@ def test_the_printed_lines_reach_redis_and_echo(start_demo: StartDemo) -> None:
     assert shell(printed_line(demo, "echo hello over UDP")) == "hello over UDP\n"
 
 
+@pytest.mark.requires("dig")
+def test_the_printed_lines_find_services_by_name(start_demo: StartDemo) -> None:
+    demo = start_demo()
+    line = printed_line(demo, "dig -t A myapp.default.svc.cluster.local.")
+    table = next(each.split() for each in demo.stdout if each.startswith("myapp "))
+    assert shell(f"{line} +short") == f"{table[2]}\n"
+    headless = printed_line(demo, "dig -t A myapp-headless.default.svc.cluster.local.")
+    assert sorted(shell(f"{headless} +short").split()) == [f"127.0.10.{number}" for number in range(1, 6)]
+
+
 def test_redis_speaks_first_through_its_cluster_ip(start_demo: StartDemo) -> None:
     demo = start_demo()
     address = printed_line(demo, "echo PING").split()[-2]
