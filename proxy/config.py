@@ -86,6 +86,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A TCP connection without traffic for this long is closed; 0 for never."""
     udp_idle_timeout: float = 60.0
     """A UDP flow without traffic for this long is forgotten; 0 for never."""
+    workers: int | None = None
+    """How many processes forward; none for one a core that the program may use. 0 forwards in this process, which takes
+    the least memory."""
     affinity_entries: int = 1_000_000
     """How many clients the affinity table remembers; the least recently seen leave first."""
     udp_flows: int = 65_536

@@ -22,6 +22,7 @@ PRIMARY = "primary"
 LOG_FORMATS = ("auto", "human", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 CAPTURES = ("auto", "bind", "sklookup")
+MOST_WORKERS = 256
 _PORTS = range(65536)
 _LONGEST_ZONE = 57
 _LONGEST_LABEL = 63
@@ -93,6 +94,14 @@ def _count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise ValueError(f"must be a whole number above 0, not {value!r}")
+
+
+def _workers(value: object) -> int:
+    """A whole number, as a number or a flag's text."""
+    text = str(value)
+    if not isinstance(value, bool) and text.isascii() and text.isdecimal() and int(text) <= MOST_WORKERS:
+        return int(text)
+    raise ValueError(f"must be a whole number from 0 to {MOST_WORKERS}, not {value!r}")
 
 
 def _one_of(choices: Callable[[], Sequence[str]]) -> Callable[[object], str]:
@@ -261,6 +270,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "connect_timeout": _positive_duration,
         "tcp_idle_timeout": _duration,
         "udp_idle_timeout": _duration,
+        "workers": _workers,
         "affinity_entries": _count,
         "udp_flows": _count,
         "log_format": _one_of(lambda: LOG_FORMATS),

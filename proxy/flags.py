@@ -33,6 +33,7 @@ _FLAGS = (
     _Flag("--api-bind-address", "api_bind_address", "IP:PORT", "the API of --standalone (127.0.0.1:6443)"),
     _Flag("--scheduler", "scheduler", "NAME", "the scheduler of Services that do not name one (rr)"),
     _Flag("--capture", "capture", "WAY", "auto, bind or sklookup (auto: bind unless the descriptors are too few)"),
+    _Flag("--workers", "workers", "N", "how many processes forward (one a core); 0 forwards in this one"),
     _Flag("--state-dir", "state_directory", "DIR", "where given addresses are remembered (~/.local/state/svcproxy)"),
     _Flag("--grace", "grace", "DURATION", "how long connections may finish after SIGTERM (30s)"),
     _Flag("--metrics-bind-address", "metrics_bind_address", "IP:PORT", "metrics and admin (127.0.0.1:10249)"),

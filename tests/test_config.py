@@ -61,6 +61,7 @@ tcpIdleTimeout: 1h
 udpIdleTimeout: 0
 affinityEntries: 10
 udpFlows: 20
+workers: 3
 logFormat: json
 logLevel: debug
 accessLog: "-"
@@ -99,6 +100,7 @@ metricsPerEndpoint: true
         udp_idle_timeout=0.0,
         affinity_entries=10,
         udp_flows=20,
+        workers=3,
         log_format="json",
         log_level="debug",
         access_log="-",
@@ -165,6 +167,8 @@ metricsPerEndpoint: true
         ("grace: 30", 'grace: invalid duration "30": use for example 30s, 5m or 1h30m'),
         ("connectTimeout: 0s", 'connectTimeout: invalid duration "0s": must be more than 0'),
         ("affinityEntries: 0", "affinityEntries: must be a whole number above 0, not 0"),
+        ("workers: -1", "workers: must be a whole number from 0 to 256, not -1"),
+        ("workers: true", "workers: must be a whole number from 0 to 256, not True"),
         ("udpFlows: true", "udpFlows: must be a whole number above 0, not True"),
         (
             "serviceClusterIPRange: 10.0.0.0/24,10.0.1.0/24",

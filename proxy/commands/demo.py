@@ -70,6 +70,8 @@ def _run_in(
             manifests=(str(manifests),),
             state_directory=str(place / "state"),
             grace=_GRACE_SECONDS,
+            # One, so that the printed loop goes round the pods evenly: each worker has its own turn.
+            workers=1,
         )
 
     first = configuration()

@@ -17,8 +17,8 @@ import uvloop
 from proxy import logs
 from proxy.config import Configuration
 from proxy.control.proxy import OnListening, Proxy, node_name
-from proxy.dataplane.access_log import AccessLog
-from proxy.flags import STANDARD_ERROR, add_configuration_flags, configuration_from
+from proxy.dataplane.access_log import AccessLog, opened_access_log
+from proxy.flags import add_configuration_flags, configuration_from
 from proxy.source_choice import check_source, open_source
 from proxy.startup_error import StartupError
 
@@ -57,21 +57,12 @@ async def run_proxy(
 
 @contextlib.contextmanager
 def _access_log(configuration: Configuration, errors: TextIO) -> Iterator[AccessLog | None]:
-    """The access log that the configuration asks for, its file closed at the end."""
-    target = configuration.access_log
-    if not target:
-        yield None
-        return
-    if target == STANDARD_ERROR:
-        yield AccessLog(errors, _as_json(configuration, errors))
-        return
-    try:
-        file = open(target, "a", encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise StartupError(f"--access-log: {target} cannot be written: {error.strerror}") from error
-    with file:
-        yield AccessLog(file, _as_json(configuration, file))
-
-
-def _as_json(configuration: Configuration, stream: TextIO) -> bool:
-    return configuration.log_format == "json" or (configuration.log_format == "auto" and not stream.isatty())
+    """The access log that the configuration asks for."""
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = opened_access_log(configuration.access_log, configuration.log_format, errors)
+            access_log = stack.enter_context(opened)
+        except OSError as error:
+            message = f"--access-log: {configuration.access_log} cannot be written: {error.strerror}"
+            raise StartupError(message) from error
+        yield access_log

@@ -25,14 +25,12 @@ from proxy.config_document import configuration_document
 from proxy.control import collector
 from proxy.control.bind_capture import BindCapture
 from proxy.control.capture_choice import automatic_capture, required_lookup
+from proxy.control.choose_data_plane import choose_data_plane
 from proxy.control.count_reader import CountReader
-from proxy.control.data_plane import DataPlane
-from proxy.control.descriptor_limit import data_plane_share, raise_limit
+from proxy.control.descriptor_limit import raise_limit
 from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect_service
-from proxy.control.local_data_plane import LocalDataPlane
-from proxy.control.lookup_capture import DESCRIPTORS
 from proxy.control.loop_lag import measure_lag
 from proxy.control.name_service import NameService
 from proxy.control.node_addresses import node_port_addresses
@@ -106,8 +104,7 @@ class Proxy:
         self._server = HTTPServer(self, read_admin_token(configuration.admin_token_file))
         # The servers and the source open their descriptors later; the reserve is for those.
         self._rows = RowLedger()
-        share = data_plane_share(limit) - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
-        self._data_plane: DataPlane = LocalDataPlane(configuration, share, access_log, self._rows)
+        self._data_plane = choose_data_plane(configuration, limit, access_log, self._rows)
         self._bind = BindCapture(self._data_plane.width, limit)
         self._reconciler = Reconciler(self._data_plane, self._bind, self._routes.covers)
         self._counts = PoolCounts(self._data_plane.table, self._rows)
@@ -402,6 +399,7 @@ _FIXED = (
     "standalone",
     "state_directory",
     "udp_flows",
+    "workers",
 )
 """Fields of Configuration that are read once."""
 

@@ -1,10 +1,14 @@
 """The access log: one line a flow, written when it ends.
 
 Imports this room. Lines are gathered and written once a tick, since a write per connection would cost as much as
-reading its request. Invariant: every flow that was accepted has exactly one line, with a reason from the closed list.
+reading its request. Invariants: every flow that was accepted has exactly one line, with a reason from the closed list;
+a line is whole, whichever processes write to the same place.
 """
 
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from select import PIPE_BUF
 from time import time
 from typing import TextIO
 
@@ -65,13 +69,45 @@ class AccessLog:
             return
         lines, self._lines = self._lines, []
         try:
-            self._stream.write("".join(lines))
-            self._stream.flush()
+            for part in _parts(lines):
+                self._stream.write(part)
+                self._stream.flush()
             self._failing = False
         except OSError as error:
             if not self._failing:
                 _log.error(f"the access log cannot be written: {error.strerror}")
             self._failing = True
+
+
+@contextmanager
+def opened_access_log(target: str, log_format: str, errors: TextIO) -> Iterator[AccessLog | None]:
+    """The access log that the configuration asks for: a path, "-" for `errors`, or empty for none. A file is closed at
+    the end. Raises OSError where it cannot be written."""
+    if not target:
+        yield None
+    elif target == "-":
+        yield AccessLog(errors, _as_json(log_format, errors))
+    else:
+        with open(target, "a", encoding="utf-8") as file:
+            yield AccessLog(file, _as_json(log_format, file))
+
+
+def _as_json(log_format: str, stream: TextIO) -> bool:
+    return log_format == "json" or (log_format == "auto" and not stream.isatty())
+
+
+def _parts(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, as many together as a pipe takes without another process's between them."""
+    part: list[str] = []
+    size = 0
+    for line in lines:
+        length = len(line.encode())
+        if part and size + length > PIPE_BUF:
+            yield "".join(part)
+            part, size = [], 0
+        part.append(line)
+        size += length
+    yield "".join(part)
 
 
 def _line(record: FlowRecord, reason: CloseReason) -> _Line:

@@ -1,11 +1,12 @@
 """What a worker is told and what it answers, as it travels: msgpack, with sockets beside it.
 
-Imports `plan.frontend`, `shared_counts` and this room. Invariant: a pool is told as bytes that stay bytes until its
-first client comes, so that ten thousand of them cost a worker next to nothing.
+Imports `plan.frontend`, `shared_counts` and this room's questions. Invariant: a pool is told as bytes that stay bytes
+until its first client comes, so that ten thousand of them cost a worker next to nothing.
 """
 
 import msgspec
 
+from proxy.dataplane.question import Foresee, ListAffinity, ListConnections
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 from proxy.shared_counts.column import NO_ROW
 
@@ -56,3 +57,57 @@ def pool_message(pool: Pool, rows: PoolRows, encoder: msgspec.msgpack.Encoder) -
     """The message of a pool and its rows."""
     affinity_key = pool.affinity_key if pool.affinity_seconds else ""
     return PoolMessage(pool.key, is_usable(pool), affinity_key, msgspec.Raw(encoder.encode(CountedPool(pool, rows))))
+
+
+class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
+    """The first message, with the shared table's descriptor: who the worker is and what it may take.
+
+    `descriptors` and `flows` are the most it may hold, `access_log` is a path, "-" for standard error, or empty.
+    """
+
+    column: int
+    columns: int
+    descriptors: int
+    affinity_entries: int
+    flows: int
+    access_log: str
+    log_format: str
+    log_level: str
+
+
+class Acknowledge(msgspec.Struct, frozen=True, tag=True):
+    """Write what was counted; the answer says that all messages before this one are applied."""
+
+
+class StopAccepting(msgspec.Struct, frozen=True, tag=True):
+    """Take the TCP clients that wait and no more; the answer is how many connections are open."""
+
+
+class AwaitEmpty(msgspec.Struct, frozen=True, tag=True):
+    """Answer when no connection is open."""
+
+
+class EndAll(msgspec.Struct, frozen=True, tag=True):
+    """End everything that is open, with the close reason of this name; the answer is how many connections that were."""
+
+    reason: str
+
+
+Wish = Acknowledge | StopAccepting | AwaitEmpty | EndAll | ListConnections | ListAffinity | Foresee
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
+    """Something that is answered by a `Reply` of the same number."""
+
+    number: int
+    wish: Wish
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """`answer` is an `Answer` to a question, a count, or nothing."""
+
+    number: int
+    answer: msgspec.Raw
+
+
+Message = Settings | Update | Request

@@ -39,6 +39,10 @@ class SharedTable:
         os.ftruncate(descriptor, rows * columns * _CELL)
         return cls(descriptor, columns)
 
+    def fileno(self) -> int:
+        """The descriptor by which another process may map the table."""
+        return self.descriptor
+
     def first_cell(self, region: Region, row: int, column: int = 0) -> int:
         """Where the column's block of the row begins in `cells`; the other columns' follow every `region.width`."""
         return self._first[region.name] + (row * self.columns + column) * region.width

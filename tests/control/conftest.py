@@ -109,7 +109,7 @@ async def run_proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Run]:
 
     async def run(*changes: Changes | Exception, **settings: Any) -> RunningProxy:
         anywhere = {"healthz_bind_address": ("127.0.0.1", 0), "metrics_bind_address": ("127.0.0.1", 0)}
-        configuration = Configuration(**(anywhere | {"grace": 5.0} | settings))
+        configuration = Configuration(**(anywhere | {"grace": 5.0, "workers": 0} | settings))
         source = ScriptedSource()
         for item in changes:
             source.put(item)

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from tests.system.harness.manifests import Manifest, ManifestDirectory
 from tests.system.harness.places import Places
 from tests.system.harness.process import Process
@@ -72,6 +74,8 @@ class Svcproxy(Process):
             "metricsBindAddress": f"{self.status_address}:{METRICS_PORT}",
             "healthzBindAddress": f"{self.status_address}:{HEALTH_PORT}",
             "logFormat": "json",
+            # One, so that what follows one after the other does so; tests/system/test_workers.py has more, and none.
+            "workers": 1,
             **settings,
         }
 
@@ -82,6 +86,16 @@ class Svcproxy(Process):
     def wait_until_listening(self, protocol: str, address: str, port: int) -> None:
         """Until the frontend was opened."""
         self.wait_for_event("listening", frontend=f"{address}:{port}/{protocol}")
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that forward, by their numbers."""
+        found = {
+            int(word.removeprefix("worker=")): child
+            for child in psutil.Process(self.pid).children()
+            for word in child.cmdline()
+            if word.startswith("worker=")
+        }
+        return [found[number] for number in sorted(found)]
 
     def service(self, name: str) -> dict[str, Any]:
         """What the proxy reports of a Service in the namespace default."""

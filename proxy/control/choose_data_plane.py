@@ -1,0 +1,38 @@
+"""Where the data plane runs, as the configuration says.
+
+Imports this room and the configuration. Invariant: what one worker may hold and what all may hold together are both
+within the configuration's bounds.
+"""
+
+from proxy.config import Configuration
+from proxy.control.data_plane import DataPlane
+from proxy.control.descriptor_limit import RESERVE, data_plane_share
+from proxy.control.local_data_plane import LocalDataPlane
+from proxy.control.lookup_capture import DESCRIPTORS
+from proxy.control.row_ledger import RowLedger
+from proxy.control.worker_count import default_workers
+from proxy.control.worker_processes import WorkerProcesses
+from proxy.dataplane.access_log import AccessLog
+from proxy.dataplane.messages import Settings
+from proxy.shared_counts.table import SharedTable
+
+
+def choose_data_plane(
+    configuration: Configuration, limit: int, access_log: AccessLog | None, rows: RowLedger
+) -> DataPlane:
+    """The data plane, not started; `limit` is how many descriptors a process may open."""
+    workers = default_workers() if configuration.workers is None else configuration.workers
+    if not workers:
+        share = data_plane_share(limit) - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
+        return LocalDataPlane(configuration, share, access_log, rows)
+    settings = Settings(
+        column=0,
+        columns=workers,
+        descriptors=max(2, limit - 2 * RESERVE),
+        affinity_entries=-(-configuration.affinity_entries // workers),
+        flows=-(-configuration.udp_flows // workers),
+        access_log=configuration.access_log,
+        log_format=configuration.log_format,
+        log_level=configuration.log_level,
+    )
+    return WorkerProcesses(settings, SharedTable.create(workers), rows)

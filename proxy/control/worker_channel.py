@@ -1,0 +1,153 @@
+"""The control process's end of the channel to one worker process.
+
+Imports the data plane's messages. Invariant: nothing here waits for the worker: what the channel does not take at once
+is queued, in order, and what a worker never answers is answered with None when it is gone.
+"""
+
+import asyncio
+import errno
+import socket
+from array import array
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from proxy.dataplane.messages import Reply, Request, Wish
+from proxy.dataplane.wire import FrameReader, framed
+
+_CHUNK = 256 * 1024
+_PAUSE = 0.01
+"""Seconds to wait where the kernel has too many descriptors under way (ETOOMANYREFS)."""
+
+
+class Open(Protocol):
+    """Something with a descriptor."""
+
+    def fileno(self) -> int: ...
+
+
+Answered = Callable[[bytes | None], None]
+
+
+class WorkerChannel:
+    """Owns `sock`, a stream. `ready` is set by the worker's first word, or by its end; `on_end` is called once, when it
+    is gone."""
+
+    def __init__(self, sock: socket.socket, on_end: Callable[[], None]) -> None:
+        sock.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+        self._socket = sock
+        self._on_end = on_end
+        self._queue: deque[tuple[memoryview, Sequence[Open]] | Callable[[], None]] = deque()
+        self._waiting: dict[int, Answered] = {}
+        self._frames = FrameReader()
+        self._last = 0
+        self._retry: asyncio.TimerHandle | None = None
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Reply)
+        self.ready = asyncio.Event()
+        self.ended = False
+        self._loop.add_reader(sock.fileno(), self._read)
+
+    def send(self, payload: bytes, sockets: Sequence[Open] = ()) -> None:
+        """Deliver an encoded message, with duplicates of the descriptors."""
+        self._put((memoryview(framed(payload, len(sockets))), sockets))
+
+    def after_sent(self, callback: Callable[[], None]) -> None:
+        """Call back when all that was sent until now has left, or never will."""
+        self._put(callback)
+
+    def ask(self, wish: Wish, answered: Answered) -> None:
+        """Deliver a request; `answered` gets the encoded answer, or None if the worker goes first."""
+        self._last += 1
+        self._waiting[self._last] = answered
+        self.send(self._encoder.encode(Request(self._last, wish)))
+        if self.ended:
+            self._forget()
+
+    def close(self) -> None:
+        """Let go of the channel, which ends the worker at the other end."""
+        if self.ended:
+            return
+        self.ended = True
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_writer(self._socket.fileno())
+        if self._retry is not None:
+            self._retry.cancel()
+        self._socket.close()
+        self.ready.set()
+        self._forget()
+
+    def _put(self, item: tuple[memoryview, Sequence[Open]] | Callable[[], None]) -> None:
+        self._queue.append(item)
+        if self.ended:
+            self._forget()
+        elif len(self._queue) == 1:
+            self._write()
+
+    def _write(self) -> None:
+        self._retry = None
+        while self._queue:
+            item = self._queue[0]
+            if callable(item):
+                self._queue.popleft()
+                item()
+                continue
+            data, sockets = item
+            try:
+                sent = self._socket.sendmsg([data], _rights(sockets))
+            except OSError as error:
+                self._not_sent(error)
+                return
+            if sent < len(data):
+                self._queue[0] = (data[sent:], ())
+            else:
+                self._queue.popleft()
+        self._loop.remove_writer(self._socket.fileno())
+
+    def _not_sent(self, error: OSError) -> None:
+        if isinstance(error, BlockingIOError):
+            self._loop.add_writer(self._socket.fileno(), self._write)
+            return
+        self._loop.remove_writer(self._socket.fileno())
+        if error.errno == errno.ETOOMANYREFS:
+            self._retry = self._loop.call_later(_PAUSE, self._write)
+        # Anything else says that the worker is gone, which reading learns, too.
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._on_end()
+            return
+        self._frames.feed(data)
+        while (message := self._frames.next()) is not None:
+            reply = self._decoder.decode(message[0])
+            answered = self._waiting.pop(reply.number, None)
+            if answered is not None:
+                answered(bytes(reply.answer))
+            elif not reply.number:
+                self.ready.set()
+
+    def _forget(self) -> None:
+        """The worker is gone: whoever waits for it waits no longer."""
+        while self._queue:
+            item = self._queue.popleft()
+            if callable(item):
+                item()
+        while self._waiting:
+            _, answered = self._waiting.popitem()
+            answered(None)
+
+
+def _rights(sockets: Sequence[Open]) -> list[tuple[int, int, "array[int]"]]:
+    if not sockets:
+        return []
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [sock.fileno() for sock in sockets]))]

@@ -1,0 +1,152 @@
+"""The worker's end of the channel to the control process.
+
+Imports this room. One message a turn is applied, between which the flows have theirs, however much has come. Invariant:
+messages are applied in the order in which they were sent; when the control process is gone, so is the worker.
+"""
+
+import logging
+import os
+import socket
+from array import array
+
+import msgspec
+
+from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.messages import (
+    Acknowledge,
+    AwaitEmpty,
+    EndAll,
+    Message,
+    Reply,
+    Request,
+    StopAccepting,
+    Update,
+)
+from proxy.dataplane.reactor import EDGES_AND_ROOM, WRITABLE
+from proxy.dataplane.wire import MOST_DESCRIPTORS, FrameReader, framed
+from proxy.dataplane.worker import Worker
+from proxy.plan.frontend import FrontendKey
+
+_CHUNK = 64 * 1024
+_ANCILLARY = socket.CMSG_SPACE(MOST_DESCRIPTORS * array("i").itemsize)
+
+_log = logging.getLogger(__name__)
+
+
+class ControlLink:
+    """Watches the channel for a worker. `sock` is a non-blocking stream; `frames` may have read ahead."""
+
+    def __init__(self, sock: socket.socket, frames: FrameReader, worker: Worker) -> None:
+        self._socket = sock
+        self._frames = frames
+        self._worker = worker
+        self._reactor = worker.resources.reactor
+        self._decoder = msgspec.msgpack.Decoder(Message)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._readable = True
+        self._queued = False
+        self._unsent = bytearray()
+
+    def start(self) -> None:
+        """Say that the worker is there, and listen to what it is told."""
+        self._reactor.watch(self._socket.fileno(), self, EDGES_AND_ROOM)
+        self._reply(0, os.getpid())
+        self._queue()
+
+    def ready(self, mask: int) -> None:
+        """There is something to read, or room to write."""
+        if mask & WRITABLE:
+            self._flush()
+        if mask & ~WRITABLE:
+            self._readable = True
+            self._queue()
+
+    def go_on(self) -> None:
+        """Apply one message, and come back for the next."""
+        self._queued = False
+        message = self._frames.next()
+        while message is None and self._readable:
+            self._read()
+            message = self._frames.next()
+        if message is not None:
+            self._queue()
+            self._take(*message)
+
+    def crashed(self) -> None:
+        """A defect costs that one message; it has been logged."""
+
+    def _queue(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._reactor.again(self)
+
+    def _read(self) -> None:
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            self._readable = False
+            return
+        except OSError:
+            data, ancillary = b"", []
+        if not data:
+            self._readable = False
+            self._worker.end_all(CloseReason.SHUTDOWN)
+            self._reactor.stop()
+            return
+        descriptors = array("i")
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+        self._frames.feed(data, descriptors)
+
+    def _take(self, payload: bytes, descriptors: list[int]) -> None:
+        message = self._decoder.decode(payload)
+        if isinstance(message, Update):
+            came = zip(message.opened, descriptors, strict=True)
+            self._worker.apply(message, {key: _socket(key, descriptor) for key, descriptor in came})
+        elif isinstance(message, Request):
+            self._grant(message)
+
+    def _grant(self, request: Request) -> None:
+        worker, number = self._worker, request.number
+        match request.wish:
+            case Acknowledge():
+                worker.flush()
+                self._reply(number, None)
+            case StopAccepting():
+                worker.stop_accepting()
+                self._reply(number, worker.open_relays)
+            case AwaitEmpty():
+                worker.when_empty(lambda: self._reply(number, None))
+            case EndAll(reason):
+                self._reply(number, worker.open_relays)
+                worker.end_all(CloseReason[reason])
+                worker.flush()
+            case question:
+                self._reply(number, worker.answer(question))
+
+    def _reply(self, number: int, answer: object) -> None:
+        reply = Reply(number, msgspec.Raw(self._encoder.encode(answer)))
+        self._unsent += framed(self._encoder.encode(reply))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            try:
+                sent = self._socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                # The control process is gone; reading says so, too.
+                self._unsent.clear()
+                return
+            del self._unsent[:sent]
+
+
+def _socket(key: FrontendKey, descriptor: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
+    kind = socket.SOCK_STREAM if key.protocol == "TCP" else socket.SOCK_DGRAM
+    sock = socket.socket(family, kind, 0, descriptor)
+    # Non-blocking already: that belongs to the open file, which both ends share. Here it is for Python's own sake.
+    sock.setblocking(False)
+    return sock
