@@ -64,7 +64,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "installing svcproxy into $(VENV)"
-	@$(PIP) install --editable .
+	@$(PIP) install --editable '.[top]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python

@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "demo": "sample pods, sample Services and the proxy, to see it work",
         "get": "show what the running proxy holds",
         "describe": "show one Service of the running proxy in full",
+        "top": "watch connections and bytes a second, by Service and by endpoint",
         "explain": "say who would serve a client's next connection, and why",
         "completion": "print what makes bash or zsh complete the commands",
     }

@@ -87,8 +87,11 @@ def test_the_version_is_told() -> None:
     ("argument", "message"),
     [
         ("chek", 'unknown command "chek": did you mean "check"?'),
-        ("xyz", 'unknown command "xyz": the commands are run, check, demo, get, describe, explain, completion'),
-        ("--xyz", 'unknown argument "--xyz": the commands are run, check, demo, get, describe, explain, completion'),
+        ("xyz", 'unknown command "xyz": the commands are run, check, demo, get, describe, top, explain, completion'),
+        (
+            "--xyz",
+            'unknown argument "--xyz": the commands are run, check, demo, get, describe, top, explain, completion',
+        ),
     ],
 )
 def test_an_unknown_command_is_told_the_nearest(argument: str, message: str) -> None:

@@ -55,7 +55,7 @@ def test_every_command_and_kind_has_its_place() -> None:
     assert {kind.names[0] for kind in KINDS} <= set(re.findall(r"`(\w+)`", kinds[0]))
 
 
-@pytest.mark.parametrize("command", ["get", "describe", "explain", "completion"])
+@pytest.mark.parametrize("command", ["get", "describe", "top", "explain", "completion"])
 def test_every_flag_of_what_looks_at_a_proxy_has_its_place(command: str) -> None:
     flags = {flag for action in parser_of(command)._actions for flag in action.option_strings[-1:]}
     common = {"--help", "--namespace", "--all-namespaces", "--output"}

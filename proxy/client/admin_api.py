@@ -6,7 +6,9 @@ StartupError in one line with the way out.
 
 import argparse
 import http.client
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -56,18 +58,47 @@ class AdminAPI:
         except msgspec.MsgspecError as error:
             raise StartupError(f"what {self.server} answers is not svcproxy's: {error}") from error
 
+    @contextmanager
+    def stream(self, path: str, patience: float) -> Iterator[tuple[http.client.HTTPResponse, socket.socket]]:
+        """The answer at /api/v1/`path` as it comes, and the socket that it comes from, which another thread may shut
+        down to end it; TimeoutError where nothing comes for so many seconds.
+
+        Raises as `get` does; OSError and HTTPException while it is read are the reader's.
+        """
+        connection = http.client.HTTPConnection(*self._place, timeout=patience)
+        try:
+            response, sock = self._request(connection, f"/api/v1/{path}")
+            if response.status != http.client.OK:
+                raise self._refusal(response.status, response.read())
+            yield response, sock
+        finally:
+            connection.close()
+
     def _fetch(self, path: str) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(*self._place, timeout=_TIMEOUT)
         try:
-            connection.request("GET", path, headers=self._headers)
-            response = connection.getresponse()
+            response, _ = self._request(connection, path)
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            way_out = "start one, or name its metricsBindAddress with --server"
-            raise StartupError(f"no svcproxy answers on {self.server} ({reason}): {way_out}") from error
+            raise self._nobody(error) from error
         finally:
             connection.close()
+
+    def _request(
+        self, connection: http.client.HTTPConnection, path: str
+    ) -> tuple[http.client.HTTPResponse, socket.socket]:
+        try:
+            connection.connect()
+            sock: socket.socket = connection.sock
+            connection.request("GET", path, headers=self._headers)
+            return connection.getresponse(), sock
+        except (OSError, http.client.HTTPException) as error:
+            raise self._nobody(error) from error
+
+    def _nobody(self, error: Exception) -> StartupError:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        way_out = "start one, or name its metricsBindAddress with --server"
+        return StartupError(f"no svcproxy answers on {self.server} ({reason}): {way_out}")
 
     def _refusal(self, status: int, answer: bytes) -> Exception:
         try:

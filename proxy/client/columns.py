@@ -39,9 +39,9 @@ def sort(things: Iterable[Any], columns: Sequence[Column], by: str) -> list[Any]
     if column is None:
         raise ValueError(f'there is no column "{by}" to sort by: it is one of {", ".join(c.header for c in columns)}')
     key = column.order or column.text
-    found = sorted(things, key=key)
+    found = list(things)
     numeric = bool(found) and isinstance(key(found[0]), int | float)
-    return found[::-1] if numeric != by.endswith("-") else found
+    return sorted(found, key=key, reverse=numeric != by.endswith("-"))
 
 
 def render(things: Iterable[Any], columns: Sequence[Column], headers: bool = True) -> str:

@@ -1,0 +1,39 @@
+"""Frames put together."""
+
+from msgspec.structs import replace
+
+from proxy.admin.live_frame import Frame
+from proxy.client.live_picture import NOTHING, LivePicture
+from tests.client.picture import PROXY, counts, endpoint, frame, service
+
+WEB, MAIL = service("web", endpoint(1), endpoint(2)), service("mail", endpoint(3))
+
+
+def test_a_snapshot_is_the_picture() -> None:
+    picture = LivePicture()
+    picture.take(frame(WEB, MAIL, counts={"default/web": {1: counts(active=3)}}), whole=True)
+    assert picture.services == {"default/web": WEB, "default/mail": MAIL}
+    assert picture.proxy == PROXY
+    assert picture.counts("default/web", 0) == NOTHING
+    assert picture.counts("default/web", 1) == counts(active=3)
+
+
+def test_a_delta_changes_what_it_names() -> None:
+    picture = LivePicture()
+    picture.take(frame(WEB, MAIL, counts={"default/web": {0: counts(opened=1), 1: counts(opened=2)}}), whole=True)
+    other = replace(WEB, level="empty")
+    delta = Frame(
+        time=2.0, services={"default/mail": None, "default/web": other}, counts={"default/web": {1: counts(opened=5)}}
+    )
+    picture.take(delta, whole=False)
+    assert picture.services == {"default/web": other}
+    assert picture.proxy == PROXY
+    assert [picture.counts("default/web", place).opened for place in (0, 1)] == [1, 5]
+
+
+def test_a_new_snapshot_forgets_what_it_does_not_name() -> None:
+    picture = LivePicture()
+    picture.take(frame(WEB, counts={"default/web": {0: counts(opened=1)}}), whole=True)
+    picture.take(frame(MAIL), whole=True)
+    assert list(picture.services) == ["default/mail"]
+    assert picture.counts("default/web", 0) == NOTHING
