@@ -151,7 +151,7 @@ def _command(case: Case, directory: Path) -> list[str]:
         *("--kubeconfig", str(directory / KUBECONFIG)),
         *("--config", str(_configuration(directory))),
         *("--capture", case.capture),
-        *(("--workers", str(case.workers)) if case.workers else ()),
+        *("--workers", str(case.workers)),
         *("--state-dir", str(directory / "state")),
     ]
 
