@@ -14,8 +14,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 # Debian package and the program (or file) that shows it is there.
-SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig netcat-openbsd:nc socat:socat haproxy:haproxy \
-	nginx:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so wrk:wrk procps:ps \
+SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig dnsmasq-base:dnsmasq netcat-openbsd:nc \
+	socat:socat haproxy:haproxy nginx:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so wrk:wrk procps:ps \
 	kubernetes-client:kubectl prometheus:promtool chromium:chromium chromium-driver:chromedriver \
 	tmux:tmux zsh:zsh
 

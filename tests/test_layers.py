@@ -185,6 +185,12 @@ def test_the_data_plane_never_reaches_the_control_side() -> None:
     assert violations(("dataplane", "shared_counts"), NOT_FOR_THE_DATA_PLANE, package_modules()) == []
 
 
+def test_the_names_know_nothing_of_sources_and_control() -> None:
+    others = ("admin", "apiserver", "cluster", "commands", "control", "demo", "sources")
+    forbidden = frozenset(("aiohttp", "kubernetes_asyncio", *(f"proxy.{room}" for room in others)))
+    assert violations(("dns",), forbidden, package_modules()) == []
+
+
 def test_the_room_of_bpf_imports_nothing_of_ours() -> None:
     modules = package_modules()
     others = frozenset(name for name in modules if name != "proxy" and not f"{name}.".startswith("proxy.bpf."))

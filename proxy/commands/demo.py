@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     address("--metrics-bind-address", help="metrics and admin (127.0.0.1:10249)")
     address("--healthz-bind-address", default="127.0.0.1:0", help="health (any free port of 127.0.0.1)")
     address("--api-bind-address", default="127.0.0.1:0", help="the API for kubectl (any free port of 127.0.0.1)")
+    parser.add_argument("--dns", metavar="ADDR:PORT|off", help="where the names of Services are answered")
     parser.add_argument("--log-format", metavar="FORMAT", help="auto, human or json (auto: human on a terminal)")
     parser.add_argument(
         "--log-level", metavar="LEVEL", default="warning", help="debug, info, warning or error (warning)"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from proxy.dns.record_set import EMPTY, RecordSet, Target
-from proxy.dns.wire_name import NameTooLongError, WireName, below, reverse_name, wire_name
+from proxy.dns.wire_name import NameTooLongError, WireName, below, child, reverse_name, wire_name
 from proxy.model.endpoint_slice import Endpoint, EndpointSlice
 from proxy.model.service import Service
 from proxy.plan.addresses import canonical_address
@@ -75,9 +75,11 @@ def _headless(own: WireName, service: Service, slices: Iterable[EndpointSlice]) 
             (port.name or "", port.protocol or "TCP", port.port) for port in endpoint_slice.ports if port.port
         )
         for endpoint, address in _usable(endpoint_slice, service.spec.publish_not_ready_addresses):
-            host = _host_name(own, endpoint, address)
-            for name in (host, below(own, dashed(address))):
-                addresses_of.setdefault(name, {})[address] = None
+            spelled = child(own, dashed(address))
+            host = _host_name(own, endpoint, spelled)
+            addresses_of.setdefault(spelled, {})[address] = None
+            if host != spelled:
+                addresses_of.setdefault(host, {})[address] = None
             known = by_address.get(address)
             merged = ports if known is None else tuple(dict.fromkeys((*known.ports, *ports)))
             by_address[address] = _Host(host, address, merged)
@@ -140,12 +142,12 @@ def _usable(endpoint_slice: EndpointSlice, not_ready_too: bool) -> Iterator[tupl
                 yield endpoint, address
 
 
-def _host_name(own: WireName, endpoint: Endpoint, address: str) -> WireName:
-    """The endpoint's host name, or its address with dashes where it has none that DNS takes."""
+def _host_name(own: WireName, endpoint: Endpoint, spelled: WireName) -> WireName:
+    """The endpoint's host name, or its address as it is spelled in a name where it has none that DNS takes."""
     try:
-        return below(own, endpoint.hostname) if endpoint.hostname else below(own, dashed(address))
+        return child(own, endpoint.hostname) if endpoint.hostname else spelled
     except ValueError:
-        return below(own, dashed(address))
+        return spelled
 
 
 def dashed(address: str) -> str:

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from proxy.dataplane.packet_info import ANCILLARY_SIZE, Ancillary, reply_from, request_packet_info
 from proxy.dns.responder import Responder, Unfinished
 
-_BURST = 32
+_BURST = 16
 _LARGEST_DATAGRAM = 65_535
 
 Reply = Callable[[bytes], None]

@@ -14,6 +14,9 @@ LONGEST_NAME = 254
 """Without the root's zero, which is the 255th."""
 
 
+_IPV4_ZONE = b"\x07in-addr\x04arpa"
+
+
 class NameTooLongError(ValueError):
     """A name or a label of it that DNS has no room for."""
 
@@ -32,6 +35,14 @@ def below(parent: WireName, *labels: str) -> WireName:
     if len(name) > LONGEST_NAME:
         raise NameTooLongError(f"{'.'.join(labels)} is too long for a name")
     return name
+
+
+def child(parent: WireName, label: str) -> WireName:
+    """`below` for one label; a headless Service of many endpoints needs thousands. Raises as that does."""
+    encoded = label.lower().encode("ascii")
+    if not 0 < len(encoded) <= LONGEST_LABEL or len(encoded) + 1 + len(parent) > LONGEST_NAME:
+        return below(parent, label)
+    return bytes((len(encoded),)) + encoded + parent
 
 
 def text_of(name: WireName) -> str:
@@ -60,7 +71,12 @@ def first_label(name: WireName) -> str:
 
 def reverse_name(address: str) -> WireName:
     """Where the PTR record of a canonical address is (RFC 1035, 3.5; RFC 3596, 2.5)."""
-    return wire_name(ip_address(address).reverse_pointer)
+    if ":" in address:
+        return wire_name(ip_address(address).reverse_pointer)
+    name = _IPV4_ZONE
+    for octet in address.split("."):
+        name = bytes((len(octet),)) + octet.encode() + name
+    return name
 
 
 def reverse_zones(cidr: str) -> tuple[WireName, ...]:

@@ -11,12 +11,14 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import psutil
 
 NGINX_STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+PROGRAMS = ("haproxy", "nginx", "wrk", "taskset", "setpriv", str(NGINX_STREAM_MODULE))
 DEBIAN_PACKAGES = ("haproxy", "nginx-light", "libnginx-mod-stream", "wrk")
 
 
@@ -57,34 +59,29 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def missing_programs() -> list[str]:
-    """Names of what the benchmark needs and this machine lacks."""
-    missing = [
-        program for program in ("haproxy", "nginx", "wrk", "taskset", "setpriv") if shutil.which(program) is None
-    ]
-    if not NGINX_STREAM_MODULE.exists():
-        missing.append(str(NGINX_STREAM_MODULE))
-    return missing
+def missing_programs(needed: Sequence[str] = PROGRAMS) -> list[str]:
+    """Which of the programs, or files, that the benchmark needs this machine lacks."""
+    return [each for each in needed if shutil.which(each) is None and not Path(each).is_file()]
 
 
-def ensure_programs() -> None:
+def ensure_programs(needed: Sequence[str] = PROGRAMS, packages: Sequence[str] = DEBIAN_PACKAGES) -> None:
     """Install the missing peers where that is possible.
 
     Raises SystemExit naming what is missing where it is not.
     """
-    missing = missing_programs()
+    missing = missing_programs(needed)
     if not missing:
         return
     if os.geteuid() == 0 and shutil.which("apt-get") is not None:
-        print(f"missing: {', '.join(missing)}; installing {' '.join(DEBIAN_PACKAGES)} with apt-get", file=sys.stderr)
+        print(f"missing: {', '.join(missing)}; installing {' '.join(packages)} with apt-get", file=sys.stderr)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update"], check=True, env=environment, stdout=sys.stderr)
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES]
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
         subprocess.run(install, check=True, env=environment, stdout=sys.stderr)
-        missing = missing_programs()
+        missing = missing_programs(needed)
     if missing:
         raise SystemExit(
-            f"the benchmark needs {', '.join(missing)}; on Debian, as root: apt-get install {' '.join(DEBIAN_PACKAGES)}"
+            f"the benchmark needs {', '.join(missing)}; on Debian, as root: apt-get install {' '.join(packages)}"
         )
 
 

@@ -9,7 +9,6 @@ import argparse
 import os
 import pwd
 import re
-import shutil
 import signal
 import socket
 import statistics
@@ -32,6 +31,7 @@ HOST, PORT = "127.0.0.1", 15353
 READY_SECONDS = 60.0
 CLIENTS, OUTSTANDING = 8, 100
 DEBIAN_PACKAGES = ("dnsperf", "dnsmasq-base")
+PROGRAMS = ("dnsperf", "dnsmasq", "taskset", "setpriv")
 
 
 class Question(NamedTuple):
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    _require_programs()
+    machine.ensure_programs(PROGRAMS, DEBIAN_PACKAGES)
     cores = machine.choose_cores()
     try:
         with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
@@ -65,13 +65,6 @@ def main() -> int:
         print(f"the benchmark failed: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _require_programs() -> None:
-    missing = [program for program in ("dnsperf", "dnsmasq", "taskset") if shutil.which(program) is None]
-    if missing:
-        packages = " ".join(DEBIAN_PACKAGES)
-        raise SystemExit(f"the benchmark needs {', '.join(missing)}; on Debian: apt-get install {packages}")
 
 
 def _measure_all(options: argparse.Namespace, cores: machine.Cores, directory: Path) -> None:
