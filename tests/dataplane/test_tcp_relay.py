@@ -369,3 +369,27 @@ async def test_an_idle_limit_that_comes_later_holds_for_open_connections_as_well
     await reader.readexactly(1)
     data_plane.change(data_plane.pool(target, idle_timeout=0.3))
     assert (await data_plane.records_of(1))[0]["reason"] == "idle_timeout"
+
+
+async def test_a_client_that_finished_before_the_accept_is_still_answered(data_plane: Any, backends: Any) -> None:
+    assert await ask_before_accept(data_plane.serve(data_plane.pool(await backends.named("good"))), b"") == b"good"
+
+
+async def test_a_request_goes_to_another_backend_where_one_does_not_answer(data_plane: Any, backends: Any) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        place = deaf.getsockname()
+        with socket.create_connection(place):
+            pool = data_plane.pool(await backends.echo(), Target(*place), connect_timeout=1.0)
+            assert await ask_before_accept(data_plane.serve(pool), b"hello") == b"hello"
+            dialled = data_plane.worker.balancer(pool.key).upstreams
+            assert {upstream.port: upstream.far > 0 for upstream in dialled}[place[1]]
+
+
+async def test_a_client_that_gave_up_before_the_accept_reaches_no_backend(data_plane: Any, backends: Any) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.echo()))
+    with socket.create_connection((key.address, key.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    (record,) = await data_plane.records_of(1)
+    assert (record["reason"], record["endpoint"]) == ("client_reset", "")

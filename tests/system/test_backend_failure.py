@@ -87,7 +87,8 @@ def test_clients_learn_at_once_that_all_refuse_and_are_served_when_one_is_back(
         manifests(node_port, *(pod_at(address, f"pod-{address}") for address in addresses)), "--access-log"
     )
     for _ in range(5):
-        with connect(HERE, node_port) as client, pytest.raises(ConnectionResetError):
+        # The reset may come before the client's connect has returned.
+        with pytest.raises(ConnectionResetError), connect(HERE, node_port) as client:
             client.recv(1)
     proxy.wait_for_event("flow", reason="connect_refused")
     with echo_backend("back", addresses[1]):
