@@ -65,6 +65,23 @@ NOT_FOR_THE_DATA_PLANE = frozenset(
     )
 )
 
+SLOW_TO_IMPORT = frozenset(
+    (
+        "aiohttp",
+        "asyncio",
+        "cryptography",
+        "kubernetes_asyncio",
+        "prometheus_client",
+        "psutil",
+        "pyroute2",
+        "rich",
+        "textual",
+        "uvloop",
+        "watchfiles",
+        "yaml",
+    )
+)
+
 MUTABLE_DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 MUTABLE_TYPES = frozenset(("bytearray", "defaultdict", "deque", "dict", "list", "set", "Counter", "OrderedDict"))
 MUTATORS = frozenset(
@@ -195,6 +212,18 @@ def test_the_room_of_bpf_imports_nothing_of_ours() -> None:
     modules = package_modules()
     others = frozenset(name for name in modules if name != "proxy" and not f"{name}.".startswith("proxy.bpf."))
     assert violations(("bpf",), others, modules) == []
+
+
+def test_a_look_at_a_proxy_starts_without_what_is_slow_to_import() -> None:
+    modules = package_modules()
+    quick = ("get", "describe", "explain")
+    found = [
+        " -> ".join(chain)
+        for command in quick
+        for reached, chain in reached_from(f"proxy.commands.{command}", modules).items()
+        if reached.partition(".")[0] in SLOW_TO_IMPORT
+    ]
+    assert found == []
 
 
 def test_only_the_demo_command_knows_the_demo() -> None:

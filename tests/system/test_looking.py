@@ -1,14 +1,18 @@
 """get, describe and explain against a running proxy; what is explained is what a client then meets."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.bpf.bpf_error import BpfError
+from proxy.bpf.namespace_link import linked_programs
 from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import ask, connect, is_refused
 from tests.system.harness.command import svcproxy_command
+from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import annotated, pod, port, service
 from tests.system.harness.places import Places
 from tests.system.harness.svcproxy import METRICS_PORT, StartSvcproxy, Svcproxy
@@ -28,10 +32,18 @@ class Scene:
         self.pods = [pod(each.name, each.address, {"echo": each.port}, {"app": "web"}) for each in three]
         self.proxy: Svcproxy | None = None
 
-    def serve(self, scheduler: str = "rr", affinity: str = "None", pods: bool = True, **spec: Any) -> None:
+    def serve(
+        self,
+        scheduler: str = "rr",
+        affinity: str = "None",
+        pods: bool = True,
+        configuration: Mapping[str, object] | None = None,
+        **spec: Any,
+    ) -> None:
         ports = port(7007, "echo", nodePort=self.node_port)
         web = service("web", ports, type="NodePort", selector={"app": "web"}, sessionAffinity=affinity, **spec)
-        self.proxy = self._start([annotated(web, scheduler=scheduler), *(self.pods if pods else [])])
+        manifests = [annotated(web, scheduler=scheduler), *(self.pods if pods else [])]
+        self.proxy = self._start(manifests, configuration=configuration)
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Exit status and output of a command that looks at the proxy."""
@@ -60,6 +72,49 @@ def test_whom_explain_names_serves(scene: Scene, scheduler: str, affinity: str) 
         assert explained["verdict"] == "served"
         assert [each["chance"] for each in explained["endpoints"]] == [1.0]
         assert explained["endpoints"][0]["pod"] == ask(HERE, scene.node_port, client)
+
+
+SEVERAL = [{"workers": 0}, {"workers": 3}]
+
+
+@pytest.mark.parametrize("configuration", SEVERAL)
+@pytest.mark.parametrize(
+    ("scheduler", "affinity"), [("rr", "ClientIP"), ("sh", "None"), ("mh", "None"), ("fo", "None")]
+)
+def test_whom_explain_names_serves_whatever_the_number_of_workers(
+    scene: Scene, scheduler: str, affinity: str, configuration: Mapping[str, object]
+) -> None:
+    scene.serve(scheduler, affinity, configuration=configuration)
+    for client in CLIENTS[:3] * 2:
+        explained = scene.explain(client)
+        with connect(HERE, scene.node_port, client) as connection:
+            assert connection.recv(100).decode().strip() == explained["endpoints"][0]["pod"]
+            assert explained["endpoints"][0]["chance"] == 1.0
+            (row,) = json.loads(scene.run("get", "conn", "web", "-o", "json")[1])
+            assert explained["worker"] in (row["worker"], -1)
+            assert explained["worker"] != -1 or scheduler == "fo"
+        eventually(lambda: scene.run("get", "conn", "web", "-o", "name")[1] == "", "the end of the connection")
+
+
+def test_where_the_kernel_chooses_the_worker_the_chances_are_told(scene: Scene) -> None:
+    scene.serve(configuration={"workers": 3})
+    for _ in range(4):
+        explained = scene.explain(HERE)
+        chances = {each["pod"]: each["chance"] for each in explained["endpoints"]}
+        assert sum(chances.values()) == pytest.approx(1.0)
+        assert ask(HERE, scene.node_port) in chances
+        assert explained["worker"] == -1
+
+
+def test_whom_explain_names_serves_through_shared_sockets(network_namespace: None, scene: Scene) -> None:
+    try:
+        linked_programs()
+    except BpfError as error:
+        pytest.skip(f"not permitted: {error}")
+    scene.serve("sh", configuration={"workers": 2, "capture": "sklookup"})
+    for client in CLIENTS[:3]:
+        (endpoint,) = scene.explain(client)["endpoints"]
+        assert endpoint["pod"] == ask(HERE, scene.node_port, client)
 
 
 def test_explaining_changes_nothing(scene: Scene) -> None:
