@@ -8,6 +8,7 @@ from os import strerror
 
 import msgspec
 
+from proxy.control.listening_socket import is_lacking_descriptors
 from proxy.control.port_holder import holder_of
 from proxy.dataplane.addresses import endpoint_text
 from proxy.plan.frontend import Frontend
@@ -19,6 +20,10 @@ _NOT_HERE = (
 _NOT_PERMITTED = (
     "ports below 1024 need the capability NET_BIND_SERVICE: run as root, or lower the bound "
     "(sysctl net.ipv4.ip_unprivileged_port_start=0)"
+)
+_NO_DESCRIPTOR = (
+    "no file descriptor is left for it: raise the limit on open files (ulimit -n, LimitNOFILE), use fewer workers, "
+    "or capture: sklookup"
 )
 
 
@@ -42,6 +47,8 @@ def explain(frontend: Frontend, error: OSError, find_holder: bool = True) -> Bin
         return BindFailure(frontend, _NOT_HERE, error.errno)
     if error.errno in (errno.EACCES, errno.EPERM):
         return BindFailure(frontend, _NOT_PERMITTED, error.errno)
+    if is_lacking_descriptors(error):
+        return BindFailure(frontend, _NO_DESCRIPTOR, error.errno)
     return BindFailure(frontend, strerror(error.errno) if error.errno else str(error), error.errno)
 
 

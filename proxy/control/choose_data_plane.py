@@ -6,7 +6,7 @@ within the configuration's bounds.
 
 from proxy.config import Configuration
 from proxy.control.data_plane import DataPlane
-from proxy.control.descriptor_limit import RESERVE, data_plane_share
+from proxy.control.descriptor_limit import data_plane_share
 from proxy.control.local_data_plane import LocalDataPlane
 from proxy.control.lookup_capture import DESCRIPTORS
 from proxy.control.row_ledger import RowLedger
@@ -28,7 +28,6 @@ def choose_data_plane(
     settings = Settings(
         column=0,
         columns=workers,
-        descriptors=max(2, limit - 2 * RESERVE),
         affinity_entries=-(-configuration.affinity_entries // workers),
         flows=-(-configuration.udp_flows // workers),
         access_log=configuration.access_log,

@@ -51,6 +51,11 @@ def bind_only(key: FrontendKey, shared: bool = False, routed: bool = False) -> s
     return sock
 
 
+def is_lacking_descriptors(error: OSError) -> bool:
+    """Whether the bind failed for want of a file descriptor."""
+    return error.errno in (errno.EMFILE, errno.ENFILE)
+
+
 def is_taken(error: OSError) -> bool:
     """Whether the bind failed because somebody holds the port."""
     return error.errno == errno.EADDRINUSE

@@ -9,12 +9,13 @@ the data plane is told of it.
 import errno
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from resource import RLIMIT_NOFILE, getrlimit
 from socket import socket
 
 from proxy.control.bind_failure import BindFailure, explain
 from proxy.control.capture import Capture, Captured
 from proxy.control.data_plane import Delivery, Sockets
-from proxy.control.listening_socket import is_taken
+from proxy.control.listening_socket import is_lacking_descriptors, is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.dataplane.messages import is_usable
 from proxy.logs import fields
@@ -176,7 +177,7 @@ class Reconciler:
     def _open_all(self, keys: list[FrontendKey]) -> list[FrontendKey]:
         """Open what can be opened; gives those frontends, in order."""
         opened: list[FrontendKey] = []
-        failures = 0
+        failures = lacking = 0
         for key in sorted(keys):
             self._waiting.discard(key)
             try:
@@ -186,12 +187,25 @@ class Reconciler:
                     self._waiting.add(key)
                     continue
                 failures += 1
+                lacking += is_lacking_descriptors(error) and key not in self._failures
                 self._failed(key, error, find_holder=failures <= _HOLDERS_NAMED)
                 continue
             opened.append(key)
             self._failures.pop(key, None)
             self._ports.setdefault((key.protocol, key.port), set()).add(key.address)
+        if lacking:
+            self._lack(lacking)
         return opened
+
+    def _lack(self, frontends: int) -> None:
+        """Say once for all that there are too few descriptors; a line each would be thousands."""
+        width = self._data_plane.width
+        _log.error(
+            f"out of file descriptors: {frontends} of {len(self._frontends)} frontends do not listen; all together "
+            f"need {len(self._frontends) * width} sockets, one a worker each: raise the limit on open files (ulimit "
+            "-n, LimitNOFILE), use fewer workers, or capture: sklookup",
+            extra=fields(limit=getrlimit(RLIMIT_NOFILE)[0], workers=width),
+        )
 
     def _open(self, key: FrontendKey) -> Captured:
         routed = self._is_routed(key.address)
@@ -244,7 +258,7 @@ class Reconciler:
         if known is not None and known.frontend == frontend and known.number == error.errno:
             return
         failure = explain(frontend, error, find_holder)
-        if known is None:
+        if known is None and not is_lacking_descriptors(error):
             _log.error(
                 str(failure), extra=fields(service=frontend.service, error=errno.errorcode.get(error.errno or 0, ""))
             )

@@ -30,6 +30,8 @@ from proxy.shared_counts.column import Column
 from proxy.shared_counts.layout import WorkerCell
 from proxy.shared_counts.table import SharedTable
 
+_SPARE = 8
+"""Descriptors for what comes and goes: a message's, an interpreter's file."""
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,7 +43,6 @@ def main() -> int:
     frames = FrameReader()
     settings, table_descriptor = _settings(channel, frames)
     logs.configure(settings.log_format, settings.log_level, sys.stderr)
-    _raise_limit()
     with ExitStack() as stack:
         table = SharedTable(table_descriptor, settings.columns)
         stack.callback(table.close)
@@ -49,7 +50,7 @@ def main() -> int:
         column.own.gauge(WorkerCell.PROCESS_ID, os.getpid())
         resources = Resources(
             reactor=Reactor(),
-            descriptors=Descriptors(settings.descriptors),
+            descriptors=Descriptors(_descriptors()),
             affinity=AffinityTable(settings.affinity_entries),
             random=Random(),
             most_flows=settings.flows,
@@ -89,9 +90,12 @@ def _settings(channel: socket.socket, frames: FrameReader) -> tuple[Settings, in
     return settings, table
 
 
-def _raise_limit() -> None:
+def _descriptors() -> int:
+    """How many descriptors the flows and listeners may have: the hard limit, less what is open and a few to spare."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit = hard if hard != resource.RLIM_INFINITY else 1 << 30
+    return max(2, limit - len(os.listdir("/proc/self/fd")) - _SPARE)
 
 
 if __name__ == "__main__":

@@ -62,12 +62,11 @@ def pool_message(pool: Pool, rows: PoolRows, encoder: msgspec.msgpack.Encoder) -
 class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     """The first message, with the shared table's descriptor: who the worker is and what it may take.
 
-    `descriptors` and `flows` are the most it may hold, `access_log` is a path, "-" for standard error, or empty.
+    `flows` is the most it may hold, `access_log` is a path, "-" for standard error, or empty.
     """
 
     column: int
     columns: int
-    descriptors: int
     affinity_entries: int
     flows: int
     access_log: str

@@ -1,5 +1,6 @@
 """The reconciler with real binds and a channel that records."""
 
+import errno
 import logging
 import os
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.control.bind_capture import BindCapture
+from proxy.control.listening_group import ListeningGroup
 from proxy.control.listening_socket import open_listening_socket
 from proxy.control.reconciler import Reconciler
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
@@ -257,3 +259,29 @@ def test_nothing_is_remembered_of_what_is_gone(reconciler: Reconciler, channel: 
     reconciler.apply(Delta(removed_frontends=(key,), removed_pools=("new",)))
     assert not any((reconciler._pools, reconciler._frontends, reconciler._by_pool, reconciler._groups))
     assert not reconciler._ports
+
+
+def test_too_few_descriptors_are_one_line_and_what_fits_is_served(
+    channel: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = 3
+
+    class Narrow(BindCapture):
+        def open(self, key: FrontendKey, shared: bool, routed: bool) -> ListeningGroup:
+            if len(made._groups) >= room:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().open(key, shared, routed)
+
+    made = Reconciler(channel, Narrow(1, 10_000), lambda address: False)
+    keys = [FrontendKey("TCP", f"127.0.0.{number}", free_port()) for number in range(1, 9)]
+    made.apply(Delta(pools=(pool(ONE),), frontends=tuple(frontend(key) for key in keys)))
+    assert len(channel.sockets) == room
+    (line,) = errors(caplog)
+    assert line.startswith("out of file descriptors: 5 of 8 frontends do not listen; all together need 8 sockets")
+    assert {failure.number for failure in made.failures.values()} == {errno.EMFILE}
+    made.retry()
+    assert len(errors(caplog)) == 1
+    room = 100
+    made.retry()
+    assert not made.failures
+    made.close()
