@@ -10,17 +10,20 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 from proxy.config import Configuration
 from proxy.control.bind_failure import explain
 from proxy.control.listening_socket import open_listening_socket
 from proxy.dns.name_report import NameReport
-from proxy.dns.name_server import NameServer
 from proxy.dns.settings import SocketAddress
 from proxy.dns.statistics import DNSStatistics
 from proxy.logs import fields
 from proxy.model.changes import Changes
 from proxy.plan.frontend import Frontend, FrontendKey
+
+if TYPE_CHECKING:
+    from proxy.dns.name_server import NameServer
 
 PORT, UNPRIVILEGED_PORT = 53, 10053
 FIRST_RETRY = 1.0
@@ -55,7 +58,7 @@ class NameService:
         self._is_routed = is_routed
         self._server: NameServer | None = None
         if self._missing:
-            self._server = NameServer(configuration.dns, configuration.service_cluster_ip_range)
+            self._server = _name_server(configuration)
         self._retry: asyncio.Task[None] | None = None
 
     @property
@@ -92,14 +95,14 @@ class NameService:
         if self._server is not None:
             await self._server.close()
 
-    async def _keep_trying(self, server: NameServer) -> None:
+    async def _keep_trying(self, server: "NameServer") -> None:
         pause = FIRST_RETRY
         while self._missing:
             await asyncio.sleep(pause)
             pause = min(LONGEST_RETRY, pause * 2)
             await self._take(server, is_first=False)
 
-    async def _take(self, server: NameServer, is_first: bool) -> None:
+    async def _take(self, server: "NameServer", is_first: bool) -> None:
         """Serve on those of the missing addresses that can be had."""
         for places in tuple(self._missing):
             try:
@@ -132,6 +135,13 @@ class NameService:
                     sock.close()
                 raise _CannotListen(str(explain(Frontend(key, "", "DNS", "DNS"), error))) from error
         return opened[0], opened[1]
+
+
+def _name_server(configuration: Configuration) -> "NameServer":
+    # dnspython is 6 MB that a proxy without DNS need not carry.
+    from proxy.dns.name_server import NameServer
+
+    return NameServer(configuration.dns, configuration.service_cluster_ip_range)
 
 
 class _CannotListen(Exception):
