@@ -5,6 +5,7 @@ counts, so that one that joins or leaves is no burst, and none is below 0.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import NamedTuple
 
 from proxy.admin.live_frame import EndpointCounts, EndpointView, PoolView, ServiceView
@@ -67,9 +68,15 @@ class RateMeter:
                 identity = (pool.key, endpoint.address, endpoint.port)
                 seen[identity] = counts
                 before = self._last.get(identity, counts)
-                grown = [max(0, now - then) for now, then in zip(counts, before, strict=True)]
-                rates = EndpointCounts(*grown)
-                yield EndpointLine(pool, endpoint, counts, *(_per_second(growth, elapsed) for growth in rates[3:]))
+                yield EndpointLine(pool, endpoint, counts, *_rates(before, counts, elapsed))
+
+
+def _rates(before: EndpointCounts, counts: EndpointCounts, elapsed: float) -> Iterator[float]:
+    """Of the four counts that only grow: opened, failed, received, sent."""
+    if before == counts:
+        # Most endpoints of a large proxy, most of the time.
+        return repeat(0.0, 4)
+    return (_per_second(max(0, now - then), elapsed) for then, now in zip(before[3:], counts[3:], strict=True))
 
 
 def _per_second(growth: int, elapsed: float) -> float:

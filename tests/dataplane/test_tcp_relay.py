@@ -393,3 +393,73 @@ async def test_a_client_that_gave_up_before_the_accept_reaches_no_backend(data_p
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     (record,) = await data_plane.records_of(1)
     assert (record["reason"], record["endpoint"]) == ("client_reset", "")
+
+
+async def answer_to(data_plane: Any, pool: Any, request: bytes) -> bytes:
+    """What a client gets that has sent all of its request, and its end, before it is accepted."""
+    key = data_plane.serve(pool)
+    with socket.create_connection((key.address, key.port)) as client:
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        client.setblocking(False)
+        answer = b""
+        while chunk := await asyncio.get_running_loop().sock_recv(client, 65536):
+            answer += chunk
+        return answer
+
+
+async def test_a_request_that_came_before_the_accept_is_answered(data_plane: Any, backends: Any) -> None:
+    assert await answer_to(data_plane, data_plane.pool(await backends.echo()), b"hello") == b"hello"
+    (record,) = await data_plane.records_of(1)
+    assert (record["bytesIn"], record["bytesOut"], record["reason"]) == (5, 5, "client_closed")
+    assert record["connectMs"] >= 0
+
+
+async def test_a_long_request_that_came_before_the_accept_arrives_whole(data_plane: Any, backends: Any) -> None:
+    request = random.Random(9).randbytes(100_000)
+    assert await answer_to(data_plane, data_plane.pool(await backends.echo()), request) == request
+
+
+async def test_a_client_that_finished_before_the_accept_is_still_answered(data_plane: Any, backends: Any) -> None:
+    assert await answer_to(data_plane, data_plane.pool(await backends.named("good")), b"") == b"good"
+
+
+async def test_a_backend_that_is_far_gets_the_request_after_the_handshake(data_plane: Any, backends: Any) -> None:
+    for request in (b"hello", random.Random(9).randbytes(100_000)):
+        pool = data_plane.pool(await backends.echo(), key=f"far-{len(request)}")
+        key = data_plane.serve(pool)
+        (upstream,) = data_plane.worker.balancers[pool.key].upstreams
+        upstream.far = 2
+        with socket.create_connection((key.address, key.port)) as client:
+            client.sendall(request)
+            client.setblocking(False)
+            answer = b""
+            while len(answer) < len(request):
+                answer += await asyncio.get_running_loop().sock_recv(client, 65536)
+        assert answer == request
+        assert upstream.far == 1
+
+
+async def test_a_request_goes_to_another_backend_where_one_refuses(data_plane: Any, backends: Any) -> None:
+    pool = data_plane.pool(unused_target(), unused_target("127.0.0.2"), await backends.echo())
+    assert await answer_to(data_plane, pool, b"hello") == b"hello"
+
+
+async def test_a_request_goes_to_another_backend_where_one_does_not_answer(data_plane: Any, backends: Any) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        place = deaf.getsockname()
+        with socket.create_connection(place):
+            pool = data_plane.pool(Target(*place), await backends.echo(), connect_timeout=1.0)
+            assert await answer_to(data_plane, pool, b"hello") == b"hello"
+            dialled = data_plane.worker.balancers[pool.key].upstreams
+            assert [upstream.far > 0 for upstream in dialled] == [True, False]
+
+
+async def test_a_client_that_gave_up_before_the_accept_reaches_no_backend(data_plane: Any, backends: Any) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.echo()))
+    with socket.create_connection((key.address, key.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    (record,) = await data_plane.records_of(1)
+    assert (record["reason"], record["endpoint"]) == ("client_reset", "")

@@ -1,6 +1,7 @@
 """get, describe and explain against a running proxy; what is explained is what a client then meets."""
 
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import ask, connect, is_refused
 from tests.system.harness.command import svcproxy_command
 from tests.system.harness.eventually import eventually
-from tests.system.harness.manifests import annotated, pod, port, service
+from tests.system.harness.manifests import annotated, endpoint_slice, pod, port, service
 from tests.system.harness.places import Places
+from tests.system.harness.process import PATIENCE
 from tests.system.harness.svcproxy import METRICS_PORT, StartSvcproxy, Svcproxy
 
 HERE = "127.0.0.1"
@@ -164,3 +166,38 @@ def test_a_token_is_asked_for_and_read_from_a_file(tmp_path: Path, svcproxy: Sta
     assert (
         svcproxy_command(tmp_path, "get", "workers", *server, "--token-file", str(tmp_path / "token")).returncode == 0
     )
+
+
+def test_a_udp_flow_that_is_there_goes_on(
+    tmp_path: Path, svcproxy: StartSvcproxy, places: Places, udp_backends: StartBackends
+) -> None:
+    node_port = places.node_port()
+    addresses = [each.address for each in udp_backends("a", "b", "c")]
+    slices = endpoint_slice("dns", addresses, {"port": 7007, "protocol": "UDP"})
+    proxy = svcproxy([service("dns", port(7007, protocol="UDP", nodePort=node_port), type="NodePort"), slices])
+    server = ("--server", f"{proxy.status_address}:{METRICS_PORT}", "-o", "json")
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.bind((HERE, 0))
+        client.settimeout(PATIENCE)
+        client.sendto(b"hello", (HERE, node_port))
+        client.recv(100)
+        (row,) = json.loads(svcproxy_command(tmp_path, "get", "conn", "dns", *server).stdout)
+        place = f"{HERE}:{client.getsockname()[1]}"
+        explained = svcproxy_command(tmp_path, "explain", f"{HERE}:{node_port}/udp", "--from", place, *server)
+        (report,) = json.loads(explained.stdout)
+        assert [each["endpoint"] for each in report["endpoints"]] == [row["endpoint"]]
+        assert "flow" in [step["name"] for step in report["steps"]]
+        other = svcproxy_command(tmp_path, "explain", f"{HERE}:{node_port}/udp", "--from", HERE, *server)
+        assert json.loads(other.stdout)[0]["endpoints"] != report["endpoints"]
+
+
+def test_an_ipv6_address_is_explained_in_brackets(tmp_path: Path, svcproxy: StartSvcproxy, places: Places) -> None:
+    node_port = places.node_port()
+    ports = port(7007, nodePort=node_port)
+    web = service("web", ports, type="NodePort", ipFamilyPolicy="SingleStack", ipFamilies=["IPv6"])
+    proxy = svcproxy([web], configuration={"serviceClusterIPRange": [places.service_range, "fd00:96::/112"]})
+    server = ("--server", f"{proxy.status_address}:{METRICS_PORT}", "-o", "json")
+    done = svcproxy_command(tmp_path, "explain", f"[::1]:{node_port}", "--from", "::1", *server)
+    (report,) = json.loads(done.stdout)
+    assert (report["frontend"], report["verdict"]) == (f"[::]:{node_port}/TCP", "refused")
+    assert is_refused("::1", node_port)
