@@ -49,7 +49,10 @@ IMPURE = frozenset(
 NOT_FOR_THE_DATA_PLANE = frozenset(
     (
         "aiohttp",
+        "asyncio",
+        "cryptography",
         "kubernetes_asyncio",
+        "prometheus_client",
         "proxy.admin",
         "proxy.apiserver",
         "proxy.cluster",
@@ -60,6 +63,7 @@ NOT_FOR_THE_DATA_PLANE = frozenset(
         "proxy.sources",
         "psutil",
         "pyroute2",
+        "uvloop",
         "watchfiles",
         "yaml",
     )

@@ -36,6 +36,8 @@ PATIENCE = 30.0
 """Seconds that a worker may take to start or to end."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+_LAST_WORDS = 1.0
+"""Seconds that a process may take to end once it has closed its channel."""
 STEADY = 10.0
 """Seconds after which a worker that ran so long is started anew at once when it dies."""
 
@@ -78,11 +80,14 @@ class WorkerProcesses:
 
     async def start(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        for process in self._processes:
-            self._spawn(process)
+        try:
+            for process in self._processes:
+                self._spawn(process)
+        except OSError as error:
+            raise StartupError(f"no worker can be started: {error.strerror}") from error
         for process in self._processes:
             if not await self._is_ready(process):
-                raise StartupError(f"worker {process.index} did not start: {self._end_of(process)}")
+                raise StartupError(f"worker {process.index} did not start: {await self._end_of(process)}")
         self._serving = True
 
     def send(self, delta: Delta, sockets: Sockets) -> None:
@@ -151,8 +156,12 @@ class WorkerProcesses:
         }
         # -P: what lies in the working directory shall not be taken for the program.
         command = [sys.executable, "-P", "-m", "proxy.dataplane", f"worker={process.index}"]
-        with theirs:
-            process.popen = subprocess.Popen(command, stdin=theirs.fileno(), env=environment)
+        try:
+            with theirs:
+                process.popen = subprocess.Popen(command, stdin=theirs.fileno(), env=environment)
+        except OSError:
+            ours.close()
+            raise
         process.started = monotonic()
         process.channel = WorkerChannel(ours, lambda: self._ended(process))
         settings = msgspec.structs.replace(self._settings, column=process.index)
@@ -170,6 +179,9 @@ class WorkerProcesses:
             async with asyncio.timeout(PATIENCE):
                 await channel.ready.wait()
         except TimeoutError:
+            # Its end is noticed as any other's.
+            assert process.popen is not None
+            process.popen.kill()
             return False
         return not channel.ended
 
@@ -179,28 +191,29 @@ class WorkerProcesses:
             process.revival = asyncio.get_running_loop().create_task(self._revive(process))
 
     async def _revive(self, process: _Process) -> None:
-        await asyncio.to_thread(_reap, process.popen, 1.0)
-        steady = monotonic() - process.started >= STEADY
-        process.pause = 0.0 if steady or not process.restarts else min(LONGEST_PAUSE, process.pause * 2 or FIRST_PAUSE)
+        """Start a worker anew that died, and again if that fails."""
+        ended = await self._end_of(process)
         self.table.clear_gauges(process.index)
-        _log.error(
-            "worker died, and is started anew",
-            extra=fields(worker=process.index, ended=self._end_of(process), pause=process.pause),
-        )
-        await asyncio.sleep(process.pause)
-        if not self._serving:
-            return
-        process.restarts += 1
-        self._spawn(process)
-        if await self._is_ready(process):
+        while self._serving:
+            pause = _pause_after(process.pause, monotonic() - process.started, process.restarts)
+            process.pause = pause
+            _log.error("worker died, and is started anew", extra=fields(worker=process.index, ended=ended, pause=pause))
+            await asyncio.sleep(pause)
+            process.restarts += 1
+            try:
+                self._spawn(process)
+            except OSError as error:
+                ended = f"it cannot be started: {error.strerror}"
+                continue
+            break
+        if self._serving and await self._is_ready(process):
             assert process.popen is not None
             _log.info("worker started", extra=fields(worker=process.index, pid=process.popen.pid))
 
-    def _end_of(self, process: _Process) -> str:
-        """How the process ended, in words."""
-        status = process.popen.poll() if process.popen is not None else None
-        if status is None:
-            return "it says nothing"
+    async def _end_of(self, process: _Process) -> str:
+        """How the process ended, in words; it is about to end, or is made to."""
+        await asyncio.to_thread(_reap, process.popen, _LAST_WORDS)
+        status = process.popen.returncode if process.popen is not None else 0
         return f"signal {Signals(-status).name}" if status < 0 else f"exit status {status}"
 
     def _report(self, process: _Process) -> WorkerReport:
@@ -250,6 +263,13 @@ class WorkerProcesses:
 
         self._when_all(ask, complete)
         return future
+
+
+def _pause_after(before: float, lived: float, restarts: int) -> float:
+    """Seconds to wait before a worker is started anew that lived so long, having waited `before` the last time."""
+    if lived >= STEADY or not restarts:
+        return 0.0
+    return min(LONGEST_PAUSE, before * 2 or FIRST_PAUSE)
 
 
 def _reap(popen: "subprocess.Popen[bytes] | None", patience: float) -> None:
