@@ -32,9 +32,6 @@ class UpdateEncoder:
     def messages(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
         """The delta in messages; `opened` are the frontends of it that get sockets, and the addresses of sockets that
         are no frontend's own."""
-        shared = tuple(set(opened).difference(frontend.key for frontend in delta.frontends)) if opened else ()
-        if shared:
-            yield Update(opened=shared, shared=shared)
         for pools in _parts(delta.pools, MOST_POOLS):
             yield Update(pools=tuple(pool_message(pool, self._ledger.hold(pool), self._encoder) for pool in pools))
         for frontends in _parts(delta.frontends, MOST_SOCKETS):
@@ -46,6 +43,10 @@ class UpdateEncoder:
             for key in removed:
                 self._ledger.drop(key)
             yield Update(removed_pools=tuple(removed))
+        shared = tuple(set(opened).difference(frontend.key for frontend in delta.frontends)) if opened else ()
+        if shared:
+            # Last: a worker that is started anew knows every frontend before it takes the first client.
+            yield Update(opened=shared, shared=shared)
 
 
 def _parts(items: tuple[Item, ...], size: int) -> Iterator[list[Item]]:

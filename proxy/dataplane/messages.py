@@ -36,7 +36,7 @@ class PoolMessage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Update(msgspec.Struct, frozen=True, array_like=True, tag="update"):
-    """A delta, or a part of one: applying it in the order of its fields is safe, `shared` before all. With it comes one
+    """A delta, or a part of one: applying it in the order of its fields is safe. With it comes one
     socket for each of `opened`: the frontends of it that are new and have their own, and `shared`, the addresses of
     listening sockets through which the clients of all others come."""
 

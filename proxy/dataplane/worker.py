@@ -76,8 +76,6 @@ class Worker:
 
     def apply(self, update: Update, sockets: Mapping[FrontendKey, socket]) -> None:
         """Take a change over, in the order of its fields. `sockets` has one for each that the message names."""
-        for key in update.shared:
-            self._shared.accept_from(sockets[key])
         for pool in update.pools:
             self._put_pool(pool)
         for frontend in update.frontends:
@@ -88,6 +86,8 @@ class Worker:
             self._remove_frontend(key)
         for pool_key in update.removed_pools:
             self._remove_pool(pool_key)
+        for key in update.shared:
+            self._shared.accept_from(sockets[key])
 
     def stop_accepting(self) -> None:
         """Close the TCP listeners; what is connected goes on, UDP flows too."""

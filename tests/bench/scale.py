@@ -75,7 +75,7 @@ def main() -> int:
     parser.add_argument("--services", default="100,1000,10000", help="how many, one run each, separated by commas")
     parser.add_argument("--endpoints", type=int, default=10, help="of each Service")
     parser.add_argument("--ports", type=int, default=2, help="of each Service")
-    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
         "--bind-services", type=int, default=4000, help="behind one worker that binds; 0 for no such run"
     )

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -164,15 +165,53 @@ def is_let_in(address: str, source: str) -> bool:
     return True
 
 
-def test_a_client_sticks_to_its_endpoint(svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends) -> None:
+@pytest.mark.parametrize("workers", ["0", "1", "2"])
+def test_a_client_sticks_to_its_endpoint(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends, workers: str
+) -> None:
     backends = echo_backends("a", "b", "c")
     manifests, cluster_ip, node_port = web(places, *(each.address for each in backends), sessionAffinity="ClientIP")
-    captured(svcproxy, manifests)
+    captured(svcproxy, manifests, "--workers", workers)
     clients = [places.address() for _ in range(12)]
     met = {client: ask(cluster_ip, 80, client) for client in clients}
     assert len(set(met.values())) > 1
     for client in clients:
         assert {ask(cluster_ip, 80, client), ask(HERE, node_port, client)} == {met[client]}
+
+
+def test_an_ipv6_client_sticks_to_its_endpoint(
+    svcproxy: StartSvcproxy, places: Places, backend_stack: ExitStack
+) -> None:
+    names = ("a", "b", "c")
+    for number, name in enumerate(names):
+        backend_stack.enter_context(IPv6Backend(name, 8081 + number))
+    node_port = places.node_port()
+    spec = {"type": "NodePort", "ipFamilies": ["IPv6"], "sessionAffinity": "ClientIP"}
+    slices = [
+        endpoint_slice("web", ["::1"], {"port": 8081 + number}, suffix=name) | {"addressType": "IPv6"}
+        for number, name in enumerate(names)
+    ]
+    web6 = [service("web", port(80, nodePort=node_port), **spec), *slices]
+    captured(svcproxy, web6, "--workers", "2", serviceClusterIPRange="fd00:96::/112")
+    for source in ("::1", "fd00:96::73", "fd00:96::80"):
+        flags = ("--interface", source)
+        assert len({curl(f"http://[::1]:{node_port}/", *flags) for _ in range(8)}) == 1
+
+
+def test_a_worker_that_dies_is_back_with_its_sockets_and_no_client_is_refused(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    manifests, cluster_ip, node_port = web(places, a.address)
+    proxy = captured(svcproxy, manifests, "--workers", "2")
+    for number in range(2):
+        worker = proxy.workers()[number]
+        worker.send_signal(signal.SIGKILL)
+        worker.wait(10)
+        assert {ask(*place) for place in [(cluster_ip, 80), (HERE, node_port)] * 10} == {"a"}
+        proxy.wait_for_event("worker started", worker=number)
+    assert {ask(*place) for place in [(cluster_ip, 80), (HERE, node_port)] * 10} == {"a"}
+    assert linked_programs() == 1
 
 
 def test_a_taken_port_is_reported_and_not_taken_away(

@@ -1,0 +1,42 @@
+"""The messages of a delta: what comes with which, and in which order."""
+
+from proxy.control.row_ledger import RowLedger
+from proxy.control.update_encoder import MOST_POOLS, MOST_SOCKETS, UpdateEncoder
+from proxy.dataplane.messages import Update
+from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+
+SHARED = FrontendKey("TCP", "127.0.0.1", 40000)
+MANY = 600
+
+
+def delta() -> Delta:
+    pools = [Pool(str(n), "default/web", "", "TCP", "rr", str(n), 0, 5.0, 0.0, ()) for n in range(MANY)]
+    frontends = [
+        Frontend(FrontendKey("TCP", f"10.96.{n // 250}.{n % 250}", 80), str(n), "default/web", "ClusterIP")
+        for n in range(MANY)
+    ]
+    return Delta(tuple(pools), tuple(frontends))
+
+
+def messages(delta: Delta, opened: set[FrontendKey]) -> list[Update]:
+    return list(UpdateEncoder(RowLedger()).messages(delta, opened))
+
+
+def test_no_message_brings_more_than_the_kernel_passes_or_holds_a_worker_up() -> None:
+    told = messages(delta(), {frontend.key for frontend in delta().frontends})
+    assert max(len(each.opened) for each in told) == MOST_SOCKETS
+    assert max(len(each.pools) for each in told) == MOST_POOLS
+    assert [frontend for each in told for frontend in each.frontends] == list(delta().frontends)
+    assert not any(each.shared for each in told)
+
+
+def test_a_frontend_without_a_socket_of_its_own_is_told_all_the_same() -> None:
+    told = messages(delta(), set())
+    assert sum(len(each.frontends) for each in told) == MANY
+    assert not any(each.opened for each in told)
+
+
+def test_a_worker_that_starts_knows_every_frontend_before_it_takes_a_client() -> None:
+    told = messages(delta(), {SHARED})
+    assert [each.shared for each in told if each.shared] == [(SHARED,)]
+    assert told[-1] == Update(opened=(SHARED,), shared=(SHARED,))
