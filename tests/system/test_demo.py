@@ -1,5 +1,6 @@
 """The demo as a newcomer meets it: one command, the printed lines, an edit, Ctrl-C."""
 
+import json
 import os
 import shlex
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.harness.manifests import service
 from tests.system.harness.places import Places, is_free
 from tests.system.harness.process import Process
 from tests.system.harness.svcproxy import METRICS_PORT, environment_in, left_behind
@@ -98,6 +100,34 @@ def test_the_printed_lines_find_services_by_name(start_demo: StartDemo) -> None:
     assert shell(f"{line} +short") == f"{table[2]}\n"
     headless = printed_line(demo, "dig -t A myapp-headless.default.svc.cluster.local.")
     assert sorted(shell(f"{headless} +short").split()) == [f"127.0.10.{number}" for number in range(1, 6)]
+
+
+@pytest.mark.requires("dig", "kubectl")
+def test_every_type_of_name_is_answered_and_follows_what_kubectl_does(start_demo: StartDemo, tmp_path: Path) -> None:
+    demo = start_demo("--state-dir", str(tmp_path / "state"))
+    first = f"export HOME={tmp_path / 'kubectl'}; {printed_line(demo, 'export KUBECONFIG=')}"
+    server = printed_line(demo, "dig -t A myapp-headless").partition("@")[2]
+    zone = "default.svc.cluster.local."
+    pods = [f"127.0.10.{number}" for number in range(1, 6)]
+
+    def dig(*words: str) -> list[str]:
+        return shell(" ".join(("dig", "+short", *words, f"@{server}"))).splitlines()
+
+    (address,) = dig("-t", "A", f"myapp.{zone}")
+    assert dig("-t", "AAAA", f"myapp.{zone}") == []
+    assert dig("-t", "SRV", f"_http._tcp.myapp.{zone}") == [f"0 100 80 myapp.{zone}"]
+    assert len(dig("-t", "SRV", f"_http._tcp.myapp-headless.{zone}")) == 5
+    assert dig("-x", address) == [f"myapp.{zone}"]
+    assert dig("-x", pods[0]) == [f"127-0-10-1.myapp-headless.{zone}"]
+    assert dig("-t", "TXT", "dns-version.cluster.local.") == ['"1.1.0"']
+    for flag in ("+tcp", "+bufsize=512"):
+        assert sorted(dig(flag, f"myapp-headless.{zone}")) == pods
+    shell(f"{first}; kubectl delete pod myapp-deploy-69b47bc96d-4hxxw")
+    wait_until(lambda: sorted(dig(f"myapp-headless.{zone}")) == pods[1:])
+    outside = tmp_path / "outside.json"
+    outside.write_text(json.dumps(service("outside", type="ExternalName", externalName="a.example")))
+    shell(f"{first}; kubectl apply -f {outside}")
+    wait_until(lambda: dig("-t", "CNAME", f"outside.{zone}") == ["a.example."])
 
 
 def test_redis_speaks_first_through_its_cluster_ip(start_demo: StartDemo) -> None:

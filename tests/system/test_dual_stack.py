@@ -190,3 +190,31 @@ def test_a_range_that_was_local_before_stays_so(namespace: Namespace, svcproxy: 
     assert {namespace.curl(address, 80) for address in cluster_ips(proxy).values()} == {"IPv4", "IPv6"}
     assert proxy.stop() == 0
     assert namespace.local_routes() == before
+
+
+@pytest.mark.requires("dig")
+def test_names_are_answered_on_the_tenth_address_of_each_range(
+    svcproxy: StartSvcproxy, places: Places, namespace: Namespace
+) -> None:
+    process = svcproxy(
+        dual_stack_service(places.node_port()),
+        configuration=RANGES | {"dns": {"upstream": "none"}},
+        under=namespace.under,
+    )
+    name = "web.default.svc.cluster.local."
+    given = cluster_ips(process)
+    ipv4, ipv6 = given["IPv4"], given["IPv6"]
+    for address in ("10.96.0.10", "fd00:96::a"):
+        process.wait_for_event("serving DNS", address=address, port=53)
+        for transport in ("+notcp", "+tcp"):
+
+            def dig(*words: str, at: str = address, by: str = transport) -> str:
+                return namespace.run("dig", f"@{at}", by, "+short", "+tries=1", *words)
+
+            assert dig("A", name) == f"{ipv4}\n"
+            assert dig("AAAA", name) == f"{ipv6}\n"
+            assert dig("-x", ipv4) == f"{name}\n"
+            assert dig("-x", ipv6) == f"{name}\n"
+    assert sorted(namespace.run("dig", "@10.96.0.10", "+short", "A", "ns.dns.cluster.local.").split()) == ["10.96.0.10"]
+    assert "NXDOMAIN" in namespace.run("dig", "@10.96.0.10", "-x", "10.111.255.254")
+    assert "REFUSED" in namespace.run("dig", "@10.96.0.10", "-x", "10.112.0.1")
