@@ -59,6 +59,20 @@ def test_it_shows_the_services_and_five_pods(shown: Svcproxy, browser: Browser, 
     assert browser.complaints() == []
 
 
+@pytest.mark.requires("curl")
+def test_the_bars_follow_a_curl_loop(shown: Svcproxy, browser: Browser, myapp: MyApp) -> None:
+    assert browser.bars() == [0] * 5
+    answered = myapp.loop()
+    eventually(lambda: {pod: total for pod, (_, total) in browser.spread().items()} == answered, "the loop's totals")
+    assert {share for share, _ in browser.spread().values()} == {"20 %"}
+    assert len(set(browser.bars())) == 1
+    assert browser.bars()[0] > 0
+    eventually(lambda: browser.text("#detail-bytes") != "0 B", "bytes a second")
+    eventually(lambda: browser.text("#tile-rate") != "0", "connections a second")
+    browser.shoot("spread")
+    assert browser.complaints() == []
+
+
 @pytest.mark.requires("curl", "kubectl")
 def test_a_patched_affinity_shows_with_the_clients_it_holds_for(
     standalone: Svcproxy, kubectl: Kubectl, browser: Browser, myapp: MyApp
@@ -72,6 +86,8 @@ def test_a_patched_affinity_shows_with_the_clients_it_holds_for(
     eventually(lambda: "ClientIP affinity, 3h" in browser.texts("#detail .chip"), "the affinity")
     assert any("affinity changed" in each for each in browser.texts("#changes li"))
     (pod,) = myapp.loop()
+    eventually(lambda: browser.spread()[pod][0] == "100 %", "one pod with all of it")
+    assert sum(bar > 0 for bar in browser.bars()) == 1
     eventually(lambda: pod in browser.text("#detail .affinity"), "the client's entry")
     eventually(lambda: browser.text("#tile-affinity") == "1", "one entry")
     browser.shoot("affinity")
@@ -125,6 +141,19 @@ def test_a_search_finds_pods_types_and_names(shown: Svcproxy, browser: Browser, 
     browser.press("x" * 30)
     eventually(lambda: "Nothing matches" in browser.text("#empty"), "that nothing matches")
     assert browser.services() == []
+
+
+def test_a_namespace_is_shown_alone(shown: Svcproxy, browser: Browser) -> None:
+    elsewhere = service("shop", port(7007))
+    shown.manifests.put(elsewhere | {"metadata": {"name": "shop", "namespace": "prod"}})
+    eventually(lambda: browser.texts("#namespace option")[1:] == ["default", "prod"], "both namespaces")
+    browser.choose("#namespace", "prod")
+    eventually(lambda: browser.services() == ["prod/shop"], "the one Service of it")
+    browser.choose("#namespace", "All namespaces")
+    eventually(lambda: len(browser.services()) == 4, "all of them")
+    browser.choose("#order", "Trouble first")
+    eventually(lambda: browser.services()[-1] == "default/myapp", "the one that serves at the end")
+    assert browser.complaints() == []
 
 
 def test_it_is_light_or_dark_as_the_system_or_the_reader_wants(shown: Svcproxy, browser: Browser) -> None:

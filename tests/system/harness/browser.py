@@ -13,6 +13,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.select import Select
 
 from tests.system.harness.eventually import eventually
 
@@ -94,6 +95,10 @@ class Browser:
 
     def click(self, selector: str) -> None:
         self.element(selector).click()
+
+    def choose(self, selector: str, option: str) -> None:
+        """An entry of a list, by what it says."""
+        Select(self.element(selector)).select_by_visible_text(option)
 
     def press(self, *keys: str) -> None:
         """Keys for whatever has the focus; those of selenium's Keys by name."""
