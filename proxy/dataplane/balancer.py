@@ -130,6 +130,8 @@ class Balancer:
         if binding is not None and not binding.ignored:
             candidates: tuple[Candidate, ...] = (Candidate(binding.endpoint, binding.pod, 1.0),)
         else:
+            if self._looks_elsewhere:
+                self._look_elsewhere()
             candidates = self._candidates(client, destination, now, failing)
         return Foresight(
             scheduler=self.pool.scheduler,
@@ -187,8 +189,7 @@ class Balancer:
     def _scheduled(self, client: str, destination: str, now: float, tried: Collection[Upstream]) -> Upstream | None:
         scheduler = self._scheduler
         if self._looks_elsewhere:
-            for each in self._upstreams.values():
-                each.look_elsewhere()
+            self._look_elsewhere()
         key = 0
         if scheduler.keyed_by is KeyedBy.SOURCE:
             key = fold(client_number(client))
@@ -253,6 +254,11 @@ class Balancer:
         self.usable = len(self._drained) < len(self._upstreams)
         self._scheduler.update(list(self._upstreams.values()))
         self._looks_elsewhere = self._scheduler.uses_counts and self._column is not None and not self._column.is_alone
+
+    def _look_elsewhere(self) -> None:
+        """Bring what the other workers have open up to date."""
+        for upstream in self._upstreams.values():
+            upstream.look_elsewhere()
 
     def _tally_of_pool(self, rows: PoolRows) -> Tally:
         tally = private_tally(POOLS) if self._column is None else self._column.tally(POOLS, rows.pool)

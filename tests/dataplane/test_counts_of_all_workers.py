@@ -124,3 +124,16 @@ def test_a_flow_outlives_its_endpoints_departure_in_the_count(table: SharedTable
     assert next(iter(balancer.upstreams)) is upstream
     upstream.ended()
     assert table.totals(ENDPOINTS, 1)[EndpointCell.ACTIVE] == 0
+
+
+def test_what_is_foreseen_looks_at_all_workers(table: SharedTable) -> None:
+    first, second, _ = workers(table, pool("lc"))
+    for _ in range(3):
+        chosen = second.choose("10.9.9.9", "10.96.0.1", 0.0)
+        assert chosen is not None
+    (candidate,) = first.foresee("10.9.9.9", "10.96.0.1", 0.0).candidates
+    chosen = first.choose("10.9.9.9", "10.96.0.1", 0.0)
+    assert candidate.endpoint == str(chosen)
+    assert not any(upstream is chosen for upstream in second.upstreams)
+    (least,) = (upstream for upstream in second.upstreams if not upstream.active)
+    assert str(least) == candidate.endpoint
