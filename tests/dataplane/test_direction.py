@@ -45,7 +45,6 @@ class Harness:
         self.over = False
         self.ended: list[Direction] = []
         self.widened: list[int] = []
-        self.widened: list[int] = []
         self.errors: list[tuple[int | None, object]] = []
         relay: Any = self
         self.upward = Direction(relay, self._client, self._backend, nagle=False)
@@ -57,7 +56,6 @@ class Harness:
             self._epoll.register(descriptor, EDGES)
 
     def widen(self, descriptor: int) -> None:
-        self.widened.append(descriptor)
         self.widened.append(descriptor)
         self._epoll.modify(descriptor, EDGES_AND_ROOM)
 
@@ -329,81 +327,6 @@ class Recorder:
     """A target that notes how it is sent to."""
 
     def __init__(self, sock: socket.SocketType) -> None:
-        self._sock = sock
-        self.waited_for_more: list[bool] = []
-
-    def send(self, data: bytes, flags: int) -> int:
-        self.waited_for_more.append(flags & socket.MSG_MORE != 0)
-        return self._sock.send(data, flags)
-
-    def shutdown(self, how: int) -> None:
-        self._sock.shutdown(how)
-
-
-def test_the_last_bytes_wait_for_the_fin_and_no_others_do() -> None:
-    with harness() as made:
-        target: Any = Recorder(made.upward.target)
-        made.upward.target = target
-        written(made.client, b"first")
-        made.events()
-        written(made.client, b"last")
-        made.client.shutdown(socket.SHUT_WR)
-        made.events()
-        assert target.waited_for_more == [False, True]
-        assert made.ended == [made.upward]
-        assert read(made.backend, 100) == b"firstlast"
-        assert read(made.backend, 100) == b""
-
-
-async def received_with_urgent_data(data_plane: Any, backends: Any, finish: bool) -> bytes:
-    """What the backend has when a client put a byte of urgent data amid others, all there before the first read."""
-    received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"?")
-        received.set_result(await (reader.read() if finish else reader.readexactly(8)))
-
-    key = data_plane.serve(data_plane.pool(await backends.start(take)))
-    with socket.create_connection((key.address, key.port)) as client:
-        client.setblocking(False)
-        assert await asyncio.get_running_loop().sock_recv(client, 1) == b"?"
-        client.send(b"before")
-        client.send(b"!", socket.MSG_OOB)
-        client.send(b"after")
-        if finish:
-            client.shutdown(socket.SHUT_WR)
-        return await asyncio.wait_for(received, 10)
-
-
-async def test_what_follows_urgent_data_arrives(data_plane: Any, backends: Any) -> None:
-    assert await received_with_urgent_data(data_plane, backends, finish=False) == b"beforeaf"
-
-
-async def test_what_follows_urgent_data_arrives_before_the_end(data_plane: Any, backends: Any) -> None:
-    assert await received_with_urgent_data(data_plane, backends, finish=True) == b"beforeafter"
-
-
-@pytest.mark.usefixtures("copied")
-def test_room_is_asked_for_once_and_only_when_there_was_none() -> None:
-    with harness() as made:
-        written(made.client, b"x")
-        assert everything(made, made.backend) == b"x"
-        assert made.widened == []
-        for _ in range(3):
-            sent = b""
-            for _ in range(200):
-                sent += written(made.client, bytes(1000))
-                made.events()
-                made.turns()
-            assert made.upward.held is not None
-            assert everything(made, made.backend) == sent
-        assert made.widened == [made.upward.target.fileno()]
-
-
-class Recorder:
-    """A target that notes how it is sent to."""
-
-    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self.waited_for_more: list[bool] = []
 
