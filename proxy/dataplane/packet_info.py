@@ -1,7 +1,7 @@
 """Packet information: which local address a datagram on a wildcard socket was sent to, so the reply can leave from it.
 
 Imports nothing of ours. Implements IP_PKTINFO (ip(7)) and IPV6_RECVPKTINFO (RFC 3542, section 6.2). Invariant: the
-ancillary data that `reply_from` gives makes sendmsg use exactly the address that `local_address` read.
+ancillary data that `reply_from` gives makes sendmsg use exactly the address that the client asked.
 """
 
 import socket
@@ -34,12 +34,3 @@ def reply_from(received: list[tuple[int, int, bytes]]) -> Ancillary:
             is_link_local = data[0] == 0xFE and data[1] & 0xC0 == 0x80
             return ((level, kind, data if is_link_local else data[:16] + bytes(4)),)
     return ()
-
-
-def local_address(ancillary: Ancillary) -> str:
-    """The address that `ancillary` names, or an empty string."""
-    for level, _, data in ancillary:
-        if level == socket.IPPROTO_IP:
-            return socket.inet_ntop(socket.AF_INET, data[4:8])
-        return socket.inet_ntop(socket.AF_INET6, data[:16])
-    return ""

@@ -11,13 +11,19 @@ from proxy.affinity import AffinityTable
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.deadlines import Deadlines
 from proxy.dataplane.descriptors import Descriptors
+from proxy.dataplane.envelope import EnvelopeLayout
 from proxy.dataplane.flow_accounts import FlowAccounts
+from proxy.dataplane.message_vector import SLOT_SIZE, MessageVector, slots_of
 from proxy.dataplane.pipes import Pipes
 from proxy.dataplane.reactor import Reactor
+from proxy.dataplane.reply_queue import ReplyQueue
 from proxy.shared_counts.column import Column
 
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_relay import TcpRelay
+
+_MOST_DATAGRAMS = 32
+"""How many of a listener's datagrams are taken in a turn."""
 
 
 class Resources:
@@ -26,6 +32,9 @@ class Resources:
     `column`, what flows come to by `accounts`. `on_empty` is called when the last relay ends."""
 
     __slots__ = (
+        "_inboxes",
+        "_replies",
+        "_slots",
         "access_log",
         "accounts",
         "affinity",
@@ -66,3 +75,19 @@ class Resources:
         self.idle = Deadlines()
         self.flows = Deadlines()
         self.on_empty: Callable[[], None] | None = None
+        self._slots: list[memoryview] = []
+        self._inboxes: dict[EnvelopeLayout, MessageVector] = {}
+        self._replies: dict[EnvelopeLayout, ReplyQueue] = {}
+
+    def inbox(self, layout: EnvelopeLayout) -> MessageVector:
+        """What clients' datagrams are received with; it holds them only within one call, in slots that all share."""
+        if layout not in self._inboxes:
+            self._slots = self._slots or slots_of(bytearray(_MOST_DATAGRAMS * SLOT_SIZE))
+            self._inboxes[layout] = MessageVector(self._slots, layout)
+        return self._inboxes[layout]
+
+    def replies(self, layout: EnvelopeLayout) -> ReplyQueue:
+        """Where the answers to datagrams of this layout go."""
+        if layout not in self._replies:
+            self._replies[layout] = ReplyQueue(self.reactor, layout)
+        return self._replies[layout]

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from proxy.dataplane.packet_info import ANCILLARY_SIZE, IP_PKTINFO, local_address, reply_from, request_packet_info
+from proxy.dataplane.packet_info import ANCILLARY_SIZE, IP_PKTINFO, reply_from, request_packet_info
 
 
 @pytest.mark.parametrize(("wildcard", "asked"), [("0.0.0.0", "127.0.0.5"), ("0.0.0.0", "127.0.0.1"), ("::", "::1")])
@@ -18,7 +18,7 @@ def test_a_reply_leaves_from_the_address_that_was_asked(wildcard: str, asked: st
         client.send(b"question")
         data, ancillary, _, sender = server.recvmsg(100, ANCILLARY_SIZE)
         reply = reply_from(ancillary)
-        assert (data, local_address(reply)) == (b"question", asked)
+        assert data == b"question"
         server.sendmsg([b"answer"], reply, 0, sender)
         # A connected socket hears the address it asked and no other.
         client.settimeout(5)
@@ -42,4 +42,3 @@ def test_an_ipv4_reply_names_no_interface() -> None:
 
 def test_other_ancillary_data_says_nothing() -> None:
     assert reply_from([(socket.SOL_SOCKET, socket.SCM_RIGHTS, b"")]) == ()
-    assert local_address(()) == ""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.reply_queue import ReplyQueue
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.plan.frontend import FrontendKey, Target
 
@@ -125,7 +126,7 @@ async def test_a_defect_ends_the_flow_alone(
     with datagrams() as client, datagrams() as backend:
         key = serve(data_plane, backend)
         flow, proxy_address = await from_client(data_plane, key, client, backend)
-        monkeypatch.setattr(data_plane.worker._listeners[key], "reply", fail)
+        monkeypatch.setattr(ReplyQueue, "put", fail)
         backend.sendto(b"answer", proxy_address)
         await until(lambda: flow.over)
         assert "handler failed" in caplog.text

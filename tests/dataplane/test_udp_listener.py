@@ -254,6 +254,50 @@ async def test_flows_end_with_their_frontend(data_plane: Any, server: StartServe
     assert record["reason"] == "frontend_removed"
 
 
+async def test_answers_that_came_before_their_frontend_went_are_still_sent(
+    data_plane: Any, server: StartServer, client: Client
+) -> None:
+    key = data_plane.serve(dns(data_plane, await server()))
+    asking = client(key)
+    await asking.ask()
+    (flow,) = data_plane.worker._listeners[key].flows.values()
+    flow.send(b"under way")
+    await until_readable(flow._socket)
+    # The reactor may have been quicker.
+    flow.ready(0)
+    data_plane.apply(Delta(removed_frontends=(key,), removed_pools=("dns",)), {})
+    assert await asking.answer() == b"under way"
+
+
+async def test_a_burst_of_one_client_and_its_answers_keep_their_order(
+    data_plane: Any, server: StartServer, client: Client
+) -> None:
+    key = data_plane.serve(dns(data_plane, await server()), "0.0.0.0")
+    one = client(key, "127.0.0.1")
+    for first in range(0, 1000, 50):
+        for number in range(first, first + 50):
+            one.socket.send(b"%d" % number)
+        assert [await one.answer() for _ in range(50)] == [b"%d" % number for number in range(first, first + 50)]
+    assert len(data_plane.resources.flows) == 1
+
+
+async def test_bursts_of_many_clients_of_two_frontends_are_answered_each_from_where_it_was_asked(
+    data_plane: Any, server: StartServer, client: Client
+) -> None:
+    pools = [data_plane.pool(await server(name), key=name, protocol="UDP") for name in "ab"]
+    keys = [data_plane.serve(pool, "0.0.0.0") for pool in pools]
+    asking = [(key, client(key, f"127.0.0.{host}")) for host in range(1, 6) for key in keys * 2]
+    for first in range(0, 40, 4):
+        for number in range(first, first + 4):
+            for _, each in asking:
+                each.socket.send(b"%d" % number)
+        for number in range(first, first + 4):
+            for key, each in asking:
+                name = b"a" if key == keys[0] else b"b"
+                assert await each.answer() == name + b"%d" % number
+    assert len(data_plane.resources.flows) == len(asking)
+
+
 async def test_a_frontend_that_moves_to_another_pool_takes_no_flow_of_the_old_one_along(
     data_plane: Any, server: StartServer, client: Client
 ) -> None:
