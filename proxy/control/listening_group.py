@@ -11,10 +11,11 @@ from contextlib import suppress
 
 from proxy.control.gate import Gate, filter_sources, gate_of
 from proxy.control.listening_socket import open_listening_socket
-from proxy.control.steering import must_steer, steer, stop_steering
+from proxy.control.steering import steer, steered_by, stop_steering
 from proxy.dataplane.messages import is_usable
 from proxy.dataplane.tcp_acceptor import BACKLOG
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
+from proxy.schedulers.scheduler import KeyedBy
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +28,13 @@ class ListeningGroup:
     def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
         self._filter: tuple[Gate, tuple[str, ...]] = (Gate.OPEN, ())
         self._gate = Gate.OPEN
-        self._steered = False
+        self._steered = KeyedBy.NOTHING
         self.sockets = sockets
 
     def settle(self, frontend: Frontend, pool: Pool) -> None:
         """Open or shut the gate, filter the sources, steer: whatever is not yet as it should be."""
-        gate, steered = gate_of(frontend, is_usable(pool)), len(self.sockets) > 1 and must_steer(pool)
+        gate = gate_of(frontend, is_usable(pool))
+        steered = steered_by(pool) if len(self.sockets) > 1 else KeyedBy.NOTHING
         if (gate, frontend.source_ranges) != self._filter:
             self._filter = (gate, frontend.source_ranges)
             for sock in self.sockets:
@@ -41,7 +43,7 @@ class ListeningGroup:
             gate = Gate.OPEN
         if gate is Gate.REFUSED and self._gate is not Gate.REFUSED:
             self._refuse()
-        if steered != self._steered and gate is not Gate.REFUSED:
+        if steered is not self._steered and gate is not Gate.REFUSED:
             self._steer(frontend.key, steered)
         if gate is not Gate.REFUSED and self._gate is Gate.REFUSED:
             self._listen()
@@ -61,7 +63,7 @@ class ListeningGroup:
             # Without it anybody with SO_REUSEADDR could take the port of a socket that does not listen.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         # The program goes with the group of listening sockets.
-        self._steered = False
+        self._steered = KeyedBy.NOTHING
 
     def _listen(self) -> None:
         for sock in self.sockets:
@@ -69,15 +71,15 @@ class ListeningGroup:
         for sock in self.sockets:
             sock.listen(BACKLOG)
 
-    def _steer(self, key: FrontendKey, steered: bool) -> None:
+    def _steer(self, key: FrontendKey, steered: KeyedBy) -> None:
         """The first socket brings the program into the group, even before it listens."""
         self._steered = steered
         try:
-            if steered:
-                steer(self.sockets[0], len(self.sockets))
-            else:
+            if steered is KeyedBy.NOTHING:
                 with suppress(FileNotFoundError):
                     stop_steering(self.sockets[0])
+            else:
+                steer(self.sockets[0], len(self.sockets), steered)
         except OSError as error:
             _log.error("clients of %s may meet several workers, each with its own memory of them: %s", key, error)
 

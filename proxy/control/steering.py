@@ -2,7 +2,8 @@
 
 Imports the source filter's way to write programs. The kernel spreads clients over the sockets of one address by address
 and port, so a client meets now this worker and now that one. Where a Service keeps clients (ClientIP, or a scheduler
-that chooses by the source) a classic BPF program chooses by the client's address alone
+that chooses by the source) a classic BPF program chooses by the client's address alone; where a scheduler chooses by
+the destination, by that: its table or its memory is one worker's, and one address shall mean one endpoint
 (net/core/sock_reuseport.c; SO_ATTACH_REUSEPORT_CBPF needs no privilege). Invariant: the program's answer depends on
 the whole address and on nothing else, and is the place of a socket in its group: the order in which they began to
 listen.
@@ -37,17 +38,24 @@ _GOLDEN = 0x9E3779B1
 _MASK = 0xFFFFFFFF
 
 
+def steered_by(pool: Pool) -> KeyedBy:
+    """Which address decides on the worker of a pool's flows, if any does."""
+    return KeyedBy.SOURCE if pool.affinity_seconds else SCHEDULERS[pool.scheduler].keyed_by
+
+
 def must_steer(pool: Pool) -> bool:
     """Whether a client of the pool must always meet the same worker."""
-    return pool.affinity_seconds > 0 or SCHEDULERS[pool.scheduler].keyed_by is KeyedBy.SOURCE
+    return steered_by(pool) is KeyedBy.SOURCE
 
 
-def steering_program(family: socket.AddressFamily, sockets: int) -> bytes:
-    """The program that chooses among so many sockets of one family."""
-    source, words = (12, 1) if family == socket.AF_INET else (8, 4)
+def steering_program(family: socket.AddressFamily, sockets: int, by: KeyedBy) -> bytes:
+    """The program that chooses among so many sockets of one family, by the source's or the destination's address."""
+    first, words = (12, 1) if family == socket.AF_INET else (8, 4)
+    if by is KeyedBy.DESTINATION:
+        first += 4 * words
     lines = []
     for word in range(words):
-        lines.append(instruction(_LOAD_WORD, NETWORK_HEADER + source + 4 * word))
+        lines.append(instruction(_LOAD_WORD, NETWORK_HEADER + first + 4 * word))
         if word:
             lines.append(instruction(_XOR_KEPT, 0))
         lines += [instruction(_MULTIPLY, _GOLDEN), instruction(_KEEP, 0)]
@@ -64,16 +72,16 @@ def worker_of(client: str, pool: Pool, workers: int) -> int:
 
 
 def steered_to(address: bytes, sockets: int) -> int:
-    """What the program answers for a client's packed address."""
+    """What the program answers for a packed address."""
     product = 0
     for (word,) in struct.iter_unpack("!I", address):
         product = (word ^ product) * _GOLDEN & _MASK
     return (product >> 16) % sockets
 
 
-def steer(sock: socket.socket, sockets: int) -> None:
+def steer(sock: socket.socket, sockets: int, by: KeyedBy = KeyedBy.SOURCE) -> None:
     """Steer the group of `sock`, which has or will have so many members. Raises OSError."""
-    program = steering_program(sock.family, sockets)
+    program = steering_program(sock.family, sockets, by)
     instructions = ctypes.create_string_buffer(program, len(program))
     sock_fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, sock_fprog)

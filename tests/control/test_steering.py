@@ -110,6 +110,18 @@ def test_affinity_that_comes_while_clients_are_refused_is_there_when_they_are_se
     assert [accepted_by(group, key, source) for source in sources] == wanted
 
 
+@pytest.mark.parametrize("scheduler", ["dh", "lblc", "lblcr"])
+def test_who_asks_for_one_address_meets_one_socket_whoever_it_is(stack: ExitStack, scheduler: str) -> None:
+    port = free_port(socket.AF_INET)
+    wildcard = FrontendKey("TCP", "0.0.0.0", port)
+    group = group_of(stack, wildcard)
+    group.settle(frontend(wildcard), pool(HERE, scheduler=scheduler))
+    for number in range(1, 20):
+        asked = FrontendKey("TCP", f"127.0.1.{number}", port)
+        wanted = steered_to(ip_address(asked.address).packed, WIDTH)
+        assert {accepted_by(group, asked, f"127.0.0.{client}") for client in range(1, 6)} == {wanted}
+
+
 def test_clients_are_spread_over_all_workers_by_all_words_of_an_address() -> None:
     for addresses in (
         [ip_address(f"10.0.{high}.{low}").packed for high in range(16) for low in range(64)],
