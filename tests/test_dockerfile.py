@@ -91,6 +91,12 @@ def test_the_installed_command_says_its_version(environment: Path, tmp_path: Pat
     assert run(where, tmp_path).startswith(str(environment))
 
 
+def test_the_page_is_installed_with_it(environment: Path) -> None:
+    (installed,) = environment.glob("lib/python3.*/site-packages/proxy/admin/page")
+    page = REPOSITORY / "proxy" / "admin" / "page"
+    assert {file.name for file in installed.iterdir()} == {file.name for file in page.iterdir()}
+
+
 def test_the_installed_command_serves_until_it_is_told_to_stop(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "manifests").mkdir()
     command = [str(environment / "bin/svcproxy"), "run", "--manifests", "manifests", "--state-dir", "state"]
