@@ -22,6 +22,7 @@ import msgspec
 import psutil
 from child import Child, ChildFailedError
 from cluster_api import KUBECONFIG
+from meter import cpu_seconds
 from percentile import percentile
 from scale_probe import ChangingAPI, NotFollowedError, ScaleProbe
 from svcproxy import REPOSITORY
@@ -49,10 +50,12 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """Seconds and MiB. `listening_seconds` from the start of the process until the last Service serves."""
+    """Seconds and MiB. `listening_seconds` from the start of the process until the last Service serves, on the clock;
+    `processor_seconds` are the control process's and all workers' until then, whatever else the machine did."""
 
     case: Case
     listening_seconds: float
+    processor_seconds: tuple[float, float]
     control_mib: float
     workers_mib: list[float]
     changes: list[float]
@@ -62,7 +65,8 @@ class Figures(msgspec.Struct, frozen=True):
         waits = ", ".join(f"{name} {percentile(ordered, share) * 1e3:.2f} ms" for name, share in _SHARES.items())
         workers = "/".join(f"{size:.0f}" for size in self.workers_mib) or "-"
         return (
-            f"{self.case}: all listening in {self.listening_seconds:.2f} s; control {self.control_mib:.0f} MiB, "
+            f"{self.case}: all listening in {self.listening_seconds:.2f} s ({self.processor_seconds[0]:.2f} s of "
+            f"processor time, workers {self.processor_seconds[1]:.2f} s); control {self.control_mib:.0f} MiB, "
             f"workers {workers} MiB; one change, {len(ordered)} times: {waits}"
         )
 
@@ -140,9 +144,11 @@ def _measure(case: Case, changes: int) -> Figures:
                 _wait(child, lambda: '"event":"serving"' in _compact(log))
                 _wait(child, lambda: all(map(probe.serves, _sample(case.services))))
                 listening = time.monotonic() - started
+                first, *others = child.pids()
+                used = cpu_seconds([first]), cpu_seconds(others)
                 _check_bound(log)
                 control, workers = _memory(child)
-                return Figures(case, listening, control, workers, _change_often(probe, kubeconfig, case, changes))
+                return Figures(case, listening, used, control, workers, _change_often(probe, kubeconfig, case, changes))
 
 
 def _command(case: Case, directory: Path) -> list[str]:
