@@ -4,6 +4,7 @@ import asyncio
 import errno
 import itertools
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from socket import SocketType
 from typing import Any
@@ -401,3 +402,31 @@ async def test_the_address_that_was_asked_is_known_where_the_scheduler_needs_it(
     }
     assert {len(names) for names in answers.values()} == {1}
     assert len(set.union(*answers.values())) > 1
+
+
+@pytest.fixture
+def link_local(network_namespace: None) -> tuple[str, str]:
+    """Two link-local addresses of one interface, the loopback one."""
+    addresses = "fe80::7", "fe80::8"
+    for address in addresses:
+        subprocess.run(["ip", "-6", "address", "add", f"{address}/64", "dev", "lo", "nodad"], check=True, timeout=20)
+    return addresses
+
+
+@pytest.mark.requires("ip")
+async def test_a_link_local_client_is_answered_from_the_address_and_interface_it_asked(
+    link_local: tuple[str, str], data_plane: Any, server: StartServer
+) -> None:
+    scope = socket.if_nametoindex("lo")
+    key = data_plane.serve(dns(data_plane, await server()), "::")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+        one.setblocking(False)
+        one.bind((link_local[1], 0, 0, scope))
+        for asked in link_local:
+            one.sendto(asked.encode(), (asked, key.port, 0, scope))
+            await asyncio.wait_for(until_readable(one), 10)
+            data, (host, port, *_) = one.recvfrom(100)
+            assert (data, host.partition("%")[0], port) == (asked.encode(), asked, key.port)
+        clients = {flow.client for flow in data_plane.worker._listeners[key].flows.values()}
+        assert clients == {(f"{link_local[1]}%lo", one.getsockname()[1])}
+    assert len(data_plane.resources.flows) == 2
