@@ -24,6 +24,7 @@ from proxy.shared_counts.layout import ENDPOINTS, POOLS, PoolCell
 
 # Counted with every connection; a member of an enumeration is a slower constant.
 _OPENED, _HITS, _MISSES = map(int, (PoolCell.OPENED, PoolCell.AFFINITY_HITS, PoolCell.AFFINITY_MISSES))
+_BY_NOTHING, _BY_SOURCE = KeyedBy.NOTHING, KeyedBy.SOURCE
 
 
 class Balancer:
@@ -190,11 +191,9 @@ class Balancer:
         scheduler = self._scheduler
         if self._looks_elsewhere:
             self._look_elsewhere()
-        key = 0
-        if scheduler.keyed_by is KeyedBy.SOURCE:
-            key = fold(client_number(client))
-        elif scheduler.keyed_by is KeyedBy.DESTINATION:
-            key = fold(client_number(destination))
+        key, keyed_by = 0, scheduler.keyed_by
+        if keyed_by is not _BY_NOTHING:
+            key = fold(client_number(client if keyed_by is _BY_SOURCE else destination))
         if tried or self._failed or self._drained:
             chosen = scheduler.pick(key, now, self._avoided(now, tried))
             if chosen is None and self._failed:

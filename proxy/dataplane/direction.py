@@ -176,7 +176,8 @@ class Direction:
     def release(self) -> None:
         """Give back what is held; the relay is over."""
         self.held = None
-        self._leave_pipe()
+        if self._pipe is not None:
+            self._leave_pipe()
         del self.opposite
 
     def _await_room(self) -> None:
@@ -194,7 +195,8 @@ class Direction:
     def _end(self) -> None:
         """The source ended: pass its FIN on, or finish the relay if the other half ended before."""
         self.ended = True
-        self._leave_pipe()
+        if self._pipe is not None:
+            self._leave_pipe()
         self.relay.half_closed(self)
 
     def _start_splicing(self) -> bool:

@@ -12,6 +12,8 @@ from proxy.dataplane.resources import Resources
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Frontend
 
+_WILDCARDS = ("0.0.0.0", "::")
+
 
 class TcpListener:
     """Its own socket, if any, is bound, listening and non-blocking when it comes, and is closed here."""
@@ -44,7 +46,7 @@ class TcpListener:
     def destination(self, client: SocketType) -> str:
         """The address that the client asked for, as far as the scheduler needs to know."""
         address = self.frontend.key.address
-        if self.balancer.by_destination and address in ("0.0.0.0", "::"):
+        if address in _WILDCARDS and self.balancer.by_destination:
             return str(client.getsockname()[0])
         return address
 

@@ -30,6 +30,9 @@ _DIAL = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _DONTWAIT = socket.MSG_DONTWAIT
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _RESET = pack("ii", 1, 0)
+# Needed with every connection; a member of an enumeration is a slower constant.
+_NO_ENDPOINTS, _CLIENT_CLOSED = CloseReason.NO_ENDPOINTS, CloseReason.CLIENT_CLOSED
+_BACKEND_CLOSED = CloseReason.BACKEND_CLOSED
 _FIRST_READ = 16 * 1024
 """Bytes that are taken from a client before there is a backend to send them to."""
 _FAR = 64
@@ -69,7 +72,7 @@ class TcpRelay:
         self._connected = 0.0
         self._downward: Direction | None = None
         self._upward: Direction | None = None
-        self._failure = CloseReason.NO_ENDPOINTS
+        self._failure = _NO_ENDPOINTS
         self._first = b""
         self._started = self.used = monotonic()
         self._tried: tuple[Upstream, ...] = ()
@@ -190,7 +193,7 @@ class TcpRelay:
         if direction.opposite.ended:
             self.end(self._failure)
             return
-        self._failure = CloseReason.CLIENT_CLOSED if direction is self._upward else CloseReason.BACKEND_CLOSED
+        self._failure = _CLIENT_CLOSED if direction is self._upward else _BACKEND_CLOSED
         if self._upstream is not None:
             self._upstream.half_closed()
         try:
@@ -216,17 +219,26 @@ class TcpRelay:
         resources = self.listener.resources
         if resources.access_log is not None:
             resources.access_log.write(self.record(), reason)
-        reset = not self._both_ended()
-        self._close(self.client, reset)
-        if self._backend is not None:
-            self._close(self._backend, reset)
-        if self._connected and self._upstream is not None:
+        upward, downward, upstream = self._upward, self._downward, self._upstream
+        up_ended = upward is not None and upward.ended
+        down_ended = downward is not None and downward.ended
+        for sock in (self.client, self._backend):
+            if sock is not None:
+                if not (up_ended and down_ended):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                resources.reactor.close(sock)
+        if self._connected and upstream is not None:
             resources.accounts.took(self.balancer, self._connected - self._started)
-            resources.accounts.closed(self, self._upstream, reason, monotonic() - self._started)
+            resources.accounts.closed(self, upstream, reason, monotonic() - self._started)
         else:
             resources.accounts.failed(self.balancer, reason)
-        self._uncount()
-        self._let_go()
+        if upstream is not None:
+            upstream.ended(up_ended or down_ended)
+        if upward is not None and downward is not None:
+            # Break the circle of references, so that memory returns now and not with a garbage collection.
+            upward.release()
+            downward.release()
+            self._upward = self._downward = None
         resources.dialling.pop(self, None)
         resources.idle.discard(self)
         resources.descriptors.give(DESCRIPTORS)
@@ -319,28 +331,6 @@ class TcpRelay:
         """The choice came to nothing for a reason of our own: it is not the upstream's failure."""
         upstream.ended()
         self._upstream = None
-
-    def _uncount(self) -> None:
-        upstream = self._upstream
-        if upstream is None:
-            return
-        upward, downward = self._upward, self._downward
-        upstream.ended(upward is not None and downward is not None and (upward.ended or downward.ended))
-
-    def _let_go(self) -> None:
-        """Break the circle of references, so that memory returns now and not with a garbage collection."""
-        for direction in (self._upward, self._downward):
-            if direction is not None:
-                direction.release()
-        self._upward = self._downward = None
-
-    def _both_ended(self) -> bool:
-        return self._upward is not None and self._downward is not None and self._upward.ended and self._downward.ended
-
-    def _close(self, sock: SocketType, reset: bool) -> None:
-        if reset:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self.listener.resources.reactor.close(sock)
 
     def record(self) -> FlowRecord:
         """What this connection has come to so far."""
