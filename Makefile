@@ -2,6 +2,7 @@
 # make test          set everything up and run every test
 # make lint          ruff and mypy
 # make bench         measure beside HAProxy and nginx (bench-quick: under three minutes)
+# make wheel-compiled  a wheel whose hot modules mypyc has compiled, in dist/ (needs a C compiler)
 # make clean         remove what these made
 #
 # PYTHON=python3.12 chooses the interpreter, PYTEST_ARGS="-k affinity" the tests, BENCH_ARGS the benchmark's flags.
@@ -19,7 +20,7 @@ SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig dnsmasq-base:
 	kubernetes-client:kubectl prometheus:promtool chromium:chromium chromium-driver:chromedriver \
 	tmux:tmux zsh:zsh
 
-.PHONY: demo test lint bench bench-quick clean system-programs
+.PHONY: demo test lint bench bench-quick wheel-compiled clean system-programs
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -41,6 +42,13 @@ bench: $(VENV)/.installed-bench
 
 bench-quick: $(VENV)/.installed-bench
 	@$(BIN)/python tests/bench/run.py --quick $(BENCH_ARGS)
+
+# From a copy: mypyc leaves its extensions beside the sources, where they would be imported in their place.
+wheel-compiled: $(BIN)/python
+	@echo "compiling the hot modules into a wheel in dist/"
+	@rm -rf build/compiled && mkdir -p build/compiled
+	@cp -r proxy config pyproject.toml README.md LICENSE build/compiled/
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(PIP) wheel --no-deps --wheel-dir dist ./build/compiled
 
 clean:
 	@echo "removing $(VENV), caches and build results"

@@ -57,6 +57,8 @@ class Direction:
     )
 
     opposite: "Direction"
+    # For mypyc, which otherwise lets nobody delete an attribute.
+    __deletable__ = ("opposite",)
 
     def __init__(self, relay: "TcpRelay", source: SocketType, target: SocketType, nagle: bool) -> None:
         self._reactor = relay.listener.resources.reactor

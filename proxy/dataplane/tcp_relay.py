@@ -44,6 +44,10 @@ DESCRIPTORS = 2
 """What one relay holds: the client's socket and the backend's."""
 
 
+_SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+"""What accept gives with IPv4, and with IPv6."""
+
+
 class TcpRelay:
     """One connection. `client_address` is what accept gave, `used` when it last did something, monotonic seconds."""
 
@@ -66,7 +70,7 @@ class TcpRelay:
         "used",
     )
 
-    def __init__(self, listener: "TcpListener", client: SocketType, client_address: tuple[str, int]) -> None:
+    def __init__(self, listener: "TcpListener", client: SocketType, client_address: _SocketAddress) -> None:
         self._backend: SocketType | None = None
         self.balancer = listener.balancer
         self._connected = 0.0

@@ -99,6 +99,8 @@ class Harness:
 
 @contextmanager
 def harness(pipes: int = 0) -> Iterator[Harness]:
+    if not vars(direction)["__file__"].endswith(".py"):
+        pytest.skip("a compiled Direction takes no stand-in for its relay")
     made = Harness(vars(direction)["BUFFER_SIZE"], pipes)
     try:
         yield made

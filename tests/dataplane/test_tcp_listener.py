@@ -11,6 +11,7 @@ import pytest
 from proxy.control.listening_socket import open_listening_socket
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
+from proxy.schedulers.rr import RoundRobin
 
 NOBODY = Target("127.0.0.1", 1)
 
@@ -274,13 +275,12 @@ async def test_a_defect_while_dialling_costs_that_client_alone(
 ) -> None:
     pool = data_plane.pool(await backends.named("good"))
     key = serve(data_plane, pool)
-    balancer = data_plane.worker.balancer(pool.key)
 
     def fail(*arguments: object) -> None:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(balancer, "choose", fail)
+        patched.setattr(RoundRobin, "pick", fail)
         with pytest.raises(ConnectionError):
             await ask(key)
     (record,) = await data_plane.records_of(1)
