@@ -8,12 +8,13 @@ changes next; one that dies again and again is started less and less often, and 
 import asyncio
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from signal import Signals
 from time import monotonic
 
 import msgspec
@@ -157,7 +158,7 @@ class WorkerProcesses:
         # -P: what lies in the working directory shall not be taken for the program.
         command = [sys.executable, "-P", "-m", "proxy.dataplane", f"worker={process.index}"]
         try:
-            with theirs:
+            with theirs, _signals_blocked():
                 process.popen = subprocess.Popen(command, stdin=theirs.fileno(), env=environment)
         except OSError:
             ours.close()
@@ -214,7 +215,7 @@ class WorkerProcesses:
         """How the process ended, in words; it is about to end, or is made to."""
         await asyncio.to_thread(_reap, process.popen, _LAST_WORDS)
         status = process.popen.returncode if process.popen is not None else 0
-        return f"signal {Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
     def _report(self, process: _Process) -> WorkerReport:
         cells = self.table.column_of(WORKERS, 0, process.index)
@@ -263,6 +264,17 @@ class WorkerProcesses:
 
         self._when_all(ask, complete)
         return future
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """A child that begins now never hears signals that are meant for the control process, not even before it can say
+    so: Ctrl-C goes to the whole group."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pause_after(before: float, lived: float, restarts: int) -> float:

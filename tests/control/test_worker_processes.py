@@ -73,6 +73,10 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+def status_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text()
+
+
 def maps_of(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text()
 
@@ -100,6 +104,14 @@ async def test_a_worker_imports_no_event_loop_and_no_server(start: Start) -> Non
     maps = maps_of(data_plane.workers()[0].pid)
     assert "msgspec" in maps
     assert not [name for name in ("uvloop", "aiohttp", "_asyncio", "yaml", "psutil", "_ssl") if name in maps]
+
+
+async def test_a_worker_never_hears_what_is_meant_for_the_control_process(start: Start) -> None:
+    data_plane = await start()
+    (blocked,) = (line for line in status_of(data_plane.workers()[0].pid).splitlines() if line.startswith("SigBlk"))
+    mask = int(blocked.split()[1], 16)
+    assert all(mask >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
 async def test_a_message_of_many_sockets_arrives_whole(start: Start) -> None:
