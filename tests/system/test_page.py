@@ -64,9 +64,9 @@ def test_the_bars_follow_a_curl_loop(shown: Svcproxy, browser: Browser, myapp: M
     assert browser.bars() == [0] * 5
     answered = myapp.loop()
     eventually(lambda: {pod: total for pod, (_, total) in browser.spread().items()} == answered, "the loop's totals")
-    assert {share for share, _ in browser.spread().values()} == {"20 %"}
-    assert len(set(browser.bars())) == 1
-    assert browser.bars()[0] > 0
+    # Each has about a fifth: what came earlier counts for less by now.
+    assert all(10 <= int(share.removesuffix(" %")) <= 30 for share, _ in browser.spread().values())
+    assert all(bar > 0 for bar in browser.bars())
     eventually(lambda: browser.text("#detail-bytes") != "0 B", "bytes a second")
     eventually(lambda: browser.text("#tile-rate") != "0", "connections a second")
     browser.shoot("spread")
