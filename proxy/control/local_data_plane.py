@@ -77,7 +77,13 @@ class LocalDataPlane:
         return {0: self._worker.answer(question)}
 
     def workers(self) -> tuple[WorkerReport, ...]:
-        return (WorkerReport(0, os.getpid(), "running", 0, self._worker.open_relays, self._worker.open_flows),)
+        worker, descriptors = self._worker, self._worker.resources.descriptors
+        held = descriptors.capacity - descriptors.free
+        return (
+            WorkerReport(
+                0, os.getpid(), "running", 0, worker.open_relays, worker.open_flows, held, descriptors.capacity
+            ),
+        )
 
     async def stop_accepting(self, sockets: Iterable[socket]) -> int:
         self._worker.stop_accepting()

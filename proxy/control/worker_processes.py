@@ -226,6 +226,8 @@ class WorkerProcesses:
             restarts=process.restarts,
             tcp_connections=cells[WorkerCell.CONNECTIONS],
             udp_flows=cells[WorkerCell.FLOWS],
+            descriptors=cells[WorkerCell.DESCRIPTORS],
+            descriptor_capacity=cells[WorkerCell.DESCRIPTOR_CAPACITY],
         )
 
     def _when_all(self, ask: Callable[[WorkerChannel, Callable[[], None]], None], callback: Callable[[], None]) -> None:

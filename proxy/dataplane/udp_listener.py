@@ -20,6 +20,10 @@ from proxy.dataplane.resources import Resources
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Frontend
+from proxy.shared_counts.layout import PoolCell
+
+# A member of an enumeration is a slower constant.
+_RECEIVED_DATAGRAMS = int(PoolCell.RECEIVED_DATAGRAMS)
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +93,9 @@ class UdpListener:
                 continue
             except OSError as error:
                 self._not_sent(flow, datagram, error)
+        tally = self.balancer.tally
+        tally.counts[_RECEIVED_DATAGRAMS] += count
+        tally.touch()
 
     def crashed(self) -> None:
         """A defect costs the datagrams of that turn; the listener goes on."""

@@ -100,6 +100,8 @@ def test_affinity_and_udp_have_their_own_counts(
     until(proxy, "udp_flows_opened_total", lambda value: value == 1, service="dns")
     until(proxy, "received_bytes_total", lambda value: value == 5, service="dns", protocol="UDP")
     assert sample(proxy, "udp_flows_open", service="dns") == 1
+    assert sample(proxy, "udp_datagrams_received_total", service="dns") == 1
+    assert sample(proxy, "worker_descriptor_limit") > sample(proxy, "worker_descriptors") > 0
 
 
 @pytest.mark.requires("promtool")
