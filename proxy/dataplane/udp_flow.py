@@ -14,11 +14,14 @@ from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
 from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.upstream import Upstream
+from proxy.shared_counts.layout import PoolCell
 
 if TYPE_CHECKING:
     from proxy.dataplane.udp_listener import UdpListener
 
 _DATAGRAM = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+# A member of an enumeration is a slower constant.
+_SENT_DATAGRAMS = int(PoolCell.SENT_DATAGRAMS)
 _LOOK_EVERY = 16
 
 
@@ -105,6 +108,8 @@ class UdpFlow:
         replies.put(self._front, self._reply_envelope, size)
         self.used = self._reactor.now
         self._sent += size
+        # Written with the next datagram of a client, or the end of the flow.
+        self.balancer.tally.counts[_SENT_DATAGRAMS] += 1
         if not self._connected:
             self._answered()
         self._turns = turns = self._turns + 1
@@ -181,6 +186,8 @@ class UdpFlow:
         for size in sizes:
             replies.put(self._front, self._reply_envelope, size)
             self._sent += size
+            # Written with the next datagram of a client, or the end of the flow.
+            self.balancer.tally.counts[_SENT_DATAGRAMS] += 1
         if len(sizes) < 2:
             self._in_bursts = False
         if sizes:
