@@ -23,6 +23,9 @@ _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 _DEEPEST = 100
 _SURELY_SHALLOW = 1000
+_TOO_DEEP = "nested too deeply"
+_TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
+"""What newer ones say by themselves, of flow collections, before the first event of them."""
 """Levels that libyaml's recursive composer is known to have the stack for."""
 
 
@@ -137,7 +140,7 @@ def _refuse_deep_nesting(text: str, first_line: int) -> None:
             depth += 1
             if depth > _DEEPEST:
                 line = event.start_mark.line if event.start_mark else 0
-                raise at(first_line + line + 1, 1, "nested too deeply")
+                raise at(first_line + line + 1, 1, _TOO_DEEP)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -147,4 +150,6 @@ def _positioned(error: yaml.MarkedYAMLError, first_line: int) -> DocumentSyntaxE
     message = error.problem or error.context or "not valid YAML"
     context = f" ({error.context})" if error.context and error.problem else ""
     line, column = (mark.line, mark.column) if mark else (0, 0)
+    if message == _TOO_DEEP_FOR_LIBYAML:
+        return at(first_line + line + 1, 1, _TOO_DEEP)
     return at(first_line + line + 1, column + 1, message + context)
