@@ -100,6 +100,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metrics_per_endpoint: bool = False
     """Whether /metrics has series for each endpoint as well, and not for each Service port alone."""
     access_log: str = ""
+    access_log_sample: float = 1.0
     """One line a connection goes to this file; "-" is standard error, empty is off."""
     service_proxy_name: str = ""
     """Serve the Services labelled service.kubernetes.io/service-proxy-name with this name; empty: the unlabelled."""

@@ -9,12 +9,16 @@ import msgspec
 
 from proxy.config import API_VERSION, KIND, Configuration
 
+_PLAIN_NUMBERS = frozenset(("access_log_sample",))
+"""Fields that are numbers and no durations."""
+
 
 def configuration_document(configuration: Configuration) -> dict[str, Any]:
     """Every key, defaults included, durations and addresses in the file's own words."""
     document: dict[str, Any] = {"apiVersion": API_VERSION, "kind": KIND}
     for field in msgspec.structs.fields(Configuration):
-        document[field.encode_name] = _written(getattr(configuration, field.name))
+        value = getattr(configuration, field.name)
+        document[field.encode_name] = value if field.name in _PLAIN_NUMBERS else _written(value)
     return document
 
 

@@ -104,6 +104,18 @@ def _workers(value: object) -> int:
     raise ValueError(f"must be a whole number from 0 to {MOST_WORKERS}, not {value!r}")
 
 
+def _share(value: object) -> float:
+    """A number from 0 to 1, as a number or a flag's text."""
+    if not isinstance(value, bool) and isinstance(value, int | float | str):
+        try:
+            share = float(value)
+        except ValueError:
+            share = -1.0
+        if 0.0 <= share <= 1.0:
+            return share
+    raise ValueError(f"must be a number from 0 to 1, not {value!r}")
+
+
 def _one_of(choices: Callable[[], Sequence[str]]) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value in choices():
@@ -277,6 +289,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "log_level": _one_of(lambda: LOG_LEVELS),
         "metrics_per_endpoint": _truth,
         "access_log": _text,
+        "access_log_sample": _share,
         "service_proxy_name": _text,
     }
 )

@@ -42,6 +42,7 @@ _FLAGS = (
     _Flag("--node-port-addresses", "node_port_addresses", "CIDRS", 'where node ports listen: CIDRs or "primary" (all)'),
     _Flag("--hostname-override", "hostname_override", "NAME", "this node's name (the machine's host name)"),
     _Flag("--log-format", "log_format", "FORMAT", "auto, human or json (auto: human on a terminal)"),
+    _Flag("--access-log-sample", "access_log_sample", "SHARE", "of the ordinary endings in the access log (1)"),
     _Flag("--log-level", "log_level", "LEVEL", "debug, info, warning or error (info)"),
 )
 

@@ -65,6 +65,7 @@ workers: 3
 logFormat: json
 logLevel: debug
 accessLog: "-"
+accessLogSample: 0.25
 serviceProxyName: mine
 metricsPerEndpoint: true
 """,
@@ -104,6 +105,7 @@ metricsPerEndpoint: true
         log_format="json",
         log_level="debug",
         access_log="-",
+        access_log_sample=0.25,
         service_proxy_name="mine",
         metrics_per_endpoint=True,
     )
@@ -169,6 +171,9 @@ metricsPerEndpoint: true
         ("affinityEntries: 0", "affinityEntries: must be a whole number above 0, not 0"),
         ("workers: -1", "workers: must be a whole number from 0 to 256, not -1"),
         ("workers: true", "workers: must be a whole number from 0 to 256, not True"),
+        ("accessLogSample: 2", "accessLogSample: must be a number from 0 to 1, not 2"),
+        ("accessLogSample: true", "accessLogSample: must be a number from 0 to 1, not True"),
+        ("accessLogSample: some", "accessLogSample: must be a number from 0 to 1, not 'some'"),
         ("udpFlows: true", "udpFlows: must be a whole number above 0, not True"),
         (
             "serviceClusterIPRange: 10.0.0.0/24,10.0.1.0/24",
@@ -203,7 +208,9 @@ def test_an_unknown_scheduler_is_told_the_known_ones(tmp_path: Path) -> None:
 
 def test_a_key_like_no_other_is_told_them_all(tmp_path: Path) -> None:
     (mistake,) = _mistakes(tmp_path, _HEADER + "qqq: 1")
-    assert mistake.startswith("qqq: unknown key: the keys are accessLog, adminTokenFile, affinityEntries, ")
+    assert mistake.startswith(
+        "qqq: unknown key: the keys are accessLog, accessLogSample, adminTokenFile, affinityEntries, "
+    )
 
 
 def test_every_mistake_is_in_the_list_and_the_line_says_how_many(tmp_path: Path) -> None:

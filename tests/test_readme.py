@@ -1,15 +1,18 @@
 """The README's tables name what the program has, all of it and nothing else."""
 
 import argparse
+import ast
 import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+import proxy
 from proxy.cli import COMMANDS, parser_of
 from proxy.client.kinds import KINDS
 from proxy.config import Configuration
+from proxy.dataplane.access_log import AccessLogLine
 from proxy.dataplane.close_reason import CloseReason
 from proxy.flags import add_configuration_flags
 from proxy.model.pod_weight import WEIGHT_LABEL
@@ -46,6 +49,27 @@ def test_every_flag_has_its_place() -> None:
 def test_every_close_reason_has_a_row_with_its_advice() -> None:
     assert first_cells("### Logs") == [reason.value for reason in CloseReason]
     assert all(reason.advice in README for reason in CloseReason)
+
+
+def test_every_field_of_a_log_line_has_its_place() -> None:
+    logs = README[README.index("### Logs") :].partition("\n| reason")[0]
+    of_events, _, of_flows = logs.partition("`--access-log`")
+    said = set(re.findall(r"`(\w+)`", of_events))
+    assert said == logged_fields() | {"time", "level", "event", "exception"}
+    written = {field.encode_name for field in msgspec.structs.fields(AccessLogLine)}
+    assert written <= set(re.findall(r"`(\w+)`", of_flows))
+
+
+def logged_fields() -> set[str]:
+    """The names of the fields that the program's log calls give, read from its syntax trees."""
+    return {
+        keyword.arg
+        for path in Path(proxy.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "extra" and isinstance(node.value, ast.Call)
+        for keyword in node.value.keywords
+        if keyword.arg is not None
+    }
 
 
 def test_every_command_and_kind_has_its_place() -> None:

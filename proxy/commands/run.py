@@ -60,7 +60,9 @@ def _access_log(configuration: Configuration, errors: TextIO) -> Iterator[Access
     """The access log that the configuration asks for."""
     with contextlib.ExitStack() as stack:
         try:
-            opened = opened_access_log(configuration.access_log, configuration.log_format, errors)
+            opened = opened_access_log(
+                configuration.access_log, configuration.log_format, configuration.access_log_sample, errors
+            )
             access_log = stack.enter_context(opened)
         except OSError as error:
             message = f"--access-log: {configuration.access_log} cannot be written: {error.strerror}"

@@ -31,6 +31,7 @@ def choose_data_plane(
         affinity_entries=-(-configuration.affinity_entries // workers),
         flows=-(-configuration.udp_flows // workers),
         access_log=configuration.access_log,
+        access_log_sample=configuration.access_log_sample,
         log_format=configuration.log_format,
         log_level=configuration.log_level,
     )

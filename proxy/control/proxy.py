@@ -383,6 +383,7 @@ _FIXED = (
     "admin_token_file",
     "affinity_entries",
     "access_log",
+    "access_log_sample",
     "api_bind_address",
     "capture",
     "client_connection",

@@ -11,14 +11,14 @@ import resource
 import signal
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from random import Random
 
 import msgspec
 
 from proxy import logs
 from proxy.affinity import AffinityTable
-from proxy.dataplane.access_log import opened_access_log
+from proxy.dataplane.access_log import AccessLog, opened_access_log
 from proxy.dataplane.control_link import ControlLink
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.messages import Message, Settings
@@ -54,7 +54,7 @@ def main() -> int:
             affinity=AffinityTable(settings.affinity_entries),
             random=Random(),
             most_flows=settings.flows,
-            access_log=stack.enter_context(opened_access_log(settings.access_log, settings.log_format, sys.stderr)),
+            access_log=stack.enter_context(_access_log(settings)),
             column=column,
         )
         worker = Worker(resources)
@@ -65,6 +65,10 @@ def main() -> int:
         resources.reactor.run()
         worker.stop()
     return 0
+
+
+def _access_log(settings: Settings) -> AbstractContextManager[AccessLog | None]:
+    return opened_access_log(settings.access_log, settings.log_format, settings.access_log_sample, sys.stderr)
 
 
 def _channel() -> socket.socket:

@@ -1,13 +1,14 @@
 """The access log: one line a flow, written when it ends.
 
 Imports this room. Lines are gathered and written once a tick, since a write per connection would cost as much as
-reading its request. Invariants: every flow that was accepted has exactly one line, with a reason from the closed list;
-a line is whole, whichever processes write to the same place.
+reading its request. Invariants: every flow that was accepted has exactly one line, with a reason from the closed list,
+unless only a share of the ordinary endings was asked for; a line is whole, whichever processes write to the same place.
 """
 
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from random import Random
 from select import PIPE_BUF
 from time import time
 from typing import TextIO
@@ -17,6 +18,9 @@ import msgspec
 from proxy.dataplane.close_reason import CloseReason
 
 _log = logging.getLogger(__name__)
+
+_ORDINARY = frozenset((CloseReason.CLIENT_CLOSED, CloseReason.BACKEND_CLOSED, CloseReason.IDLE_TIMEOUT))
+"""Endings that a sample may leave out; every other one is told, however small the sample."""
 
 
 class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,7 +38,9 @@ class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float
 
 
-class _Line(msgspec.Struct, frozen=True, rename="camel"):
+class AccessLogLine(msgspec.Struct, frozen=True, rename="camel"):
+    """The fields of a line, under the names that they have in JSON; the README promises them."""
+
     time: float
     event: str
     client: str
@@ -50,13 +56,20 @@ class _Line(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AccessLog:
-    """Writes records to a stream, as JSON lines or as `name=value` pairs for people."""
+    """Writes records to a stream, as JSON lines or as `name=value` pairs for people. Of the ordinary endings it tells
+    the share `sample`, from 0 to 1, drawn for each flow."""
 
-    def __init__(self, stream: TextIO, json: bool) -> None:
+    def __init__(self, stream: TextIO, json: bool, sample: float = 1.0, random: Random | None = None) -> None:
         self._stream = stream
+        self._sample = sample
+        self._random = random or Random()
         self._render = _json_line if json else _human_line
         self._lines: list[str] = []
         self._failing = False
+
+    def wants(self, reason: CloseReason) -> bool:
+        """Whether the line of a flow that ended so shall be written; a draw, so ask once a flow."""
+        return self._sample >= 1.0 or reason not in _ORDINARY or self._random.random() < self._sample
 
     def write(self, record: FlowRecord, reason: CloseReason) -> None:
         """Keep the line of a flow that ended until the next flush."""
@@ -80,16 +93,16 @@ class AccessLog:
 
 
 @contextmanager
-def opened_access_log(target: str, log_format: str, errors: TextIO) -> Iterator[AccessLog | None]:
+def opened_access_log(target: str, log_format: str, sample: float, errors: TextIO) -> Iterator[AccessLog | None]:
     """The access log that the configuration asks for: a path, "-" for `errors`, or empty for none. A file is closed at
     the end. Raises OSError where it cannot be written."""
     if not target:
         yield None
     elif target == "-":
-        yield AccessLog(errors, _as_json(log_format, errors))
+        yield AccessLog(errors, _as_json(log_format, errors), sample)
     else:
         with open(target, "a", encoding="utf-8") as file:
-            yield AccessLog(file, _as_json(log_format, file))
+            yield AccessLog(file, _as_json(log_format, file), sample)
 
 
 def _as_json(log_format: str, stream: TextIO) -> bool:
@@ -110,8 +123,8 @@ def _parts(lines: Iterable[str]) -> Iterator[str]:
     yield "".join(part)
 
 
-def _line(record: FlowRecord, reason: CloseReason) -> _Line:
-    return _Line(
+def _line(record: FlowRecord, reason: CloseReason) -> AccessLogLine:
+    return AccessLogLine(
         time=round(time(), 3),
         event="flow",
         client=record.client,
@@ -127,11 +140,11 @@ def _line(record: FlowRecord, reason: CloseReason) -> _Line:
     )
 
 
-def _json_line(line: _Line) -> str:
+def _json_line(line: AccessLogLine) -> str:
     return msgspec.json.encode(line).decode() + "\n"
 
 
-def _human_line(line: _Line) -> str:
+def _human_line(line: AccessLogLine) -> str:
     connect = "-" if line.connect_ms is None else f"{line.connect_ms:.2f}ms"
     return (
         f"{line.client} -> {line.frontend} {line.service} {line.endpoint or '-'} {line.pod or '-'} "

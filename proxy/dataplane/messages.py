@@ -62,7 +62,8 @@ def pool_message(pool: Pool, rows: PoolRows, encoder: msgspec.msgpack.Encoder) -
 class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     """The first message, with the shared table's descriptor: who the worker is and what it may take.
 
-    `flows` is the most it may hold, `access_log` is a path, "-" for standard error, or empty.
+    `flows` is the most it may hold, `access_log` is a path, "-" for standard error, or empty; `access_log_sample` the
+    share of ordinary endings in it.
     """
 
     column: int
@@ -70,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     affinity_entries: int
     flows: int
     access_log: str
+    access_log_sample: float
     log_format: str
     log_level: str
 

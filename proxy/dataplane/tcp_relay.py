@@ -221,7 +221,7 @@ class TcpRelay:
             return
         self.over = True
         resources = self.listener.resources
-        if resources.access_log is not None:
+        if resources.access_log is not None and resources.access_log.wants(reason):
             resources.access_log.write(self.record(), reason)
         upward, downward, upstream = self._upward, self._downward, self._upstream
         up_ended = upward is not None and upward.ended

@@ -152,7 +152,7 @@ class UdpFlow:
         resources.flows.discard(self)
         resources.reactor.close(self._socket)
         resources.descriptors.give(1)
-        if resources.access_log is not None:
+        if resources.access_log is not None and resources.access_log.wants(reason):
             resources.access_log.write(self.record(), reason)
 
     @property

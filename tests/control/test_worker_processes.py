@@ -21,7 +21,7 @@ from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.table import SharedTable
 from proxy.startup_error import StartupError
 
-SETTINGS = Settings(0, 2, 1000, 1000, "", "json", "info")
+SETTINGS = Settings(0, 2, 1000, 1000, "", 1.0, "json", "info")
 
 
 class Nothing:

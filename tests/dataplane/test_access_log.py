@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from random import Random
 
 import msgspec
 import pytest
@@ -54,6 +55,18 @@ def test_a_line_for_people_says_the_same() -> None:
         "127.0.0.1:40000 -> 127.96.0.1:80/TCP default/web 127.0.0.2:8080 web-1 "
         "in=10 out=20 connect=0.50ms duration=1500.00ms client_closed\n"
     )
+
+
+@pytest.mark.parametrize("reason", list(CloseReason))
+def test_a_sample_of_none_leaves_out_ordinary_endings_alone(reason: CloseReason) -> None:
+    ordinary = {CloseReason.CLIENT_CLOSED, CloseReason.BACKEND_CLOSED, CloseReason.IDLE_TIMEOUT}
+    log = AccessLog(io.StringIO(), json=True, sample=0.0)
+    assert log.wants(reason) == (reason not in ordinary)
+
+
+def test_a_sample_of_a_quarter_is_about_a_quarter() -> None:
+    log = AccessLog(io.StringIO(), json=True, sample=0.25, random=Random(1))
+    assert 200 < sum(log.wants(CloseReason.CLIENT_CLOSED) for _ in range(1000)) < 300
 
 
 @pytest.mark.parametrize(("is_json", "said"), [(True, '"connectMs":null'), (False, " - - in=10 out=20 connect=- ")])

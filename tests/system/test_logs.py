@@ -193,6 +193,14 @@ def test_udp_flows_end_for_their_own_reasons(
     proxy.wait_for_event("flow", reason="endpoint_removed")
 
 
+def test_a_sample_of_none_tells_of_failures_alone(svcproxy: StartSvcproxy, passage: Passage) -> None:
+    proxy = svcproxy(passage.manifests, "--access-log", "--access-log-sample", "0")
+    client_closes(*passage.open())
+    client_resets(*passage.open())
+    assert proxy.wait_for_event("flow")["reason"] == "client_reset"
+    assert len(proxy.events("flow")) == 1
+
+
 def test_the_access_log_may_be_a_file_of_its_own(svcproxy: StartSvcproxy, passage: Passage, tmp_path: Path) -> None:
     file = tmp_path / "access.log"
     file.write_text("an earlier line\n")
