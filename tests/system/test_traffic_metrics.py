@@ -105,6 +105,27 @@ def test_affinity_and_udp_have_their_own_counts(
 
 
 @pytest.mark.requires("promtool")
+def test_counts_survive_the_workers_that_made_them(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    node_port = places.node_port()
+    web = service("web", port(80, nodePort=node_port), type="NodePort")
+    proxy = svcproxy([web, endpoint_slice("web", [a.address], {"port": a.port})], configuration={"workers": 2})
+    labels = {"namespace": "default", "service": "web"}
+    ask_often(20, HERE, node_port)
+    until(proxy, "connections_closed_total", lambda value: value == 20, **labels)
+    with connect(HERE, node_port) as held:
+        assert held.recv(2) == b"a\n"
+        until(proxy, "connections_open", lambda value: value == 1, **labels)
+        for worker in proxy.workers():
+            worker.kill()
+        until(proxy, "connections_open", lambda value: value == 0, **labels)
+    assert sample(proxy, "connections_closed_total", **labels) == 20
+    ask_often(5, HERE, node_port)
+    until(proxy, "connections_closed_total", lambda value: value == 25, **labels)
+
+
 def test_promtool_finds_nothing_to_say_about_a_running_proxy(
     svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
 ) -> None:
