@@ -1,4 +1,4 @@
-"""LookupCapture: each TCP frontend is an entry of a map in the kernel, where a program of type sk_lookup finds one of a
+"""LookupCapture: each frontend is an entry of a map in the kernel, where a program of type sk_lookup finds one of a
 few shared sockets for its clients. Takes CAP_BPF and CAP_NET_ADMIN, and no descriptor for a frontend.
 
 Imports `bpf` and this room. Invariants: a client is let in only when every worker knows the frontend, and refused
@@ -15,14 +15,13 @@ from proxy.bpf.socket_lookup import Entry, SocketLookup
 from proxy.bpf.verdict import Verdict
 from proxy.control.data_plane import Delivery, Sockets
 from proxy.control.gate import Gate, gate_of
-from proxy.control.listening_group import ListeningGroup, open_group
 from proxy.control.listening_socket import bind_only
 from proxy.control.shared_sockets import give_to, open_shared_groups
 from proxy.control.steering import must_steer
 from proxy.dataplane.messages import is_usable
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 
-DESCRIPTORS = 8
+DESCRIPTORS = 10
 """What is open beside the sockets that workers have as well: maps, the link, the sockets that ignore."""
 
 _LETS_IN = (Verdict.SPREAD, Verdict.STEERED)
@@ -31,10 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class LookupCapture:
-    """In force from its making until `close`. Making it raises OSError, BpfError where it is not permitted.
-
-    UDP frontends have sockets of their own: a reply must leave from the port that was asked.
-    """
+    """In force from its making until `close`. Making it raises OSError, BpfError where it is not permitted."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -44,7 +40,7 @@ class LookupCapture:
         with contextlib.ExitStack() as stack:
             self._lookup = SocketLookup()
             stack.callback(self._lookup.close)
-            self._groups = tuple(open_shared_groups(stack, "TCP", width))
+            self._groups = tuple(group for each in ("TCP", "UDP") for group in open_shared_groups(stack, each, width))
             give_to(self._lookup, self._groups)
             self._stack = stack.pop_all()
 
@@ -52,9 +48,7 @@ class LookupCapture:
     def shared(self) -> Sockets:
         return {group.key: group.sockets for group in self._groups if group.verdict in _LETS_IN}
 
-    def open(self, key: FrontendKey, shared: bool, routed: bool) -> "LookupPlace | ListeningGroup":
-        if key.protocol == "UDP":
-            return open_group(key, self.width, shared=shared, routed=routed)
+    def open(self, key: FrontendKey, shared: bool, routed: bool) -> "LookupPlace":
         try:
             bind_only(key, shared=shared, routed=routed).close()
         except OSError as error:

@@ -18,6 +18,8 @@ from proxy.control.steering import steer
 from proxy.plan.frontend import FrontendKey
 
 _HERE = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+# include/uapi/linux/in.h and in6.h; the socket module does not have them.
+_IP_RECVORIGDSTADDR, _IPV6_RECVORIGDSTADDR = 20, 74
 _NO_SUCH_FAMILY = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
@@ -60,8 +62,19 @@ def _open_group(stack: contextlib.ExitStack, protocol: str, address: str, width:
     sockets: list[socket.socket] = []
     for _ in range(width):
         port = sockets[0].getsockname()[1] if sockets else 0
-        sockets.append(stack.enter_context(open_listening_socket(FrontendKey(protocol, address, port), shared=True)))
+        sock = stack.enter_context(open_listening_socket(FrontendKey(protocol, address, port), shared=True))
+        if protocol == "UDP":
+            _request_asked(sock)
+        sockets.append(sock)
     return tuple(sockets)
+
+
+def _request_asked(sock: socket.socket) -> None:
+    """Let each datagram say which address and port it was sent to."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVORIGDSTADDR, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVORIGDSTADDR, 1)
 
 
 def _key(protocol: str, sockets: Sequence[socket.socket]) -> FrontendKey:

@@ -1,10 +1,13 @@
-"""Client addresses as numbers, the way schedulers and the affinity table take them.
+"""Addresses: of clients as numbers, the way schedulers and the affinity table take them, of frontends as the kernel
+gives them.
 
-Imports nothing of ours. Invariant: the same address gives the same number in every process.
+Imports `plan.frontend`. Invariant: the same address gives the same number in every process.
 """
 
 import ipaddress
 import socket
+
+from proxy.plan.frontend import FrontendKey
 
 
 def client_number(host: str) -> int:
@@ -32,3 +35,9 @@ def endpoint_text(host: str, port: int) -> str:
 def is_wildcard(address: str) -> bool:
     """Whether the address stands for every local address of its family."""
     return ipaddress.ip_address(address).is_unspecified
+
+
+def place_of(key: FrontendKey) -> tuple[str, int]:
+    """Address and port as getsockname gives them: an IPv6 address may be written in more than one way."""
+    family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
+    return socket.inet_ntop(family, socket.inet_pton(family, key.address)), key.port

@@ -8,6 +8,7 @@ meets the frontend that it asked for, the one of its address before the wildcard
 import socket
 from socket import SocketType
 
+from proxy.dataplane.addresses import place_of
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.dataplane.tcp_listener import TcpListener
@@ -31,7 +32,7 @@ class SharedListening:
 
     def add(self, listener: TcpListener) -> None:
         """From now on its clients may come."""
-        self._listeners[_place(listener.frontend.key)] = listener
+        self._listeners[place_of(listener.frontend.key)] = listener
 
     def take_waiting(self) -> None:
         """Take who waits in the backlogs, before a listener that they asked for goes."""
@@ -40,7 +41,7 @@ class SharedListening:
 
     def remove(self, key: FrontendKey) -> None:
         """Turn its clients away; `take_waiting` came before."""
-        self._listeners.pop(_place(key), None)
+        self._listeners.pop(place_of(key), None)
 
     def close(self) -> None:
         """Take who waits in the backlogs, then close the sockets."""
@@ -60,9 +61,3 @@ class SharedListening:
         except OSError:
             return None
         return self._listeners.get((address, port)) or self._listeners.get(("::", port))
-
-
-def _place(key: FrontendKey) -> tuple[str, int]:
-    """Address and port as getsockname gives them: an IPv6 address may be written in more than one way."""
-    family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
-    return socket.inet_ntop(family, socket.inet_pton(family, key.address)), key.port

@@ -148,7 +148,7 @@ class UdpFlow:
             self.balancer.opened(self.upstream)
         resources.accounts.closed(self, self.upstream, reason, monotonic() - self._started)
         self.upstream.ended()
-        self.listener.flows.pop(self.key, None)
+        self.listener.left(self)
         resources.flows.discard(self)
         resources.reactor.close(self._socket)
         resources.descriptors.give(1)

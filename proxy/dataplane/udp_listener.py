@@ -5,48 +5,48 @@ left the pool ends in the same update; there are never more flows than the worke
 makes room.
 """
 
-import errno
 import logging
 import socket
 
 from proxy.dataplane.addresses import is_wildcard
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
-from proxy.dataplane.envelope import ENVELOPE_SIZE, layout_of
+from proxy.dataplane.envelope import layout_of, shared_layout_of
 from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.packet_info import request_packet_info
-from proxy.dataplane.reactor import LEVEL
+from proxy.dataplane.reply_socket import open_reply_socket
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.udp_flow import UdpFlow
+from proxy.dataplane.udp_receiver import UdpReceiver
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Frontend
-from proxy.shared_counts.layout import PoolCell
-
-# A member of an enumeration is a slower constant.
-_RECEIVED_DATAGRAMS = int(PoolCell.RECEIVED_DATAGRAMS)
 
 _log = logging.getLogger(__name__)
 
 
 class UdpListener:
-    """Forwards for one frontend. The socket is bound and non-blocking when it comes, and is closed here. `flows` are by
+    """Forwards for one frontend. The socket is bound and non-blocking when it comes, and is closed here; None where
+    shared ones serve it, and then answers leave from a socket that is open as long as there are flows. `flows` are by
     the key of their envelopes; `replies` is where their answers go."""
 
-    def __init__(self, frontend: Frontend, sock: socket.socket, pool: LazyPool, resources: Resources) -> None:
+    def __init__(self, frontend: Frontend, sock: socket.socket | None, pool: LazyPool, resources: Resources) -> None:
         wildcard = is_wildcard(frontend.key.address)
-        self._socket = sock
-        self.descriptor = sock.fileno()
-        self.layout = layout_of(sock.family, wildcard)
+        family = socket.AF_INET6 if ":" in frontend.key.address else socket.AF_INET
+        self.layout = shared_layout_of(family) if sock is None else layout_of(family, wildcard)
         self.flows: dict[bytes, UdpFlow] = {}
         self.frontend = frontend
         self.pool = pool
         self.resources = resources
         self.replies = resources.replies(self.layout)
-        self._inbox = resources.inbox(self.layout)
-        resources.descriptors.occupy(1)
-        if wildcard:
-            request_packet_info(sock)
-        resources.reactor.watch(self.descriptor, self, LEVEL)
+        self._receiver: UdpReceiver | None = None
+        self._answering: socket.socket | None = None
+        if sock is not None:
+            if wildcard:
+                request_packet_info(sock)
+            self.descriptor = sock.fileno()
+            self._receiver = UdpReceiver(sock, self.layout, resources, lambda envelope: self)
+        else:
+            self.descriptor = -1
 
     @property
     def balancer(self) -> Balancer:
@@ -64,42 +64,6 @@ class UdpListener:
         for flow in [flow for flow in self.flows.values() if flow.orphaned()]:
             flow.end(CloseReason.ENDPOINT_REMOVED)
 
-    def ready(self, mask: int) -> None:
-        """Datagrams are waiting: take one call's worth, the rest has the next turn. Measured hot path."""
-        inbox = self._inbox
-        try:
-            count = inbox.receive(self.descriptor)
-        except OSError as error:
-            self._receive_failed(error)
-            return
-        envelopes = bytes(inbox.envelopes)
-        flows, sizes, slots, now = self.flows, inbox.sizes, inbox.slots, self.resources.reactor.now
-        start, end = self.layout.key_start, self.layout.key_end
-        for index in range(count):
-            flow = flows.get(envelopes[start:end])
-            start += ENVELOPE_SIZE
-            end += ENVELOPE_SIZE
-            if flow is None:
-                place = index * ENVELOPE_SIZE
-                flow = self._new_flow(envelopes[place : place + ENVELOPE_SIZE])
-                if flow is None:
-                    continue
-            datagram = slots[index][: sizes[index]]
-            try:
-                flow.used = now
-                flow.received += flow.send(datagram)
-            except BlockingIOError:
-                # A full queue loses datagrams, as a full queue anywhere on the way would.
-                continue
-            except OSError as error:
-                self._not_sent(flow, datagram, error)
-        tally = self.balancer.tally
-        tally.counts[_RECEIVED_DATAGRAMS] += count
-        tally.touch()
-
-    def crashed(self) -> None:
-        """A defect costs the datagrams of that turn; the listener goes on."""
-
     def flow_of(self, host: str, port: int, destination: str) -> UdpFlow | None:
         """The flow that a datagram from this client to this address belongs to, if it is there already."""
         return next(
@@ -116,27 +80,41 @@ class UdpListener:
         for flow in list(self.flows.values()):
             flow.end(reason)
         self.replies.flush()
-        self.resources.reactor.unwatch(self.descriptor)
-        self._socket.close()
-        self.resources.descriptors.give(1)
+        if self._receiver is not None:
+            self._receiver.close()
 
-    def _receive_failed(self, error: OSError) -> None:
-        # An ICMP answer to one of our replies; the datagrams behind it are still there.
-        if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
-            _log.warning("receive failed on %s: %s", self.frontend.key, error)
+    def left(self, flow: UdpFlow) -> None:
+        """The flow has ended; with the last one goes the socket that answers were sent from."""
+        if self.flows.pop(flow.key, None) is not None and not self.flows:
+            self._stop_answering()
 
-    def _not_sent(self, flow: UdpFlow, datagram: memoryview, error: OSError) -> None:
+    def _answer(self) -> None:
+        """Have a socket to send answers from. Raises OSError."""
+        if self.descriptor < 0:
+            self._answering = open_reply_socket(self.frontend.key)
+            self.descriptor = self._answering.fileno()
+            self.resources.descriptors.occupy(1)
+
+    def _stop_answering(self) -> None:
+        if self._answering is not None:
+            self.replies.flush()
+            self._answering.close()
+            self._answering = None
+            self.descriptor = -1
+            self.resources.descriptors.give(1)
+
+    def not_sent(self, flow: UdpFlow, datagram: memoryview, error: OSError) -> None:
         """An earlier datagram of the flow was refused, and with that this one was not sent: it goes elsewhere. Anything
         else ends the flow."""
         if not isinstance(error, ConnectionRefusedError):
             flow.end(reason_of(error, Side.BACKEND))
             return
         flow.refuse()
-        again = self._new_flow(flow.envelope, (flow.upstream,))
+        again = self.new_flow(flow.envelope, (flow.upstream,))
         if again is not None:
             again.received += again.send(datagram)
 
-    def _new_flow(self, envelope: bytes, tried: tuple[Upstream, ...] = ()) -> UdpFlow | None:
+    def new_flow(self, envelope: bytes, tried: tuple[Upstream, ...] = ()) -> UdpFlow | None:
         """A flow to the upstream that is chosen for this client, or None: the datagram is lost."""
         resources = self.resources
         if not self._make_room():
@@ -145,6 +123,7 @@ class UdpListener:
         destination = self.layout.local(envelope) or self.frontend.key.address
         while (upstream := self.balancer.choose(client[0], destination, resources.reactor.now, tried)) is not None:
             try:
+                self._answer()
                 flow = UdpFlow(self, envelope, client, self.balancer, upstream)
             except OSError as error:
                 # No descriptor to be had: our own trouble, and no fault of the upstream.
@@ -156,6 +135,8 @@ class UdpListener:
             self.balancer.refused(upstream, client[0], resources.reactor.now)
             tried = (*tried, upstream)
         resources.descriptors.put_back(1)
+        if not self.flows:
+            self._stop_answering()
         return None
 
     def _open(self, flow: UdpFlow) -> bool:

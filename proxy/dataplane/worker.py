@@ -17,6 +17,7 @@ from proxy.dataplane.pools import Pools
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.shared_listening import SharedListening
+from proxy.dataplane.shared_receiving import SharedReceiving
 from proxy.dataplane.tcp_listener import TcpListener
 from proxy.dataplane.tcp_relay import TcpRelay
 from proxy.dataplane.udp_flow import UdpFlow
@@ -38,6 +39,7 @@ class Worker:
         self._listeners: dict[FrontendKey, TcpListener | UdpListener] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
         self._shared = SharedListening(resources)
+        self._shared_udp = SharedReceiving(resources)
         self._inspection = Inspection(resources, self._listeners, self._pools)
 
     @property
@@ -87,7 +89,10 @@ class Worker:
         for pool_key in update.removed_pools:
             self._remove_pool(pool_key)
         for key in update.shared:
-            self._shared.accept_from(sockets[key])
+            if key.protocol == "TCP":
+                self._shared.accept_from(sockets[key])
+            else:
+                self._shared_udp.receive_from(sockets[key])
 
     def stop_accepting(self) -> None:
         """Close the TCP listeners; what is connected goes on, UDP flows too."""
@@ -100,6 +105,7 @@ class Worker:
         for relay in list(self._resources.relays):
             relay.end(reason)
         self._shared.close()
+        self._shared_udp.close()
         for listener in self._listeners.values():
             if isinstance(listener, UdpListener):
                 listener.close(reason)
@@ -167,7 +173,10 @@ class Worker:
             if sock is None:
                 self._shared.add(listener)
         else:
-            self._listeners[frontend.key] = UdpListener(frontend, sockets[frontend.key], pool, self._resources)
+            sock = sockets.get(frontend.key)
+            self._listeners[frontend.key] = listener = UdpListener(frontend, sock, pool, self._resources)
+            if sock is None:
+                self._shared_udp.add(listener)
         self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
 
     def _remove_frontend(self, key: FrontendKey) -> None:
@@ -176,6 +185,8 @@ class Worker:
             self._leave_pool(listener)
             if isinstance(listener, TcpListener):
                 self._shared.remove(key)
+            else:
+                self._shared_udp.remove(key)
             listener.close()
 
     def _leave_pool(self, listener: TcpListener | UdpListener) -> None:

@@ -177,10 +177,8 @@ def test_nobody_reaches_a_shared_socket_by_its_own_port(capture: LookupCapture) 
     assert [key for key in capture.shared if connects(key)] == []
 
 
-def test_udp_frontends_have_sockets_of_their_own(capture: LookupCapture) -> None:
-    opened = capture.open(FrontendKey("UDP", "10.96.0.10", 53), shared=False, routed=True)
-    assert [sock.getsockname() for sock in opened.sockets] == [("10.96.0.10", 53)] * 2
-    opened.close()
+def test_udp_frontends_take_no_descriptor_either(capture: LookupCapture) -> None:
+    assert not capture.open(FrontendKey("UDP", "10.96.0.10", 53), shared=False, routed=True).sockets
 
 
 def test_stopping_refuses_everybody_new(capture: LookupCapture, workers: Workers) -> None:

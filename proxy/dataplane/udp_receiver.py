@@ -1,0 +1,122 @@
+"""UdpReceiver: takes clients' datagrams from one socket, and finds the flow of each.
+
+Imports this room. The socket is one frontend's own, or one that a program of type sk_lookup gives the datagrams of many
+to; then the envelope says which was asked. Invariants: a datagram meets the frontend that it asked for, the one of its
+address before the wildcard of its port, or nobody; a turn takes one call's worth, the rest has the next.
+"""
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxy.dataplane.envelope import ENVELOPE_SIZE, EnvelopeLayout
+from proxy.dataplane.reactor import LEVEL
+from proxy.dataplane.resources import Resources
+from proxy.shared_counts.layout import PoolCell
+
+if TYPE_CHECKING:
+    from proxy.dataplane.udp_listener import UdpListener
+
+# A member of an enumeration is a slower constant.
+_RECEIVED_DATAGRAMS = int(PoolCell.RECEIVED_DATAGRAMS)
+
+_log = logging.getLogger(__name__)
+
+
+class UdpReceiver:
+    """The socket is bound and non-blocking when it comes, and is closed here. `find` gives the listener for an
+    envelope, which is remembered for its place until `forget`."""
+
+    __slots__ = ("_find", "_inbox", "_layout", "_listeners", "_resources", "_socket")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        layout: EnvelopeLayout,
+        resources: Resources,
+        find: "Callable[[bytes], UdpListener | None]",
+    ) -> None:
+        self._socket = sock
+        self._layout = layout
+        self._resources = resources
+        self._find = find
+        self._inbox = resources.inbox(layout)
+        self._listeners: dict[bytes, UdpListener] = {}
+        resources.descriptors.occupy(1)
+        resources.reactor.watch(sock.fileno(), self, LEVEL)
+
+    def ready(self, mask: int) -> None:
+        """Datagrams are waiting: take one call's worth, the rest has the next turn. Measured hot path."""
+        inbox = self._inbox
+        try:
+            count = inbox.receive(self._socket.fileno())
+        except OSError as error:
+            self._receive_failed(error)
+            return
+        envelopes = bytes(inbox.envelopes)
+        listeners, sizes, slots, now = self._listeners, inbox.sizes, inbox.slots, self._resources.reactor.now
+        layout = self._layout
+        start, end = layout.key_start, layout.key_end
+        place_start, place_end = layout.place_start, layout.place_end
+        before: UdpListener | None = None
+        counted = 0
+        for index in range(count):
+            offset = index * ENVELOPE_SIZE
+            listener = listeners.get(envelopes[place_start + offset : place_end + offset])
+            if listener is None:
+                listener = self._listener_of(envelopes[offset : offset + ENVELOPE_SIZE])
+                if listener is None:
+                    continue
+            if listener is not before:
+                if before is not None:
+                    _count(before, counted)
+                before, counted = listener, 0
+            counted += 1
+            flow = listener.flows.get(envelopes[start + offset : end + offset])
+            if flow is None:
+                flow = listener.new_flow(envelopes[offset : offset + ENVELOPE_SIZE])
+                if flow is None:
+                    continue
+            datagram = slots[index][: sizes[index]]
+            try:
+                flow.used = now
+                flow.received += flow.send(datagram)
+            except BlockingIOError:
+                # A full queue loses datagrams, as a full queue anywhere on the way would.
+                continue
+            except OSError as error:
+                listener.not_sent(flow, datagram, error)
+        if before is not None:
+            _count(before, counted)
+
+    def crashed(self) -> None:
+        """A defect costs the datagrams of that turn; the receiver goes on."""
+
+    def forget(self) -> None:
+        """What `find` answers may be something else from now on."""
+        self._listeners.clear()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._resources.reactor.unwatch(self._socket.fileno())
+        self._socket.close()
+        self._resources.descriptors.give(1)
+
+    def _listener_of(self, envelope: bytes) -> "UdpListener | None":
+        listener = self._find(envelope)
+        if listener is not None:
+            self._listeners[envelope[self._layout.place_start : self._layout.place_end]] = listener
+        return listener
+
+    def _receive_failed(self, error: OSError) -> None:
+        # An ICMP answer to one of our replies; the datagrams behind it are still there.
+        if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH):
+            _log.warning("receive failed on %s: %s", self._socket.getsockname(), error)
+
+
+def _count(listener: "UdpListener", datagrams: int) -> None:
+    tally = listener.balancer.tally
+    tally.counts[_RECEIVED_DATAGRAMS] += datagrams
+    tally.touch()
