@@ -2,7 +2,8 @@
 
 Imports `model` and this room; prometheus_client writes the format of what there is little of, `traffic_metrics` of the
 rest. Invariants: nothing is counted here; every sample is read when it is asked for; the event loop, on which
-connections may depend, is held for a few milliseconds at a time, however many Services there are.
+connections may depend, gets its turn again and again while a large cluster's page is written (with 10,000 Services in
+use, 1.6 s of processor time in pieces of some 20 ms).
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from proxy.admin.traffic_report import Traffic
 from proxy.model.source_statistics import ResourceStatistics
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-_PORTS_AT_A_TIME = 50
+_PORTS_AT_A_TIME = 20
 
 _GAUGES = (
     ("services", "Services known."),
@@ -66,16 +67,21 @@ async def exposition(inspected: Inspected, counts: AnswerCounts) -> bytes:
     ProcessCollector(registry=registry)
     # To count its descriptors, a process lists them all.
     head = await asyncio.to_thread(generate_latest, registry)
-    return head + (await _traffic(inspected.traffic())).encode()
+    return b"".join([head, *await _traffic(inspected.traffic())])
 
 
-async def _traffic(traffic: Traffic) -> str:
+async def _traffic(traffic: Traffic) -> list[bytes]:
+    """The families, one by one: a large cluster's are megabytes together."""
     page = TrafficPage(traffic.reasons)
     for number, port in enumerate(traffic.ports):
         page.add(port)
         if number % _PORTS_AT_A_TIME == 0:
             await asyncio.sleep(0)
-    return "".join(page.text())
+    families = []
+    for family in page.text():
+        families.append(family.encode())
+        await asyncio.sleep(0)
+    return families
 
 
 class _Families(Collector):

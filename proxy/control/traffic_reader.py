@@ -18,6 +18,8 @@ from proxy.shared_counts.table import SharedTable
 
 _REASONS = tuple(reason.value for reason in CloseReason)
 _NOTHING = (0,) * ENDPOINTS.width
+# A member of an enumeration is a slower constant.
+_ACTIVE, _INACTIVE = int(EndpointCell.ACTIVE), int(EndpointCell.INACTIVE)
 
 
 def read_traffic(
@@ -34,37 +36,42 @@ def _ports(used: list[Pool], table: SharedTable, ledger: RowLedger, per_endpoint
         used, key=lambda pool: (pool.service, pool.port_name, pool.protocol)
     ):
         namespace, _, name = service.partition("/")
-        total = _Total()
+        total = _Total(table, ledger)
         for pool in pools:
-            total.add(pool, table, ledger)
-        endpoints = tuple(total.endpoints.values()) if per_endpoint else ()
-        yield PortTraffic(namespace, name, port, protocol, total.open, total.cells, endpoints)
+            total.add(pool, per_endpoint)
+        yield PortTraffic(namespace, name, port, protocol, total.open, total.cells, tuple(total.endpoints.values()))
 
 
 class _Total:
     """The pools of one Service port, added up; an endpoint that is in several of them is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: SharedTable, ledger: RowLedger) -> None:
+        self._table = table
+        self._ledger = ledger
         self.cells = [0] * POOLS.width
         self.open = 0
         self.endpoints: dict[str, EndpointTraffic] = {}
 
-    def add(self, pool: Pool, table: SharedTable, ledger: RowLedger) -> None:
-        rows = ledger.rows_of(pool.key)
+    def add(self, pool: Pool, per_endpoint: bool) -> None:
+        rows = self._ledger.rows_of(pool.key)
         if rows is None:
             return
-        self.cells = _sum(self.cells, table.totals(POOLS, rows.pool))
-        for target, row in zip(pool.targets, rows.endpoints, strict=True):
-            cells = table.totals(ENDPOINTS, row) if row != NO_ROW else _NOTHING
-            self.open += cells[EndpointCell.ACTIVE] + cells[EndpointCell.INACTIVE]
+        self.cells = _sum(self.cells, self._table.totals(POOLS, rows.pool))
+        for row in (*rows.endpoints, *self._ledger.left_of(pool.key)):
+            if row != NO_ROW:
+                # Two cells of many: to add up all of them would be most of what a scrape costs.
+                self.open += self._table.total(ENDPOINTS, row, _ACTIVE) + self._table.total(ENDPOINTS, row, _INACTIVE)
+        if per_endpoint:
+            self._add_endpoints(pool, rows.endpoints)
+
+    def _add_endpoints(self, pool: Pool, rows: Sequence[int]) -> None:
+        for target, row in zip(pool.targets, rows, strict=True):
+            cells = self._table.totals(ENDPOINTS, row) if row != NO_ROW else _NOTHING
             name = endpoint_text(target.address, target.port)
             before = self.endpoints.get(name)
             if before is not None:
                 cells = _sum(cells, before.cells)
             self.endpoints[name] = EndpointTraffic(name, target.pod, cells)
-        for row in ledger.left_of(pool.key):
-            cells = table.totals(ENDPOINTS, row)
-            self.open += cells[EndpointCell.ACTIVE] + cells[EndpointCell.INACTIVE]
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> list[int]:

@@ -56,6 +56,11 @@ class SharedTable:
         cells = self._read(self.first_cell(region, row), region.width * self.columns)
         return [sum(cells[cell :: region.width]) for cell in range(region.width)]
 
+    def total(self, region: Region, row: int, cell: int) -> int:
+        """What all workers counted in one cell of a row."""
+        first, width, cells = self.first_cell(region, row) + cell, region.width, self.cells
+        return sum(cells[place] for place in range(first, first + width * self.columns, width))
+
     def touched(self, region: Region) -> Iterator[int]:
         """The rows in which anything can have been counted, in order; the many others are zero."""
         width = region.width * self.columns
