@@ -52,8 +52,9 @@ class LookupCapture:
         try:
             bind_only(key, shared=shared, routed=routed).close()
         except OSError as error:
-            # An entry needs no permission for low ports, so nor does it need to be able to ask who has this one.
-            if error.errno != errno.EACCES:
+            # An entry needs no permission for low ports, so nor does it need to be able to ask who has this one. UDP
+            # does: its answers leave from a socket that a worker, with our capabilities, binds there.
+            if error.errno != errno.EACCES or key.protocol == "UDP":
                 raise
         return LookupPlace(self, key)
 

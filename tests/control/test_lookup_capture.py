@@ -1,13 +1,16 @@
 """Frontends as entries of the kernel's map: when clients are let in, kept out, and whose port is whose."""
 
+import errno
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.verdict import Verdict
+from proxy.control import lookup_capture
 from proxy.control.capture import Captured
 from proxy.control.data_plane import Sockets
 from proxy.control.lookup_capture import LookupCapture, LookupPlace, verdict_of
@@ -179,6 +182,18 @@ def test_nobody_reaches_a_shared_socket_by_its_own_port(capture: LookupCapture) 
 
 def test_udp_frontends_take_no_descriptor_either(capture: LookupCapture) -> None:
     assert not capture.open(FrontendKey("UDP", "10.96.0.10", 53), shared=False, routed=True).sockets
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_a_low_port_that_may_not_be_bound_is_an_error_where_answers_leave_from_it(
+    capture: LookupCapture, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(lookup_capture, "bind_only", refuse)
+    with pytest.raises(PermissionError) if protocol == "UDP" else nullcontext():
+        capture.open(FrontendKey(protocol, "10.96.0.10", 53), shared=False, routed=True)
 
 
 def test_stopping_refuses_everybody_new(capture: LookupCapture, workers: Workers) -> None:

@@ -163,6 +163,23 @@ def test_udp_in_both_families_and_on_two_frontends(
                 assert client.recv(64) == b"answer"
 
 
+def test_udp_from_outside_the_source_ranges_meets_silence(
+    svcproxy: StartSvcproxy, places: Places, udp_backends: StartBackends
+) -> None:
+    (a,) = udp_backends("a")
+    inside, outside, balancer = places.address(), places.address(), places.address()
+    ranged = service("dns", port(53, protocol="UDP"), type="LoadBalancer", loadBalancerSourceRanges=[f"{inside}/32"])
+    captured(svcproxy, [ranged | {"status": {"loadBalancer": {"ingress": [{"ip": balancer}]}}}, udp_slice(a)])
+    assert ask_udp(balancer, 53, source=inside) == "a"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind((outside, 0))
+        client.connect((balancer, 53))
+        client.settimeout(SILENCE)
+        client.send(b"hello")
+        with pytest.raises(TimeoutError):
+            client.recv(64)
+
+
 def test_a_udp_client_sticks_to_its_endpoint_and_a_dead_worker_comes_back(
     svcproxy: StartSvcproxy, places: Places, udp_backends: StartBackends
 ) -> None:
