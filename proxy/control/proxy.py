@@ -1,6 +1,7 @@
 """The proxy as a whole: one source, the plan, the sockets and the data plane, from start to drain.
 
-Imports every room below. Invariants: nothing listens before the source's first complete state; SIGTERM lets what is
+Imports every room below. Longer than other files, since it is the one place where they all meet; what they decide is
+theirs. Invariants: nothing listens before the source's first complete state; SIGTERM lets what is
 connected finish, within the grace period; whatever ends the run, no socket, route or task is left.
 """
 
