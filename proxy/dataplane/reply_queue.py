@@ -62,7 +62,8 @@ class ReplyQueue:
         """Fill `free` and the slots behind it with what has arrived at an upstream's socket; gives the sizes of the
         datagrams, each of which is then to be put. Raises OSError."""
         first = self._end
-        return self._incoming.sizes[first : first + self._incoming.receive(upstream, first)]
+        end = first + self._incoming.receive(upstream, first)
+        return self._incoming.sizes[first:end]
 
     def flush(self) -> None:
         """Send everything now."""
