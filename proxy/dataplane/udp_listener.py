@@ -111,8 +111,15 @@ class UdpListener:
             return
         flow.refuse()
         again = self.new_flow(flow.envelope, (flow.upstream,))
-        if again is not None:
+        if again is None:
+            return
+        try:
             again.received += again.send(datagram)
+        except BlockingIOError:
+            # A full queue loses datagrams, as a full queue anywhere on the way would.
+            return
+        except OSError as failure:
+            again.end(reason_of(failure, Side.BACKEND))
 
     def new_flow(self, envelope: bytes, tried: tuple[Upstream, ...] = ()) -> UdpFlow | None:
         """A flow to the upstream that is chosen for this client, or None: the datagram is lost."""

@@ -1,3 +1,5 @@
+"""Reply sockets: answers leave from the address and port that were asked, in both families."""
+
 import socket
 
 import pytest

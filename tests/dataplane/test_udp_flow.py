@@ -132,3 +132,19 @@ async def test_a_defect_ends_the_flow_alone(
         assert "handler failed" in caplog.text
         another, _ = await from_client(data_plane, key, client, backend)
         assert another is not flow
+
+
+async def test_a_datagram_that_cannot_be_sent_elsewhere_either_ends_that_flow_alone(data_plane: Any) -> None:
+    with datagrams() as client, datagrams() as backend, datagrams() as other:
+        key = serve(data_plane, backend)
+        flow, _ = await from_client(data_plane, key, client, backend)
+        targets = (Target(*backend.getsockname()), Target(*other.getsockname()))
+        data_plane.change(data_plane.pool(*targets, key="dns", protocol="UDP"))
+        listener = data_plane.worker._listeners[key]
+        too_long = memoryview(bytes(70_000))
+        listener.not_sent(flow, too_long, ConnectionRefusedError())
+        assert flow.over
+        assert not listener.flows
+        refused, unsent = await data_plane.records_of(2)
+        assert (refused["reason"], unsent["reason"]) == ("connect_refused", "error")
+        assert unsent["endpoint"].endswith(f":{other.getsockname()[1]}")
