@@ -11,10 +11,13 @@ from proxy.admin.table import render_table
 Cell = Callable[[Any], str]
 
 
+GONE = "gone"
+
+
 class Column(NamedTuple):
     """`text` makes the cell of a thing; `order` is what the column is sorted by, the text where it is None. `wide` is
-    shown with `-o wide` alone, `narrow` without it alone; what `passing` says
-    changes with time by itself, which is no news to a watch."""
+    shown with `-o wide` alone, `narrow` without it alone; what `passing` says changes with time by itself, which is no
+    news to a watch; `gone` is what it says of a thing that has gone, where that is not what it said last."""
 
     header: str
     text: Cell
@@ -22,6 +25,7 @@ class Column(NamedTuple):
     wide: bool = False
     narrow: bool = False
     passing: bool = False
+    gone: str = ""
 
 
 def shown(columns: Iterable[Column], wide: bool) -> tuple[Column, ...]:

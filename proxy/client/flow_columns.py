@@ -6,7 +6,7 @@ Imports `admin`'s reports and cells. Invariant: IN is from the client, OUT to it
 from proxy.admin.flow_report import ConnectionReport
 from proxy.admin.human_bytes import human_bytes
 from proxy.admin.human_duration import human_duration
-from proxy.client.columns import Column
+from proxy.client.columns import GONE, Column
 
 
 def _state(connection: ConnectionReport) -> str:
@@ -28,7 +28,7 @@ CONNECTION_COLUMNS = (
     Column("OUT", lambda each: human_bytes(each.sent), lambda each: each.sent, passing=True),
     Column("AGE", lambda each: human_duration(each.seconds), lambda each: each.seconds, passing=True),
     Column("WORKER", lambda each: str(each.worker), lambda each: each.worker),
-    Column("STATE", _state),
+    Column("STATE", _state, gone=GONE),
 )
 
 AFFINITY_COLUMNS = (
@@ -38,6 +38,8 @@ AFFINITY_COLUMNS = (
     Column("PORT", lambda each: each.port),
     Column("ENDPOINT", lambda each: each.endpoint),
     Column("POD", lambda each: each.pod or "<none>"),
-    Column("LEFT", lambda each: human_duration(each.seconds_left), lambda each: each.seconds_left, passing=True),
+    Column(
+        "LEFT", lambda each: human_duration(each.seconds_left), lambda each: each.seconds_left, passing=True, gone=GONE
+    ),
     Column("WORKER", lambda each: str(each.worker), lambda each: each.worker),
 )

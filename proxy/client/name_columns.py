@@ -3,7 +3,7 @@
 Imports this room's columns. Invariant: one row for each record, its value as dig prints it.
 """
 
-from proxy.client.columns import Column
+from proxy.client.columns import GONE, Column
 
 NAME_COLUMNS = (
     Column("NAMESPACE", lambda each: each.namespace),
@@ -11,5 +11,5 @@ NAME_COLUMNS = (
     Column("NAME", lambda each: each.name),
     Column("TYPE", lambda each: each.record_type),
     Column("VALUE", lambda each: each.value),
-    Column("TTL", lambda each: str(each.ttl), lambda each: each.ttl, wide=True),
+    Column("TTL", lambda each: str(each.ttl), lambda each: each.ttl, gone=GONE),
 )

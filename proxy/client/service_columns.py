@@ -11,7 +11,7 @@ from proxy.admin.human_duration import age
 from proxy.admin.report import EndpointReport, ServiceReport
 from proxy.admin.service_state import state_of
 from proxy.admin.service_table import cluster_ip, external_ip, ports, selector
-from proxy.client.columns import Column
+from proxy.client.columns import GONE, Column
 
 
 def _created(report: ServiceReport) -> str:
@@ -38,7 +38,7 @@ SERVICE_COLUMNS = (
     Column("SELECTOR", lambda each: selector(each.service), wide=True),
     Column("SCHEDULER", _schedulers, wide=True),
     Column("ENDPOINTS", lambda each: str(_endpoint_count(each)), _endpoint_count, wide=True),
-    Column("STATE", state_of),
+    Column("STATE", state_of, gone=GONE),
 )
 
 
@@ -74,8 +74,16 @@ ENDPOINT_COLUMNS = (
     Column("ACTIVE", lambda each: str(each.endpoint.active), lambda each: each.endpoint.active),
     Column("INACTIVE", lambda each: str(each.endpoint.inactive), lambda each: each.endpoint.inactive),
     Column("OPENED", lambda each: str(each.endpoint.opened), lambda each: each.endpoint.opened, wide=True),
-    Column("IN", lambda each: human_bytes(each.endpoint.received), lambda each: each.endpoint.received, wide=True),
-    Column("OUT", lambda each: human_bytes(each.endpoint.sent), lambda each: each.endpoint.sent, wide=True),
+    Column(
+        "IN",
+        lambda each: human_bytes(each.endpoint.received),
+        lambda each: each.endpoint.received,
+        wide=True,
+        passing=True,
+    ),
+    Column(
+        "OUT", lambda each: human_bytes(each.endpoint.sent), lambda each: each.endpoint.sent, wide=True, passing=True
+    ),
     Column("POOL", lambda each: each.pool, wide=True),
-    Column("STATE", lambda each: endpoint_state(each.endpoint)),
+    Column("STATE", lambda each: endpoint_state(each.endpoint), gone=GONE),
 )

@@ -13,16 +13,22 @@ from urllib.parse import quote
 import msgspec
 
 from proxy.client.admin_api import AdminAPI, NotFoundError, add_server_flags, admin_api
-from proxy.client.columns import render, shown, sort
+from proxy.client.columns import GONE, render, shown, sort
 from proxy.client.kinds import BY_NAME, NAMES, Kind, Listing, Scope
 from proxy.client.one_of import OneOf
-from proxy.client.watch import Watch
+from proxy.client.watch import DELETED, EVENT, News, Watch, of_news
 from proxy.startup_error import StartupError
 
 PAUSE = 1.0
 """Seconds between two looks of a watch."""
 
 _EPILOG = """\
+with --watch:
+  Every second, what is new or other than before is shown, and what has gone once more as it was last:
+  its STATE (of affinity its LEFT, of names its TTL) is "gone". Ages and bytes alone are no news.
+  -o json and yaml show a list each time; --output-watch-events tells in each what happened:
+  ADDED, MODIFIED or DELETED, as kubectl does.
+
 exit status:
   0  what was asked for is shown, or there is nothing
   1  a Service that was named is not there
@@ -32,7 +38,8 @@ examples:
   svcproxy get svc -A                          every Service, and why one is not served
   svcproxy get endpoints myapp -o wide         its endpoints, with all they have carried
   svcproxy get conn myapp --sort-by age        its connections, the oldest first
-  svcproxy get affinity --watch                clients, as they are bound to endpoints
+  svcproxy get affinity --watch                clients, as they are bound to endpoints and let go
+  svcproxy get ep -w --output-watch-events -o json | jq -c '.[]'
 """
 
 
@@ -55,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-n", "--namespace", metavar="NAME", default="default", help="the namespace (default)")
     add("-A", "--all-namespaces", action="store_true", help="every namespace")
     add("-o", "--output", metavar="FORMAT", choices=("wide", "json", "yaml", "name"), help="wide, json, yaml or name")
-    add("-w", "--watch", action="store_true", help="go on, and show what is new or changes")
+    add("-w", "--watch", action="store_true", help="go on, and show what is new, changes or goes")
+    add("--output-watch-events", action="store_true", help="with --watch: say ADDED, MODIFIED or DELETED beside each")
     add("--sort-by", metavar="COLUMN", help="sort by a column; COLUMN- turns it round")
     add("--no-headers", action="store_true", help="leave the headers of the columns out")
     add_server_flags(parser)
@@ -67,16 +75,18 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
     if arguments.names and (arguments.all_namespaces or not kind.namespaced):
         every = f"{kind.names[0]} have" if not kind.namespaced else "--all-namespaces goes with"
         raise StartupError(f"get: {every} no NAME: leave {arguments.names[0]} out")
+    if arguments.output_watch_events and not arguments.watch:
+        raise StartupError("get: --output-watch-events goes with --watch: add that")
     api = admin_api(arguments, environment)
     view = _View(kind, arguments)
     listing, missing = _fetch(api, kind, arguments)
-    output.write(view.first(listing.things))
+    output.write(view.first(listing))
     for line in (*missing, *_remarks(listing, kind, arguments)):
         print(line, file=errors)
     while arguments.watch:
         output.flush()
         time.sleep(PAUSE)
-        output.write(view.next(_fetch(api, kind, arguments)[0].things))
+        output.write(view.next(_fetch(api, kind, arguments)[0]))
     return 1 if missing else 0
 
 
@@ -87,37 +97,43 @@ class _View:
         columns = shown(kind.columns, arguments.output == "wide")
         if not arguments.all_namespaces:
             columns = tuple(column for column in columns if column.header != "NAMESPACE")
-        self._columns = columns
+        self._watch = Watch(columns, kind.identity)
+        self._events: bool = arguments.output_watch_events
+        self._columns = (*((EVENT,) if self._events else ()), *map(of_news, columns))
         self._kind = kind
         self._format = arguments.output
         self._headers = not arguments.no_headers
         self._sort_by = arguments.sort_by
-        self._watch = Watch(columns, kind.identity)
         if self._sort_by:
             self._sorted([])
 
-    def first(self, things: Sequence[Any]) -> str:
+    def first(self, listing: Listing) -> str:
         """Everything, with headers."""
-        self._watch.news(things)
-        if self._format in _DATA:
-            return _DATA[self._format](self._sorted(things))
-        return self._rows(things, self._headers)
+        return self._text(self._watch.look(listing.things), self._headers)
 
-    def next(self, things: Sequence[Any]) -> str:
+    def next(self, listing: Listing) -> str:
         """What is news since the last look."""
-        news = self._watch.news(things)
-        if not news:
-            return ""
-        return _DATA[self._format](news) if self._format in _DATA else self._rows(news, headers=False)
+        news = self._watch.look(listing.things, listing.complete)
+        return self._text(news, headers=False) if news else ""
 
-    def _rows(self, things: Sequence[Any], headers: bool) -> str:
+    def _text(self, news: Sequence[News], headers: bool) -> str:
+        found = self._sorted(news)
+        if self._format in _DATA:
+            return _DATA[self._format]([self._datum(each) for each in found])
         if self._format == "name":
-            return "".join(f"{self._kind.name_of(thing)}\n" for thing in self._sorted(things))
-        return render(self._sorted(things), self._columns, headers) if things else ""
+            return "".join(map(self._name, found))
+        return render(found, self._columns, headers) if found else ""
 
-    def _sorted(self, things: Sequence[Any]) -> Sequence[Any]:
+    def _datum(self, news: News) -> object:
+        return {"type": news.event, "object": news.thing} if self._events else news.thing
+
+    def _name(self, news: News) -> str:
+        event = f"{news.event} " if self._events else ""
+        return f"{event}{self._kind.name_of(news.thing)}{f' {GONE}' if news.event == DELETED else ''}\n"
+
+    def _sorted(self, news: Sequence[News]) -> Sequence[News]:
         try:
-            return sort(things, self._columns, self._sort_by) if self._sort_by else things
+            return sort(news, self._columns, self._sort_by) if self._sort_by else news
         except ValueError as error:
             raise StartupError(f"--sort-by: {error}") from error
 

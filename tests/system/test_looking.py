@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from tests.system.harness.command import svcproxy_command
 from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import annotated, endpoint_slice, pod, port, service
 from tests.system.harness.places import Places
-from tests.system.harness.process import PATIENCE
-from tests.system.harness.svcproxy import METRICS_PORT, StartSvcproxy, Svcproxy
+from tests.system.harness.process import PATIENCE, Process
+from tests.system.harness.svcproxy import METRICS_PORT, StartSvcproxy, Svcproxy, environment_in
 
 HERE = "127.0.0.1"
+GONE = ("DELETED", "gone")
 CLIENTS = [f"127.0.0.{number}" for number in range(1, 11)]
 
 
@@ -155,6 +157,32 @@ def test_connections_and_affinity_are_shown(scene: Scene) -> None:
         (entry,) = [line.split() for line in affinity.splitlines()]
         assert (entry[0], entry[4]) == ("127.0.0.9", name)
         assert f"  {name} " in scene.run("describe", "svc", "web")[1].replace("   ", "  ")
+
+
+def test_a_watch_follows_what_comes_and_goes(scene: Scene, tmp_path: Path) -> None:
+    scene.serve()
+    assert scene.proxy is not None
+    command = [sys.executable, "-m", "proxy", "get", "--server", f"{scene.proxy.status_address}:{METRICS_PORT}"]
+    watches = [
+        Process([*command, *arguments, "--watch", "--output-watch-events"], tmp_path, environment_in(tmp_path))
+        for arguments in (("svc",), ("conn", "web"))
+    ]
+    try:
+        watches[0].wait_for("web")
+        with connect(HERE, scene.node_port) as client:
+            place = "{}:{}".format(*client.getsockname())
+            assert watches[1].wait_for(place).startswith("ADDED")
+        eventually(lambda: ends_of_last(watches[1], place) == GONE, "the connection's end")
+        scene.proxy.manifests.remove(service("web", port(7007)))
+        eventually(lambda: ends_of_last(watches[0], "web") == GONE, "the Service's end")
+    finally:
+        assert [orphan for watch in watches for orphan in watch.close()] == []
+
+
+def ends_of_last(process: Process, word: str) -> tuple[str, str]:
+    """The first and the last cell of the last line so far that has `word` in it."""
+    cells = next(line.split() for line in reversed(process.stdout) if word in line)
+    return cells[0], cells[-1]
 
 
 def test_a_token_is_asked_for_and_read_from_a_file(tmp_path: Path, svcproxy: StartSvcproxy) -> None:
