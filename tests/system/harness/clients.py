@@ -35,10 +35,21 @@ def receive_all(client: socket.socket) -> bytes:
 
 
 def is_refused(address: str, port: int) -> bool:
-    """Whether the connect itself is refused."""
+    """Whether the connect itself is refused; a client that was let in and then reset was not."""
     try:
         connect(address, port).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError) as ended:
+        return isinstance(ended, ConnectionRefusedError)
+    return False
+
+
+def is_reset(address: str, port: int) -> bool:
+    """Whether a connection on which the client says nothing ends in a reset, be it before the client's connect has
+    returned or after."""
+    try:
+        with connect(address, port) as client:
+            receive_all(client)
+    except ConnectionResetError:
         return True
     return False
 
