@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.system.harness.backends import Backend, StartBackends
-from tests.system.harness.clients import TIMEOUT, Conversation, ask, ask_udp, connect, is_refused
+from tests.system.harness.clients import TIMEOUT, Conversation, ask, ask_udp, connect, is_refused, is_udp_refused
 from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import Manifest, endpoint_slice, pod, port, service
 from tests.system.harness.places import Places
@@ -17,14 +17,6 @@ HERE = "127.0.0.1"
 NODE = {"hostnameOverride": "this-node"}
 SILENCE = 0.5
 """Seconds without any answer; a refusal on loopback comes at once."""
-
-
-def is_refused_udp(address: str, port: int) -> bool:
-    try:
-        ask_udp(address, port)
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def web(places: Places) -> tuple[Manifest, str, int]:
@@ -43,15 +35,14 @@ def test_tcp_is_refused_at_connect_until_the_first_endpoint_and_after_the_last(
     assert is_refused(cluster_ip, 80)
     first = pod("a", a.address, {"echo": a.port}, {"app": "web"})
     proxy.manifests.put(first)
-    eventually(lambda: not is_refused(HERE, node_port), "the first endpoint")
+    eventually(lambda: not is_refused(HERE, node_port) and not is_refused(cluster_ip, 80), "the first endpoint")
     assert ask(HERE, node_port) == ask(cluster_ip, 80) == "a"
     with Conversation(cluster_ip, 80) as held:
         proxy.manifests.remove(first)
-        eventually(lambda: is_refused(cluster_ip, 80), "the end of the last endpoint")
-        assert is_refused(HERE, node_port)
+        eventually(lambda: is_refused(cluster_ip, 80) and is_refused(HERE, node_port), "the last endpoint gone")
         assert held.say(b"still") == b"still"
     proxy.manifests.put(first)
-    eventually(lambda: not is_refused(cluster_ip, 80), "the endpoint again")
+    eventually(lambda: not is_refused(HERE, node_port), "the endpoint again")
     assert ask(HERE, node_port) == "a"
 
 
@@ -73,15 +64,16 @@ def test_udp_is_refused_by_icmp_until_the_first_endpoint_and_after_the_last(
     cluster_ip, node_port = places.cluster_ip(), places.node_port()
     ports = port(53, protocol="UDP", nodePort=node_port)
     proxy = svcproxy([service("dns", ports, type="NodePort", clusterIP=cluster_ip)])
-    assert is_refused_udp(HERE, node_port)
-    assert is_refused_udp(cluster_ip, 53)
+    assert is_udp_refused(HERE, node_port)
+    assert is_udp_refused(cluster_ip, 53)
     endpoints = endpoint_slice("dns", [a.address], {"port": a.port, "protocol": "UDP"})
     proxy.manifests.put(endpoints)
-    eventually(lambda: not is_refused_udp(HERE, node_port), "the first endpoint")
+    eventually(lambda: not is_udp_refused(HERE, node_port) and not is_udp_refused(cluster_ip, 53), "the first endpoint")
     assert ask_udp(HERE, node_port) == ask_udp(cluster_ip, 53) == "a"
     proxy.manifests.remove(endpoints)
-    eventually(lambda: is_refused_udp(HERE, node_port), "the end of the last endpoint")
-    assert is_refused_udp(cluster_ip, 53)
+    eventually(
+        lambda: is_udp_refused(HERE, node_port) and is_udp_refused(cluster_ip, 53), "the end of the last endpoint"
+    )
 
 
 def on(node: str, backend: Backend, protocol: str = "TCP") -> Manifest:

@@ -4,7 +4,7 @@ import os
 import socket
 
 from tests.system.harness.backends import StartBackends, echo_backend
-from tests.system.harness.clients import ask, ask_udp, is_refused
+from tests.system.harness.clients import ask, ask_udp, is_refused, served_by
 from tests.system.harness.eventually import eventually
 from tests.system.harness.listening_sockets import listener_inode
 from tests.system.harness.manifests import Manifest, endpoint_slice, pod, port, service
@@ -150,7 +150,7 @@ def test_a_node_port_that_two_services_claim_serves_one_and_is_reported_for_the_
     assert str(node_port) in line
     assert ask(HERE, node_port) == "a"
     proxy.manifests.remove(node_port_service("first", node_port))
-    eventually(lambda: not is_refused(HERE, node_port) and ask(HERE, node_port) == "b", "the second's turn")
+    eventually(lambda: served_by(HERE, node_port) == "b", "the second's turn")
 
 
 def test_a_cluster_ip_that_two_services_claim_serves_one_and_is_reported_for_the_other(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.system.harness.backends import Backend, StartBackends
-from tests.system.harness.clients import Conversation, ask, ask_often, is_refused
+from tests.system.harness.clients import Conversation, ask, is_refused, served_by
 from tests.system.harness.eventually import eventually
 from tests.system.harness.listening_sockets import listener_inode
 from tests.system.harness.manifests import Manifest, ManifestDirectory, annotated, endpoint_slice, pod, port, service
@@ -33,7 +33,7 @@ def node_port_service(name: str, node_port: int, **spec: object) -> Manifest:
 
 def serves(node_port: int, *names: str) -> Callable[[], bool]:
     """Whether just these backends serve the node port."""
-    return lambda: not is_refused(HERE, node_port) and set(ask_often(2 * len(names), HERE, node_port)) == set(names)
+    return lambda: {served_by(HERE, node_port) for _ in range(2 * len(names))} == set(names)
 
 
 def has_scheduler(proxy: Svcproxy, name: str, scheduler: str) -> bool:

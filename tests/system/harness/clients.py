@@ -10,6 +10,8 @@ from collections import Counter
 from typing import Self
 
 TIMEOUT = 10.0
+_LOST = 0.5
+"""Seconds without an answer to a datagram; a refusal on loopback comes at once."""
 
 
 def connect(address: str, port: int, source: str = "", timeout: float = TIMEOUT) -> socket.socket:
@@ -34,6 +36,14 @@ def receive_all(client: socket.socket) -> bytes:
     return b"".join(iter(lambda: client.recv(65536), b""))
 
 
+def served_by(address: str, port: int) -> str:
+    """The name of the echo backend that serves one connection, empty where nobody does just now."""
+    try:
+        return ask(address, port)
+    except (ConnectionRefusedError, ConnectionResetError):
+        return ""
+
+
 def is_refused(address: str, port: int) -> bool:
     """Whether the connect itself is refused; a client that was let in and then reset was not."""
     try:
@@ -54,11 +64,11 @@ def is_reset(address: str, port: int) -> bool:
     return False
 
 
-def ask_udp(address: str, port: int, data: bytes = b"hello", source: str = "") -> str:
+def ask_udp(address: str, port: int, data: bytes = b"hello", source: str = "", timeout: float = TIMEOUT) -> str:
     """The name of the backend that answers one datagram, from a socket of its own. Raises ConnectionRefusedError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as client:
-        client.settimeout(TIMEOUT)
+        client.settimeout(timeout)
         if source:
             client.bind((source, 0))
         client.connect((address, port))
@@ -67,6 +77,15 @@ def ask_udp(address: str, port: int, data: bytes = b"hello", source: str = "") -
         assert separator
         assert echoed == data
         return name.decode()
+
+
+def is_udp_refused(address: str, port: int) -> bool:
+    """Whether a datagram is refused; one that was lost while things changed was not."""
+    try:
+        ask_udp(address, port, timeout=_LOST)
+    except (ConnectionRefusedError, TimeoutError) as ended:
+        return isinstance(ended, ConnectionRefusedError)
+    return False
 
 
 def curl(url: str, *flags: str) -> str:
