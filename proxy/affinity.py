@@ -9,7 +9,7 @@ lined up gets another turn when room is needed (the second chance of Corbató's 
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -35,12 +35,13 @@ class AffinityGroup:
     """The clients of one Service port and family.
 
     `timeout` is whole seconds since last use and may change at any time. An entry lives while its age is below it,
-    which is kube-proxy's `int(age) < ttl`.
+    which is kube-proxy's `int(age) < ttl`. `evicted` is called for each live entry that made room for another.
     """
 
-    __slots__ = ("key", "timeout")
+    __slots__ = ("evicted", "key", "timeout")
 
-    def __init__(self, key: int, timeout: int) -> None:
+    def __init__(self, key: int, timeout: int, evicted: Callable[[], None] | None = None) -> None:
+        self.evicted = evicted
         self.key = key
         self.timeout = timeout
 
@@ -90,10 +91,10 @@ class AffinityTable:
     def statistics(self) -> AffinityStatistics:
         return AffinityStatistics(self._entries, self._hits, self._misses, self._evictions, self._expirations)
 
-    def open_group(self, timeout: int) -> AffinityGroup:
+    def open_group(self, timeout: int, evicted: Callable[[], None] | None = None) -> AffinityGroup:
         """A new group without entries; `timeout` is sessionAffinityConfig.clientIP.timeoutSeconds."""
         self._last_group += 1
-        group = AffinityGroup(self._last_group << _CLIENT_BITS, timeout)
+        group = AffinityGroup(self._last_group << _CLIENT_BITS, timeout, evicted)
         self._groups[self._last_group] = group
         return group
 
@@ -196,7 +197,11 @@ class AffinityTable:
             self._line_up_anew(first, now)
         first = self._newer[0]
         self._evictions += 1
-        self._remove(first, self._key_of(first))
+        key = self._key_of(first)
+        group = self._groups.get(int.from_bytes(key, "big") >> _CLIENT_BITS)
+        self._remove(first, key)
+        if group is not None and group.evicted is not None:
+            group.evicted()
 
     def _line_up_anew(self, slot: int, now: float) -> None:
         self._leave_line(slot)

@@ -1,7 +1,7 @@
 """The ClientIP affinity table, by example and against an ordered dictionary that follows the same rules."""
 
 import tracemalloc
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import NamedTuple
 
 import pytest
@@ -124,6 +124,24 @@ def test_who_was_not_used_since_it_came_makes_room_before_who_was() -> None:
     assert table.statistics().evictions == 1
 
 
+def test_each_group_is_told_of_its_own_evictions() -> None:
+    table = AffinityTable(capacity=2)
+    told: list[str] = []
+    web = table.open_group(10, lambda: told.append("web"))
+    mail = table.open_group(10, lambda: told.append("mail"))
+    gone = table.open_group(10, lambda: told.append("gone"))
+    table.store(web, ALICE, 7, 0.0)
+    table.store(mail, ALICE, 8, 0.0)
+    table.store(mail, BOB, 8, 0.0)
+    assert told == ["web"]
+    table.store(mail, CAROL, 8, 0.0)
+    assert told == ["web", "mail"]
+    table.store(gone, ALICE, 9, 20.0)
+    table.close_group(gone)
+    table.store(web, BOB, 7, 20.0)
+    assert told == ["web", "mail"]
+
+
 def test_where_everybody_was_used_the_first_in_line_makes_room_after_a_bounded_search() -> None:
     table = AffinityTable(capacity=20)
     group = table.open_group(10)
@@ -219,6 +237,7 @@ class Reference:
         self.timeouts: dict[int, int] = {}
         self.entries: OrderedDict[tuple[int, int], Line] = OrderedDict()
         self.hits = self.misses = self.evictions = self.expirations = 0
+        self.evictions_of: Counter[int] = Counter()
 
     def expired(self, entry: tuple[int, int], now: float) -> bool:
         timeout = self.timeouts.get(entry[0])
@@ -269,8 +288,10 @@ class Reference:
         for _ in range(8):
             if not self.give_another_turn(now):
                 break
-        self.entries.popitem(last=False)
+        (group, _), _ = self.entries.popitem(last=False)
         self.evictions += 1
+        if group in self.timeouts:
+            self.evictions_of[group] += 1
 
     def statistics(self) -> AffinityStatistics:
         return AffinityStatistics(len(self.entries), self.hits, self.misses, self.evictions, self.expirations)
@@ -288,11 +309,13 @@ class TableAgainstReference(RuleBasedStateMachine):
         self.table = AffinityTable(capacity)
         self.reference = Reference(capacity)
         self.groups: list[AffinityGroup] = []
+        self.told: Counter[int] = Counter()
 
     @rule(timeout=TIMEOUTS)
     def open_group(self, timeout: int) -> None:
-        self.reference.timeouts[len(self.groups)] = timeout
-        self.groups.append(self.table.open_group(timeout))
+        number = len(self.groups)
+        self.reference.timeouts[number] = timeout
+        self.groups.append(self.table.open_group(timeout, lambda: self.told.update((number,))))
 
     def some_group(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.reference.timeouts)))
@@ -342,6 +365,7 @@ class TableAgainstReference(RuleBasedStateMachine):
         if hasattr(self, "table"):
             assert self.table.statistics() == self.reference.statistics()
             assert len(self.table) == len(self.reference.entries)
+            assert self.told == self.reference.evictions_of
 
     @invariant()
     def lists_what_is_in_force(self) -> None:

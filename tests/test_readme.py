@@ -3,12 +3,16 @@
 import argparse
 import ast
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import proxy
+from proxy.admin.answer_counts import AnswerCounts
+from proxy.admin.metrics import exposition
+from proxy.admin.traffic_metrics import family_names
 from proxy.cli import COMMANDS, parser_of
 from proxy.client.kinds import KINDS
 from proxy.config import Configuration
@@ -18,6 +22,7 @@ from proxy.flags import add_configuration_flags
 from proxy.model.pod_weight import WEIGHT_LABEL
 from proxy.plan import annotations
 from proxy.schedulers.registry import names
+from tests.admin.test_metrics import busy_proxy
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -49,6 +54,16 @@ def test_every_flag_has_its_place() -> None:
 def test_every_close_reason_has_a_row_with_its_advice() -> None:
     assert first_cells("### Logs") == [reason.value for reason in CloseReason]
     assert all(reason.advice in README for reason in CloseReason)
+
+
+async def test_every_metric_has_its_place() -> None:
+    section = README[README.index("### Metrics") :].partition("\n### ")[0]
+    text = (await exposition(busy_proxy(), AnswerCounts())).decode()
+    families = {*re.findall(r"^# HELP ([a-z_]+)", text, re.MULTILINE), *family_names()}
+    own = {name for name in families if name.startswith("svcproxy_")}
+    assert set(re.findall(r"`(svcproxy_[a-z_]+)`", section)) == own
+    said = re.findall(r"`([a-z_]+\*?)`", section)
+    assert [name for name in families if not any(fnmatch(name, each) for each in said)] == []
 
 
 def test_every_field_of_a_log_line_has_its_place() -> None:

@@ -20,7 +20,7 @@ _FAMILIES = (
     ("svcproxy_connection_duration_seconds", "histogram", "From a TCP connection's accept to its end."),
     ("svcproxy_udp_flows_opened_total", "counter", "UDP flows that began."),
     ("svcproxy_udp_flows_open", "gauge", "UDP flows open."),
-    ("svcproxy_udp_flows_failed_total", "counter", "UDP flows that found no endpoint, by close reason."),
+    ("svcproxy_udp_flows_failed_total", "counter", "Datagrams that began no flow, by close reason."),
     ("svcproxy_udp_flows_closed_total", "counter", "UDP flows that are over, by close reason."),
     ("svcproxy_udp_flow_duration_seconds", "histogram", "From a UDP flow's first datagram to its end."),
     ("svcproxy_udp_datagrams_received_total", "counter", "Datagrams from clients."),
@@ -31,6 +31,7 @@ _FAMILIES = (
     ("svcproxy_endpoint_ejections_total", "counter", "Endpoints set aside for a while because they took no client."),
     ("svcproxy_service_affinity_hits_total", "counter", "Flows that went where their client went before."),
     ("svcproxy_service_affinity_misses_total", "counter", "Flows of clients with affinity that were chosen for anew."),
+    ("svcproxy_service_affinity_evictions_total", "counter", "Clients forgotten to make room for others."),
     ("svcproxy_endpoint_opened_total", "counter", "Flows that the endpoint took."),
     ("svcproxy_endpoint_failed_total", "counter", "Flows that the endpoint did not take."),
     ("svcproxy_endpoint_open", "gauge", "Flows open to the endpoint."),
@@ -45,6 +46,7 @@ _SHARED_COUNTERS = (
     ("svcproxy_endpoint_ejections_total", PoolCell.EJECTIONS),
     ("svcproxy_service_affinity_hits_total", PoolCell.AFFINITY_HITS),
     ("svcproxy_service_affinity_misses_total", PoolCell.AFFINITY_MISSES),
+    ("svcproxy_service_affinity_evictions_total", PoolCell.AFFINITY_EVICTIONS),
 )
 _DATAGRAMS = (
     ("svcproxy_udp_datagrams_received_total", PoolCell.RECEIVED_DATAGRAMS),

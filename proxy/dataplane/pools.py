@@ -1,8 +1,8 @@
 """The pools of a worker, and the affinity that some of them share.
 
-Imports this room and `plan.frontend`. Invariants: a pool is built when its first client comes, and those that share its
-affinity with it, because an endpoint's identity must be known to all of them or to none; an affinity group lives as
-long as a built pool that uses it.
+Imports this room, `plan.frontend` and `shared_counts`. Invariants: a pool is built when its first client comes, and
+those that share its affinity with it, because an endpoint's identity must be known to all of them or to none; an
+affinity group lives as long as a built pool that uses it.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from proxy.dataplane.messages import CountedPool, PoolMessage
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.stickiness import Stickiness
 from proxy.plan.frontend import Pool
+from proxy.shared_counts.layout import PoolCell
 
 
 class Pools:
@@ -85,11 +86,22 @@ class Pools:
             return None
         stickiness = self._stickiness.get(pool.affinity_key)
         if stickiness is None:
-            stickiness = Stickiness(self._resources.affinity, pool.affinity_seconds)
-            self._stickiness[pool.affinity_key] = stickiness
+            key = pool.affinity_key
+            stickiness = Stickiness(self._resources.affinity, pool.affinity_seconds, lambda: self._evicted(key))
+            self._stickiness[key] = stickiness
         stickiness.set_timeout(pool.affinity_seconds)
         stickiness.pools.add(pool.key)
         return stickiness
+
+    def _evicted(self, affinity_key: str) -> None:
+        """A client of these pools was forgotten. It may have come through any of them, and one counts for all: they
+        are of one Service port."""
+        for key in self._stickiness[affinity_key].pools:
+            balancer = self._pools[key].built
+            if balancer is not None:
+                balancer.tally.counts[PoolCell.AFFINITY_EVICTIONS] += 1
+                balancer.tally.touch()
+                return
 
     def _leave(self, affinity_key: str, pool_key: str) -> None:
         stickiness = self._stickiness[affinity_key]

@@ -4,6 +4,8 @@ Imports `affinity`. Invariant: an endpoint has one identity from the moment the 
 lets go, so ClusterIP and NodePort agree on a client's endpoint, and an endpoint that left and came back is a new one.
 """
 
+from collections.abc import Callable
+
 from proxy.affinity import AffinityEntry, AffinityGroup, AffinityTable
 
 Place = tuple[str, int]
@@ -11,13 +13,14 @@ Place = tuple[str, int]
 
 
 class Stickiness:
-    """One group of the worker's affinity table and the identities of the endpoints its entries name."""
+    """One group of the worker's affinity table and the identities of the endpoints its entries name. `evicted` is
+    called for each client of it that is forgotten to make room for another."""
 
     __slots__ = ("_group", "_holders", "_identities", "_last", "_table", "pools")
 
-    def __init__(self, table: AffinityTable, timeout: int) -> None:
+    def __init__(self, table: AffinityTable, timeout: int, evicted: Callable[[], None] | None = None) -> None:
         self._table = table
-        self._group = table.open_group(timeout)
+        self._group = table.open_group(timeout, evicted)
         self._identities: dict[Place, int] = {}
         self._holders: dict[Place, int] = {}
         self._last = 0

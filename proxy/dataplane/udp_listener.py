@@ -122,10 +122,12 @@ class UdpListener:
             again.end(reason_of(failure, Side.BACKEND))
 
     def new_flow(self, envelope: bytes, tried: tuple[Upstream, ...] = ()) -> UdpFlow | None:
-        """A flow to the upstream that is chosen for this client, or None: the datagram is lost."""
+        """A flow to the upstream that is chosen for this client, or None: the datagram is lost, and that counted."""
         resources = self.resources
         if not self._make_room():
+            resources.accounts.failed(self.balancer, CloseReason.DESCRIPTOR_LIMIT)
             return None
+        reason = CloseReason.CONNECT_REFUSED if tried else CloseReason.NO_ENDPOINTS
         client = self.layout.client(envelope)
         destination = self.layout.local(envelope) or self.frontend.key.address
         while (upstream := self.balancer.choose(client[0], destination, resources.reactor.now, tried)) is not None:
@@ -136,25 +138,30 @@ class UdpListener:
                 # No descriptor to be had: our own trouble, and no fault of the upstream.
                 upstream.ended()
                 _log.warning("no flow for %s: %s", self.frontend.service, error)
+                reason = reason_of(error, Side.CLIENT)
                 break
-            if self._open(flow):
+            failure = self._open(flow)
+            if failure is None:
                 return flow
+            reason = failure
             self.balancer.refused(upstream, client[0], resources.reactor.now)
             tried = (*tried, upstream)
         resources.descriptors.put_back(1)
+        resources.accounts.failed(self.balancer, reason)
         if not self.flows:
             self._stop_answering()
         return None
 
-    def _open(self, flow: UdpFlow) -> bool:
+    def _open(self, flow: UdpFlow) -> CloseReason | None:
+        """Begin the flow; gives why it cannot be."""
         try:
             flow.open()
         except OSError as error:
             _log.debug("no way to %s for %s: %s", flow.upstream, self.frontend.service, error)
-            return False
+            return reason_of(error, Side.CONNECT)
         self.flows[flow.key] = flow
         self.resources.flows.add(flow)
-        return True
+        return None
 
     def _make_room(self) -> bool:
         """Take one descriptor, from the flow that has been idle for longest if there is none left."""

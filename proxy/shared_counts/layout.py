@@ -67,6 +67,8 @@ class PoolCell(IntEnum):
     """How long the connects took that `CONNECT_BUCKETS` counts, all together."""
     DURATION_MILLISECONDS = 18
     """How long the flows lived that `DURATION_BUCKETS` counts, all together."""
+    AFFINITY_EVICTIONS = 19
+    """Clients that were forgotten to make room for others."""
 
     CONNECT_BUCKETS = 20
     """The first of a cell for each of CONNECT_BOUNDS, and one for what took longer."""

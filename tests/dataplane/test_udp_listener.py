@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
+from proxy.shared_counts.layout import PoolCell
 
 StartServer = Callable[..., Awaitable[Target]]
 Client = Callable[..., "Asking"]
@@ -97,6 +99,19 @@ def deaf() -> Target:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return Target("127.0.0.1", probe.getsockname()[1])
+
+
+def failed(data_plane: Any) -> dict[str, int]:
+    """How many datagrams began no flow, by reason."""
+    counts = data_plane.worker.balancer("dns").tally.counts
+    found = {reason.value: counts[PoolCell.FAILED + reason.number] for reason in CloseReason}
+    return {reason: count for reason, count in found.items() if count}
+
+
+async def until_failed(data_plane: Any, **counts: int) -> None:
+    async with asyncio.timeout(10):
+        while failed(data_plane) != counts:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
 
 
 def dns(data_plane: Any, *targets: Target, **changes: Any) -> Any:
@@ -360,6 +375,7 @@ async def test_a_system_without_descriptors_is_no_fault_of_the_endpoint(
     (upstream,) = data_plane.worker.balancer("dns").upstreams
     assert (upstream.failures, upstream.active) == (0, 0)
     assert "Too many open files" in caplog.text
+    assert failed(data_plane) == {"descriptor_limit": 1}
     assert await asking.ask(b"heard") == b"heard"
 
 
@@ -370,6 +386,33 @@ async def test_an_endpoint_without_a_route_is_replaced_for_the_same_datagram(
     nowhere = Target("255.255.255.255", 9)
     key = data_plane.serve(dns(data_plane, nowhere, await server("a")))
     assert [await client(key).ask() for _ in range(2)] == [b"a", b"a"]
+    assert failed(data_plane) == {}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_a_datagram_that_begins_no_flow_is_counted_by_what_kept_it(
+    data_plane: Any, server: StartServer, client: Client, address: str
+) -> None:
+    nowhere, drained = Target("255.255.255.255", 9), Target("127.0.0.1", 9, weight=0)
+    key = data_plane.serve(dns(data_plane, nowhere), address)
+    client(key).socket.send(b"lost")
+    await until_failed(data_plane, connect_unreachable=1)
+    data_plane.change(dns(data_plane, drained))
+    client(key).socket.send(b"lost, too")
+    client(key).socket.send(b"and this one")
+    await until_failed(data_plane, connect_unreachable=1, no_endpoints=2)
+    data_plane.change(dns(data_plane, await server("a")))
+    assert await client(key).ask() == b"a"
+    assert failed(data_plane) == {"connect_unreachable": 1, "no_endpoints": 2}
+
+
+async def test_a_datagram_without_a_descriptor_for_its_flow_is_counted(
+    make_data_plane: Callable[..., Any], server: StartServer, client: Client
+) -> None:
+    data_plane = make_data_plane(descriptors=1)
+    key = data_plane.serve(dns(data_plane, await server()))
+    client(key).socket.send(b"lost")
+    await until_failed(data_plane, descriptor_limit=1)
 
 
 async def test_clients_outside_the_source_ranges_are_not_heard(

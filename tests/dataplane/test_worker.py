@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from proxy.affinity import AffinityTable
 from proxy.control.listening_socket import open_listening_socket
 from proxy.dataplane.close_reason import CloseReason
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
+from proxy.shared_counts.layout import PoolCell
 
 
 async def ask(key: FrontendKey) -> bytes:
@@ -76,6 +78,25 @@ async def test_an_endpoint_that_left_and_returned_is_bound_to_nobody(data_plane:
     assert bound in (b"b", b"c")
     data_plane.change(data_plane.pool(*targets, affinity_seconds=60))
     assert {await ask(key) for _ in range(4)} == {bound}
+
+
+@pytest.mark.parametrize("leaving", ["web", "local"])
+async def test_a_client_that_makes_room_for_another_is_counted_for_its_own_service_port(
+    data_plane: Any, backends: Any, leaving: str
+) -> None:
+    data_plane.resources.affinity = AffinityTable(1)
+    targets = await three(backends)
+    pools = {
+        key: data_plane.pool(*targets, key=key, affinity_key="web", affinity_seconds=60) for key in ("web", "local")
+    }
+    keys = {key: data_plane.serve(pool) for key, pool in pools.items()}
+    other = data_plane.serve(data_plane.pool(*targets, key="other", affinity_seconds=60))
+    await ask(keys["local"])
+    staying = data_plane.worker.balancer("local" if leaving == "web" else "web")
+    data_plane.apply(Delta(removed_frontends=(keys[leaving],), removed_pools=(leaving,)), {})
+    await ask(other)
+    assert staying.tally.counts[PoolCell.AFFINITY_EVICTIONS] == 1
+    assert data_plane.worker.balancer("other").tally.counts[PoolCell.AFFINITY_EVICTIONS] == 0
 
 
 async def test_a_refusing_endpoint_unbinds_its_client(data_plane: Any, backends: Any) -> None:

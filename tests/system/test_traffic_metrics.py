@@ -9,9 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.system.harness.backends import StartBackends
-from tests.system.harness.clients import Conversation, ask_often, ask_udp, connect, is_reset, receive_all
+from tests.system.harness.clients import Conversation, ask, ask_often, ask_udp, connect, is_reset, receive_all
 from tests.system.harness.eventually import eventually
-from tests.system.harness.manifests import endpoint_slice, port, service
+from tests.system.harness.manifests import Manifest, endpoint_slice, pod, port, service
 from tests.system.harness.passage import Passage
 from tests.system.harness.places import Places
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
@@ -101,6 +101,52 @@ def test_affinity_and_udp_have_their_own_counts(
     assert sample(proxy, "udp_flows_open", service="dns") == 1
     assert sample(proxy, "udp_datagrams_received_total", service="dns") == 1
     assert sample(proxy, "worker_descriptor_limit") > sample(proxy, "worker_descriptors") > 0
+
+
+def test_clients_forgotten_to_make_room_are_counted_for_their_service(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    web, mail = places.node_port(), places.node_port()
+    manifests = [
+        part
+        for name, number in (("web", web), ("mail", mail))
+        for part in (
+            service(name, port(80, nodePort=number), type="NodePort", sessionAffinity="ClientIP"),
+            endpoint_slice(name, [a.address], {"port": a.port}),
+        )
+    ]
+    proxy = svcproxy(manifests, configuration={"workers": 1, "affinityEntries": 2})
+    for client in ("127.0.0.2", "127.0.0.3"):
+        assert ask(HERE, web, client) == "a"
+    for client in ("127.0.0.2", "127.0.0.3", "127.0.0.4"):
+        assert ask(HERE, mail, client) == "a"
+    until(proxy, "affinity_evictions_total", lambda value: value == 3)
+    assert sample(proxy, "service_affinity_evictions_total", service="web", protocol="TCP") == 2
+    assert sample(proxy, "service_affinity_evictions_total", service="mail", protocol="TCP") == 1
+
+
+def test_datagrams_that_begin_no_flow_are_counted_by_their_reason(
+    svcproxy: StartSvcproxy, places: Places, udp_backends: StartBackends
+) -> None:
+    (a,) = udp_backends("a")
+    node_port = places.node_port()
+    dns = service("dns", port(53, protocol="UDP", nodePort=node_port), type="NodePort", selector={"app": "dns"})
+
+    def backend(weight: str) -> Manifest:
+        return pod("a", a.address, {"dns": a.port}, {"app": "dns", "svcproxy.io/weight": weight}, protocol="UDP")
+
+    dns["spec"]["ports"][0]["targetPort"] = "dns"
+    proxy = svcproxy([dns, backend("1")], configuration={"workers": 1})
+    assert ask_udp(HERE, node_port) == "a"
+    proxy.manifests.put(backend("0"))
+    eventually(lambda: set(proxy.endpoints("dns").values()) == {0}, "the endpoint drains")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late:
+        late.connect((HERE, node_port))
+        for _ in range(3):
+            late.send(b"nobody takes this")
+        until(proxy, "udp_flows_failed_total", lambda value: value == 3, service="dns", reason="no_endpoints")
+    assert sample(proxy, "udp_flows_opened_total", service="dns") == 1
 
 
 def test_counts_survive_the_workers_that_made_them(
