@@ -32,9 +32,9 @@ _log = logging.getLogger(__name__)
 
 
 class Broadcast:
-    """`viewer` gives one reader; `close` ends them all. `clock` is seconds since the epoch."""
+    """`viewer` gives one reader, of `most` at a time; `close` ends them all. `clock` is seconds since the epoch."""
 
-    def __init__(self, make_view: Callable[[], LiveView], clock: Callable[[], float]) -> None:
+    def __init__(self, make_view: Callable[[], LiveView], clock: Callable[[], float], most: int = MOST_VIEWERS) -> None:
         self._make_view = make_view
         self._view: LiveView | None = None
         self._clock = clock
@@ -46,6 +46,7 @@ class Broadcast:
         self._snapshot: tuple[int, bytes] = (-1, b"")
         self._news = asyncio.Event()
         self._viewers = 0
+        self._most = most
         self._cost = 0.0
         self._task: asyncio.Task[None] | None = None
         self.closed = False
@@ -53,7 +54,7 @@ class Broadcast:
     @property
     def is_full(self) -> bool:
         """Whether no further reader is let in."""
-        return self._viewers >= MOST_VIEWERS
+        return self._viewers >= self._most
 
     @contextmanager
     def viewer(self, last_event: str = "") -> Iterator["Viewer"]:

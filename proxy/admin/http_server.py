@@ -12,6 +12,8 @@ from aiohttp import web
 from proxy.admin.admin_token import AdminToken
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.api_routes import api_routes
+from proxy.admin.bounded_connections import USUAL_BOUNDS, BoundedConnections, BoundedSite, HTTPBounds
+from proxy.admin.broadcast import MOST_VIEWERS
 from proxy.admin.flow_routes import flow_routes
 from proxy.admin.guard import add_headers, guard, is_loopback
 from proxy.admin.health_routes import health_routes
@@ -37,14 +39,18 @@ _log = logging.getLogger(__name__)
 
 
 class HTTPServer:
-    """Two sites, each with its routes. `start` and `stop` frame its life; `token` is what the second one asks for.
+    """Two sites, each with its routes and so many connections at most (`bounds`). `start` and `stop` frame its life;
+    `token` is what the second one asks for.
 
     `page_url` leads to the page once it is served, and is empty where nobody could see it.
     """
 
-    def __init__(self, inspected: Inspected, token: AdminToken | None = None) -> None:
+    def __init__(
+        self, inspected: Inspected, token: AdminToken | None = None, bounds: HTTPBounds = USUAL_BOUNDS
+    ) -> None:
         self._inspected = inspected
         self._token = token
+        self._bounds = bounds
         self._runners: list[web.AppRunner] = []
         self.page_url = ""
 
@@ -52,7 +58,8 @@ class HTTPServer:
         """Listen on both addresses; one that cannot be had is reported."""
         counts = AnswerCounts()
         health = tuple(health_routes(self._inspected, counts))
-        guarded = web.Application(middlewares=[guard(self._token, metrics[0]), errors_as_json])
+        places, health_places = BoundedConnections(self._bounds.admin), BoundedConnections(self._bounds.health)
+        guarded = web.Application(middlewares=[places.mark_busy, guard(self._token, metrics[0]), errors_as_json])
         guarded.on_response_prepare.append(add_headers)
         admin = (
             # The metrics address has a /healthz of its own, as kube-proxy's has.
@@ -62,12 +69,14 @@ class HTTPServer:
             *flow_routes(self._inspected.flows),
             *name_routes(self._inspected.name_service),
             *page_routes(),
-            *stream_routes(self._inspected, guarded),
+            # Half of the places at most, so that others are answered beside those who look on.
+            *stream_routes(self._inspected, guarded, min(MOST_VIEWERS, self._bounds.admin // 2)),
         )
         if self._token is None and not is_loopback(metrics[0]):
             _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
-        await self._serve("healthz", healthz, web.Application(middlewares=[errors_as_json]), health)
-        bound = await self._serve("metrics", metrics, guarded, admin)
+        unguarded = web.Application(middlewares=[errors_as_json])
+        await self._serve("healthz", healthz, unguarded, health, health_places)
+        bound = await self._serve("metrics", metrics, guarded, admin, places)
         if bound is not None and (self._token is not None or is_loopback(metrics[0])):
             self.page_url = f"http://{with_port(*bound)}/"
 
@@ -77,16 +86,21 @@ class HTTPServer:
             await runner.cleanup()
 
     async def _serve(
-        self, name: str, address: tuple[str, int], application: web.Application, routes: Iterable[web.RouteDef]
+        self,
+        name: str,
+        address: tuple[str, int],
+        application: web.Application,
+        routes: Iterable[web.RouteDef],
+        connections: BoundedConnections,
     ) -> tuple[str, int] | None:
         """The address that is served, or None where it cannot be had."""
         application.add_routes(routes)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LAST_ANSWERS)
+        runner = web.AppRunner(application, shutdown_timeout=_LAST_ANSWERS)
         await runner.setup()
         self._runners.append(runner)
         host, port = address
         try:
-            await start_site(web.TCPSite(runner, host, port, reuse_address=True))
+            await start_site(BoundedSite(runner, connections, host, port))
         except OSError as error:
             _log.error(
                 f"cannot serve {name} on {host}:{port}: {error.strerror}: "

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from proxy import __version__
-from proxy.admin.broadcast import MOST_VIEWERS, Broadcast
+from proxy.admin.broadcast import Broadcast
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import failure
 from proxy.admin.live_view import LiveView
@@ -20,9 +20,9 @@ PATIENCE = 30.0
 _RETRY = b"retry: 1000\n\n"
 
 
-def stream_routes(inspected: Inspected, application: web.Application) -> Iterable[web.RouteDef]:
-    """/api/v1/stream. The streams end when `application` begins to shut down."""
-    broadcast = Broadcast(lambda: LiveView(inspected, __version__), time.time)
+def stream_routes(inspected: Inspected, application: web.Application, most: int) -> Iterable[web.RouteDef]:
+    """/api/v1/stream, for so many readers at most. The streams end when `application` begins to shut down."""
+    broadcast = Broadcast(lambda: LiveView(inspected, __version__), time.time, most)
 
     async def end_streams(_: web.Application) -> None:
         broadcast.close()
@@ -31,7 +31,7 @@ def stream_routes(inspected: Inspected, application: web.Application) -> Iterabl
 
     async def stream(request: web.Request) -> web.StreamResponse:
         if broadcast.is_full:
-            return failure(503, f"{MOST_VIEWERS} streams are open already: close a page and try again")
+            return failure(503, f"{most} streams are open already: close a page and try again")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         if request.method == "HEAD":
             return response

@@ -9,19 +9,17 @@ from collections.abc import Callable
 from os import strerror
 
 from proxy.control.data_plane import Delivery, Sockets
+from proxy.control.descriptor_limit import most_listening
 from proxy.control.listening_group import ListeningGroup, open_group
 from proxy.plan.frontend import FrontendKey
 
-_SHARE = 0.9
-"""Of all descriptors, so many may be listening sockets and what was open before them."""
-
 
 class BindCapture:
-    """Opens `width` sockets a frontend, as long as their descriptors are below a share of `limit`."""
+    """Opens `width` sockets a frontend, as long as their descriptors are below what `limit` leaves to them."""
 
     def __init__(self, width: int, limit: int) -> None:
         self.width = width
-        self.most = int(limit * _SHARE)
+        self.most = most_listening(limit)
 
     @property
     def shared(self) -> Sockets:

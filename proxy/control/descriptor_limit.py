@@ -1,17 +1,21 @@
 """How many file descriptors the process may open, and how many of them are the data plane's.
 
-Imports nothing of ours. Invariant: what the control process needs for itself (health, admin, files it reads) is set
+Imports `admin`'s bounds. Invariant: what the control process needs for itself (health, admin, files it reads) is set
 aside before the data plane gets any.
 """
 
 import os
 import resource
 
-RESERVE = 64
+from proxy.admin.bounded_connections import USUAL_BOUNDS, HTTPBounds
+
+RESERVE = 192
 """Descriptors that stay free for the control process: its files, and who reads health, metrics and the page."""
-SMALL_RESERVE = 16
+SMALL_RESERVE = 28
 """The same where there are less than `SMALL` of them."""
 SMALL = 1024
+LISTENING_SHARE = 0.9
+"""Of all descriptors, so many may be listening sockets and what was open before them."""
 
 
 def raise_limit() -> int:
@@ -24,4 +28,18 @@ def raise_limit() -> int:
 
 def data_plane_share(limit: int) -> int:
     """What is left of `limit` after the descriptors that are open now and the reserve; at least two."""
-    return max(2, limit - len(os.listdir("/proc/self/fd")) - (RESERVE if limit >= SMALL else SMALL_RESERVE))
+    return max(2, limit - len(os.listdir("/proc/self/fd")) - _reserve(limit))
+
+
+def http_bounds(limit: int) -> HTTPBounds:
+    """How many connections may ask about the proxy: with those on their way out, a part of the reserve."""
+    return USUAL_BOUNDS if limit >= SMALL else HTTPBounds(health=2, admin=6)
+
+
+def most_listening(limit: int) -> int:
+    """The number below which a listening socket's descriptor must be."""
+    return min(int(limit * LISTENING_SHARE), limit - _reserve(limit))
+
+
+def _reserve(limit: int) -> int:
+    return RESERVE if limit >= SMALL else SMALL_RESERVE

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
 
+from proxy.admin.bounded_connections import USUAL_BOUNDS, BoundedConnections
 from proxy.admin.health_check_answer import health_check_answer
 from proxy.control.port_holder import holder_of
 from proxy.logs import fields
@@ -23,7 +24,6 @@ from proxy.plan.health_check import HealthCheck
 RETRY = 5.0
 """Seconds between two tries for a port that is taken."""
 
-_BACKLOG = 128
 _KEEP_ALIVE = 15.0
 
 _log = logging.getLogger(__name__)
@@ -34,12 +34,15 @@ Place = tuple[str, int]
 
 class HealthCheckPorts:
     """`apply` says what is wanted, `run` is the task that opens and closes. `is_healthy` is asked with each answer,
-    `on_failure` called when there is a new one among `problems`."""
+    `on_failure` called when there is a new one among `problems`. All ports together have `most` connections."""
 
-    def __init__(self, is_healthy: Callable[[], bool], on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self, is_healthy: Callable[[], bool], on_failure: Callable[[], None], most: int = USUAL_BOUNDS.health
+    ) -> None:
         self._is_healthy = is_healthy
         self._on_failure = on_failure
-        self._http = web.Server(self._answer, keepalive_timeout=_KEEP_ALIVE, access_log=None)
+        self._http = web.Server(self._answer)
+        self._connections = BoundedConnections(most, _KEEP_ALIVE)
         self._checks: tuple[HealthCheck, ...] = ()
         self._addresses: tuple[str, ...] = ()
         self._by_port: dict[tuple[str, int], HealthCheck] = {}
@@ -105,7 +108,10 @@ class HealthCheckPorts:
             self._failed(place, check, error)
             return
         # In two steps, for a cancelled create_server forgets what it opened.
-        server = self._servers[place] = await loop.create_server(self._http, sock=sock, start_serving=False)
+        protocols, backlog = self._connections.protocols(self._http), self._connections.backlog
+        server = self._servers[place] = await loop.create_server(
+            protocols, sock=sock, start_serving=False, backlog=backlog
+        )
         await server.start_serving()
         self._failures.pop(place, None)
         _log.info("health check listening", extra=fields(address=with_port(*place), service="/".join(check.service)))
@@ -142,7 +148,7 @@ def _listening_socket(place: Place) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(place)
-        sock.listen(_BACKLOG)
+        sock.listen()
     except OSError:
         sock.close()
         raise

@@ -28,7 +28,7 @@ from proxy.control.bind_capture import BindCapture
 from proxy.control.capture_choice import automatic_capture, required_lookup
 from proxy.control.choose_data_plane import choose_data_plane
 from proxy.control.count_reader import CountReader
-from proxy.control.descriptor_limit import raise_limit
+from proxy.control.descriptor_limit import http_bounds, raise_limit
 from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect_service
@@ -102,7 +102,7 @@ class Proxy:
         self._reload = reload
         self._planner = Planner(_settings(configuration))
         self._routes = ServiceRoutes()
-        self._server = HTTPServer(self, read_admin_token(configuration.admin_token_file))
+        self._server = HTTPServer(self, read_admin_token(configuration.admin_token_file), http_bounds(limit))
         # The servers and the source open their descriptors later; the reserve is for those.
         self._rows = RowLedger()
         self._data_plane = choose_data_plane(configuration, limit, access_log, self._rows)
@@ -121,7 +121,7 @@ class Proxy:
         self._sync_health = SyncHealth(datetime.now(UTC))
         self._sync_metrics = SyncMetrics(datetime.now(UTC))
         self._node_eligible = True
-        self._health_checks = HealthCheckPorts(self._is_healthy, self._tell)
+        self._health_checks = HealthCheckPorts(self._is_healthy, self._tell, http_bounds(limit).health)
         self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
         self._progress = SyncProgress(source.statistics, terminal)
         self._events = ServiceEvents(self._planner.services, self._recorder.record)

@@ -6,7 +6,15 @@ import sys
 
 import pytest
 
-from proxy.control.descriptor_limit import RESERVE, SMALL, SMALL_RESERVE, data_plane_share
+from proxy.admin.bounded_connections import BoundedConnections
+from proxy.control.descriptor_limit import (
+    RESERVE,
+    SMALL,
+    SMALL_RESERVE,
+    data_plane_share,
+    http_bounds,
+    most_listening,
+)
 
 RAISE = """
 import resource
@@ -34,6 +42,20 @@ def test_what_is_open_and_the_reserve_are_not_the_data_planes() -> None:
 
 def test_the_reserve_is_smaller_where_there_are_few() -> None:
     assert data_plane_share(SMALL) - data_plane_share(SMALL - 1) == 1 - (RESERVE - SMALL_RESERVE)
+
+
+@pytest.mark.parametrize("limit", [64, SMALL - 1, SMALL, 1 << 20])
+def test_who_asks_about_the_proxy_fits_into_the_reserve(limit: int) -> None:
+    bounds = http_bounds(limit)
+    admin, health = (BoundedConnections(most).descriptors for most in (bounds.admin, bounds.health))
+    # healthCheckNodePorts have as many as health.
+    assert admin + 2 * health < (RESERVE if limit >= SMALL else SMALL_RESERVE)
+
+
+@pytest.mark.parametrize("limit", [64, SMALL - 1, SMALL, 1 << 20])
+def test_listening_sockets_leave_the_reserve(limit: int) -> None:
+    assert 0 < most_listening(limit) <= limit - (RESERVE if limit >= SMALL else SMALL_RESERVE)
+    assert most_listening(limit) <= limit * 0.9
 
 
 @pytest.mark.parametrize("limit", [0, 10])

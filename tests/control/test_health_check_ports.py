@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
+from proxy.admin.bounded_connections import USUAL_BOUNDS
 from proxy.control import health_check_ports
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.plan.health_check import HealthCheck
@@ -86,6 +87,20 @@ async def test_counts_and_health_are_those_of_the_moment(running: Running, port:
     running.healthy = False
     status, _, text = await running.ask("127.0.0.1", port)
     assert (status, '"serviceProxyHealthy": false' in text) == (503, True)
+
+
+@pytest.mark.parametrize("host", HERE)
+async def test_those_who_say_nothing_keep_no_load_balancer_out(running: Running, port: int, host: str) -> None:
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: len(list(running.ports.listening)) == 2)
+    async with contextlib.AsyncExitStack() as stack:
+        readers = []
+        for _ in range(USUAL_BOUNDS.health + 1):
+            reader, writer = await asyncio.open_connection(host, port)
+            stack.callback(writer.close)
+            readers.append(reader)
+        assert (await running.ask(host, port))[0] == 200
+        assert await readers[0].read() == b""
 
 
 async def test_the_port_closes_with_the_service(running: Running, port: int) -> None:

@@ -3,7 +3,7 @@
 import select
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import psutil
 import pytest
@@ -13,10 +13,11 @@ from tests.system.harness.clients import TIMEOUT, ask_udp, connect
 from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import endpoint_slice, port, service
 from tests.system.harness.places import Places
-from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
+from tests.system.harness.svcproxy import HEALTH_PORT, METRICS_PORT, StartSvcproxy, Svcproxy
 
 HERE = "127.0.0.1"
 UNDER_64 = ("bash", "-c", 'ulimit -n 64; exec "$@"', "bash")
+PAGE = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CLIENTS = 60
 WAITING_SECONDS = 1.0
 SPINNING_SECONDS = 0.5
@@ -89,6 +90,49 @@ def test_a_full_proxy_neither_spins_nor_goes_silent(
         assert client.recv(100) == b"served"
     proxy.manifests.put(service("new", port(81)))
     eventually(lambda: '"new"' in proxy.get("/api/v1/services")[1], "an edit while full")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_full_proxy_answers_about_itself_whoever_looks_on(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends, stack: ExitStack, workers: int
+) -> None:
+    """With the data plane at its limit, more pages and more silent connections than the process has descriptors."""
+    (a,) = echo_backends("a")
+    node_port = places.node_port()
+    web = service("web", port(80, nodePort=node_port), type="NodePort")
+    manifests = [web, endpoint_slice("web", [a.address], {"port": a.port})]
+    proxy = svcproxy(manifests, configuration={"workers": workers}, under=UNDER_64)
+    clients = [stack.enter_context(connect(HERE, node_port)) for _ in range(CLIENTS)]
+    fitting = eventually(lambda: greeted(clients), "the first clients served")
+    pages = [onlooker(stack, proxy.status_address, METRICS_PORT, PAGE) for _ in range(CLIENTS)]
+    for _ in range(CLIENTS):
+        onlooker(stack, proxy.status_address, HEALTH_PORT)
+    for path, number in (("/livez", HEALTH_PORT), ("/livez", METRICS_PORT), ("/metrics", METRICS_PORT)):
+        assert proxy.get(path, number)[0] == 200
+    assert proxy.service("web")["service"]["metadata"]["name"] == "web"
+    eventually(lambda: any(map(shows_a_picture, pages)), "a page that is kept up to date")
+    for client in fitting:
+        assert client.recv(100) == b"a\n"
+        client.sendall(b"served")
+        assert client.recv(100) == b"served"
+
+
+def onlooker(stack: ExitStack, address: str, port: int, request: bytes = b"") -> socket.socket:
+    """A connection that stays, if only on this side: it may be let go for the next one at any moment."""
+    sock = stack.enter_context(socket.socket())
+    sock.settimeout(TIMEOUT)
+    with suppress(ConnectionError):
+        sock.connect((address, port))
+        sock.sendall(request)
+    return sock
+
+
+def shows_a_picture(page: socket.socket) -> bool:
+    """Whether a stream has begun to come."""
+    try:
+        return b"event-stream" in page.recv(4096, socket.MSG_DONTWAIT | socket.MSG_PEEK)
+    except (BlockingIOError, ConnectionError):
+        return False
 
 
 def test_udp_clients_beyond_the_limit_take_the_place_of_the_idle(
