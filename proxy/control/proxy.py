@@ -224,6 +224,7 @@ class Proxy:
         return worker_of(client, self._planner.pools[frontend.pool], self._data_plane.width)
 
     async def _serve(self, on_listening: OnListening | None) -> None:
+        unusable: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 follow = group.create_task(self._follow(on_listening), name="follow the source")
@@ -242,7 +243,10 @@ class Proxy:
                 for task in (answer, lag, record, remind):
                     task.cancel()
         except* StartupError as found:
-            raise found.exceptions[0] from None
+            unusable = found.exceptions[0]
+        if unusable is not None:
+            # Raised here, since what an except* raises comes out within a group in early versions of Python 3.11.
+            raise unusable
 
     async def _follow(self, on_listening: OnListening | None) -> None:
         collector.expect_growth()

@@ -31,7 +31,8 @@ class Balancer:
     """Chooses among one pool's upstreams. One instance a pool and worker, which counts in `column` if there is one.
 
     `usable` is whether any upstream may get new flows; without one, clients are refused before they are accepted.
-    `tally` counts for the pool as a whole.
+    `by_destination` is whether a choice depends on the address that the client asked for. `tally` counts for the pool
+    as a whole.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Balancer:
         self._failed: dict[Upstream, None] = {}
         self._drained: frozenset[Backend] = frozenset()
         self._looks_elsewhere = False
+        self.by_destination = self._scheduler.keyed_by is KeyedBy.DESTINATION
         self.pool = pool
         self.rows = rows
         self.tally = self._tally_of_pool(rows)
@@ -62,11 +64,6 @@ class Balancer:
     def upstreams(self) -> Collection[Upstream]:
         """The upstreams of the pool as it is now, those of weight 0 included."""
         return self._upstreams.values()
-
-    @property
-    def by_destination(self) -> bool:
-        """Whether a choice depends on the address that the client asked for."""
-        return self._scheduler.keyed_by is KeyedBy.DESTINATION
 
     @property
     def affinity_group(self) -> AffinityGroup | None:
@@ -88,6 +85,7 @@ class Balancer:
         rescheduled = pool.scheduler != before.scheduler
         if rescheduled:
             self._scheduler = create(pool.scheduler, self._random)
+            self.by_destination = self._scheduler.keyed_by is KeyedBy.DESTINATION
         if rescheduled or pool.targets != before.targets or rows != rows_before:
             self._adopt(pool.targets, rows)
 
@@ -161,7 +159,8 @@ class Balancer:
         """Count a flow that the upstream took, as far as anybody knows."""
         tally = self.tally
         tally.counts[_OPENED] += 1
-        tally.touch()
+        if not tally.touched:
+            tally.touch()
         upstream.opened()
 
     def connected(self, upstream: Upstream) -> None:

@@ -13,7 +13,7 @@ from socket import SocketType
 from typing import TYPE_CHECKING
 
 from proxy.dataplane.pipes import Pipe
-from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URGENT, WRITABLE
+from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URGENT, WRITABLE, Reactor
 
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_relay import TcpRelay
@@ -30,6 +30,7 @@ READS_PER_TURN = 8
 SMALL_SPLICE = 32 * 1024
 """A splice below this says that the bulk transfer is over."""
 
+_BYTES = select.EPOLLIN
 _UNTIL_EMPTY = FINISHED | FAILED | URGENT
 _HOW_IT_ENDS = FINISHED | select.EPOLLERR | URGENT
 
@@ -41,6 +42,7 @@ class Direction:
     """
 
     __slots__ = (
+        "_flowing",
         "_in_pipe",
         "_nagle",
         "_pipe",
@@ -60,13 +62,17 @@ class Direction:
     # For mypyc, which otherwise lets nobody delete an attribute.
     __deletable__ = ("opposite",)
 
-    def __init__(self, relay: "TcpRelay", source: SocketType, target: SocketType, nagle: bool) -> None:
-        self._reactor = relay.listener.resources.reactor
+    def __init__(
+        self, relay: "TcpRelay", reactor: Reactor, source: SocketType, target: SocketType, nagle: bool
+    ) -> None:
+        self._reactor = reactor
         self._pipe: Pipe | None = None
         self._in_pipe = 0
         # An accepted socket inherits TCP_NODELAY; on a dialled one it costs a system call, made with the second
         # send, since Nagle's algorithm never delays the first.
         self._nagle = nagle
+        # Nothing is in the way of the short path; the long one is right at any time.
+        self._flowing = not nagle
         self._queued = False
         self.carried = 0
         self.ended = False
@@ -78,7 +84,28 @@ class Direction:
 
     def ready(self, mask: int) -> None:
         """Events of `source`: it can be read, and the opposite direction may write to it."""
-        self.relay.used = self._reactor.now
+        reactor = self._reactor
+        self.relay.used = reactor.now
+        if mask == _BYTES and self._flowing:
+            # What a conversation's events nearly always are: a message that fits and is taken as a whole.
+            try:
+                size = self.source.recv_into(reactor.buffer, 0, _DONTWAIT)
+            except OSError as error:
+                self._unread(error)
+                return
+            if size:
+                try:
+                    sent = self.target.send(reactor.view[:size], _SEND)
+                except OSError as error:
+                    sent = self._unsent(error)
+                if sent == size < BUFFER_SIZE:
+                    self.carried += sent
+                    return
+                if self._delivered(sent, size):
+                    self.pump(mask)
+            else:
+                self._end()
+            return
         if mask & WRITABLE:
             opposite = self.opposite
             if opposite.held is not None or opposite._in_pipe:
@@ -108,14 +135,11 @@ class Direction:
             self._pump_pipe(self._pipe)
             return
         source, target, reactor = self.source, self.target, self._reactor
-        buffer, view = reactor.buffer, reactor.view
         for reads in range(1, READS_PER_TURN + 1):
             try:
-                size = source.recv_into(buffer, 0, _DONTWAIT)
-            except BlockingIOError:
-                return
+                size = source.recv_into(reactor.buffer, 0, _DONTWAIT)
             except OSError as error:
-                self.relay.failed(error, source)
+                self._unread(error)
                 return
             if not size:
                 self._end()
@@ -125,22 +149,17 @@ class Direction:
                 target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             last = size < BUFFER_SIZE and mask & _HOW_IT_ENDS == FINISHED
             try:
-                sent = target.send(view[:size], _SEND_LAST if last else _SEND)
-            except BlockingIOError:
-                sent = 0
+                sent = target.send(reactor.view[:size], _SEND_LAST if last else _SEND)
             except OSError as error:
-                self.relay.failed(error, target)
-                return
-            self.carried += sent
-            if sent < size:
-                self.held = bytes(view[sent:size])
-                self._await_room()
+                sent = self._unsent(error)
+            if not self._delivered(sent, size):
                 return
             if last:
                 self._end()
                 return
             if size < BUFFER_SIZE:
                 if not mask & _UNTIL_EMPTY:
+                    self._flowing = not self._nagle
                     return
             elif reads >= FULL_READS_BEFORE_SPLICE and self._start_splicing():
                 return
@@ -178,9 +197,34 @@ class Direction:
     def release(self) -> None:
         """Give back what is held; the relay is over."""
         self.held = None
+        self._flowing = False
         if self._pipe is not None:
             self._leave_pipe()
         del self.opposite
+
+    def _unread(self, error: OSError) -> None:
+        """A read failed: there is nothing, or the source is lost."""
+        if not isinstance(error, BlockingIOError):
+            self.relay.failed(error, self.source)
+
+    def _unsent(self, error: OSError) -> int:
+        """A send failed: the target is full and took 0 bytes, or it is lost (-1)."""
+        if isinstance(error, BlockingIOError):
+            return 0
+        self.relay.failed(error, self.target)
+        return -1
+
+    def _delivered(self, sent: int, size: int) -> bool:
+        """Of `size` bytes in the buffer so many went out: hold the others. Gives whether none is left."""
+        if sent < 0:
+            return False
+        self.carried += sent
+        if sent == size:
+            return True
+        self.held = bytes(self._reactor.view[sent:size])
+        self._flowing = False
+        self._await_room()
+        return False
 
     def _await_room(self) -> None:
         """The target is full: have its events tell of room."""
@@ -197,6 +241,7 @@ class Direction:
     def _end(self) -> None:
         """The source ended: pass its FIN on, or finish the relay if the other half ended before."""
         self.ended = True
+        self._flowing = False
         if self._pipe is not None:
             self._leave_pipe()
         self.relay.half_closed(self)
@@ -205,6 +250,7 @@ class Direction:
         self._pipe = self.relay.listener.resources.pipes.lend()
         if self._pipe is None:
             return False
+        self._flowing = False
         # splice takes its patience from the descriptor, not from a flag of the call.
         self.source.setblocking(False)
         self.target.setblocking(False)

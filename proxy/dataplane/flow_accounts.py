@@ -51,23 +51,22 @@ class FlowAccounts:
         tally.counts[_FAILED + reason.number] += 1
         tally.touch()
 
-    def closed(self, flow: Flow, upstream: Upstream, reason: CloseReason, seconds: float) -> None:
-        """A flow is over that an upstream took, so long after its beginning."""
+    def closed(
+        self, flow: Flow, upstream: Upstream, reason: CloseReason, seconds: float, connect_seconds: float = -1.0
+    ) -> None:
+        """A flow is over that an upstream took, so long after its beginning; where it had to be connected, that took so
+        long of it."""
         tally = flow.balancer.tally
         counts = tally.counts
         counts[_CLOSED + reason.number] += 1
         counts[_DURATIONS + bisect_left(DURATION_BOUNDS, seconds)] += 1
         counts[_DURATION] += int(seconds * 1e3)
+        if connect_seconds >= 0.0:
+            counts[_CONNECTS + bisect_left(CONNECT_BOUNDS, connect_seconds)] += 1
+            counts[_CONNECT_TIME] += int(connect_seconds * 1e6)
         self._carry(flow, upstream, flow.carried)
         if self._sampled:
             self._sampled.pop(flow, None)
-        tally.touch()
-
-    def took(self, balancer: Balancer, seconds: float) -> None:
-        """So long it took to reach the upstream of a connection that is over."""
-        counts = balancer.tally.counts
-        counts[_CONNECTS + bisect_left(CONNECT_BOUNDS, seconds)] += 1
-        counts[_CONNECT_TIME] += int(seconds * 1e6)
 
     def sample(self, flows: Iterable[Flow], now: float) -> None:
         """Count what was carried up to now by those that were used since the last call."""
@@ -94,5 +93,7 @@ class FlowAccounts:
         there = upstream.tally
         there.counts[_RECEIVED_THERE] += received
         there.counts[_SENT_THERE] += sent
-        tally.touch()
-        there.touch()
+        if not tally.touched:
+            tally.touch()
+        if not there.touched:
+            there.touch()

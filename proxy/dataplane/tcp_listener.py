@@ -44,11 +44,9 @@ class TcpListener:
             self._acceptor.want(self.pool.usable or self.frontend.when_empty == "drop")
 
     def destination(self, client: SocketType) -> str:
-        """The address that the client asked for, as far as the scheduler needs to know."""
+        """The address that the client asked for."""
         address = self.frontend.key.address
-        if address in _WILDCARDS and self.balancer.by_destination:
-            return str(client.getsockname()[0])
-        return address
+        return str(client.getsockname()[0]) if address in _WILDCARDS else address
 
     def close(self) -> None:
         """Take who waits in the backlog, then stop listening; relays live on."""

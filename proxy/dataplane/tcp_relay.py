@@ -21,6 +21,7 @@ from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
 from proxy.dataplane.direction import Direction
 from proxy.dataplane.reactor import EDGES_AND_ROOM, FAILED, READABLE, WRITABLE
+from proxy.dataplane.resources import Resources
 from proxy.dataplane.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class TcpRelay:
         """Start to connect to an upstream that was not tried yet, or end where there is none."""
         host = self.client_address[0]
         balancer, first = self.balancer, self._first
-        destination = self.listener.destination(self.client)
+        destination = self.listener.destination(self.client) if balancer.by_destination else ""
         while (upstream := balancer.choose(host, destination, monotonic(), self._tried)) is not None:
             self._upstream = upstream
             try:
@@ -223,32 +224,43 @@ class TcpRelay:
         resources = self.listener.resources
         if resources.access_log is not None and resources.access_log.wants(reason):
             resources.access_log.write(self.record(), reason)
-        upward, downward, upstream = self._upward, self._downward, self._upstream
-        up_ended = upward is not None and upward.ended
-        down_ended = downward is not None and downward.ended
-        for sock in (self.client, self._backend):
-            if sock is not None:
-                if not (up_ended and down_ended):
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                resources.reactor.close(sock)
-        if self._connected and upstream is not None:
-            resources.accounts.took(self.balancer, self._connected - self._started)
-            resources.accounts.closed(self, upstream, reason, monotonic() - self._started)
+        upward, downward = self._upward, self._downward
+        if upward is None or downward is None:
+            self._end_undialled(resources, reason)
         else:
-            resources.accounts.failed(self.balancer, reason)
-        if upstream is not None:
-            upstream.ended(up_ended or down_ended)
-        if upward is not None and downward is not None:
-            # Break the circle of references, so that memory returns now and not with a garbage collection.
-            upward.release()
-            downward.release()
-            self._upward = self._downward = None
-        resources.dialling.pop(self, None)
-        resources.idle.discard(self)
+            self._end_connected(resources, reason, upward, downward)
         resources.descriptors.give(DESCRIPTORS)
         del resources.relays[self]
         if not resources.relays and resources.on_empty is not None:
             resources.on_empty()
+
+    def _end_connected(self, resources: Resources, reason: CloseReason, upward: Direction, downward: Direction) -> None:
+        backend, upstream = self._backend, self._upstream
+        assert backend is not None
+        assert upstream is not None
+        if not (upward.ended and downward.ended):
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        resources.reactor.close(self.client)
+        resources.reactor.close(backend)
+        started = self._started
+        resources.accounts.closed(self, upstream, reason, monotonic() - started, self._connected - started)
+        upstream.ended(upward.ended or downward.ended)
+        resources.idle.discard(self)
+        # Break the circle of references, so that memory returns now and not with a garbage collection.
+        upward.release()
+        downward.release()
+        self._upward = self._downward = None
+
+    def _end_undialled(self, resources: Resources, reason: CloseReason) -> None:
+        for sock in (self.client, self._backend):
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                resources.reactor.close(sock)
+        resources.accounts.failed(self.balancer, reason)
+        if self._upstream is not None:
+            self._upstream.ended()
+        resources.dialling.pop(self, None)
 
     def _await(self, last: bool) -> None:
         """Wait for the backend's answer: to the end of the budget where there is no other upstream to try."""
@@ -303,11 +315,13 @@ class TcpRelay:
         assert self._upstream is not None
         self.balancer.connected(self._upstream)
         self._tried = ()
-        self._upward = upward = Direction(self, self.client, backend, nagle=True)
-        self._downward = downward = Direction(self, backend, self.client, nagle=False)
-        upward.opposite, downward.opposite = downward, upward
-        if self.is_limited:
-            self.listener.resources.idle.add(self)
+        resources = self.listener.resources
+        self._upward = upward = Direction(self, resources.reactor, self.client, backend, nagle=True)
+        self._downward = downward = Direction(self, resources.reactor, backend, self.client, nagle=False)
+        upward.opposite = downward
+        downward.opposite = upward
+        if self.balancer.pool.idle_timeout > 0:
+            resources.idle.add(self)
         return upward, downward
 
     def _try_another(self, error_number: int) -> None:

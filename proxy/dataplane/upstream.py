@@ -81,15 +81,17 @@ class Upstream(Backend):
         """It took a flow."""
         tally = self.tally
         tally.counts[_OPENED] += 1
-        tally.touch()
+        if not tally.touched:
+            tally.touch()
 
     def half_closed(self) -> None:
         """One side of a connection has finished."""
-        self.active -= 1
-        self.inactive += 1
+        self.active = active = self.active - 1
+        self.inactive = inactive = self.inactive + 1
         tally = self.tally
-        tally.cells[tally.first + _ACTIVE] = self.active - self.active_elsewhere
-        tally.cells[tally.first + _INACTIVE] = self.inactive - self.inactive_elsewhere
+        cells, first = tally.cells, tally.first
+        cells[first + _ACTIVE] = active - self.active_elsewhere
+        cells[first + _INACTIVE] = inactive - self.inactive_elsewhere
 
     def ended(self, was_half_closed: bool = False) -> None:
         """A flow is over, or came to nothing."""

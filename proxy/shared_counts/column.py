@@ -19,9 +19,10 @@ NO_ROW = 0
 
 class Tally:
     """One worker's counts in one row. `counts` is by cell: add to a counter, then `touch`. A gauge is written straight
-    into `cells`, at `first` plus its number; `elsewhere` is where the other columns' blocks of the row begin."""
+    into `cells`, at `first` plus its number; `elsewhere` is where the other columns' blocks of the row begin. `touched`
+    is whether the next flush writes it already, for those who count with every connection."""
 
-    __slots__ = ("_region", "_touched", "_touched_ones", "cells", "counts", "elsewhere", "first", "row")
+    __slots__ = ("_region", "_touched_ones", "cells", "counts", "elsewhere", "first", "row", "touched")
 
     def __init__(
         self,
@@ -33,18 +34,18 @@ class Tally:
         touched_ones: "list[Tally]",
     ) -> None:
         self._region = region
-        self._touched = False
         self._touched_ones = touched_ones
         self.cells = cells
         self.elsewhere = elsewhere
         self.first = first
         self.row = row
+        self.touched = False
         self.counts = list(cells[first : first + region.width])
 
     def touch(self) -> None:
         """The next flush shall write the counters."""
-        if not self._touched:
-            self._touched = True
+        if not self.touched:
+            self.touched = True
             self._touched_ones.append(self)
 
     def gauge(self, cell: int, value: int) -> None:
@@ -53,7 +54,7 @@ class Tally:
 
     def write(self) -> None:
         """Write the counters now."""
-        self._touched = False
+        self.touched = False
         region, first = self._region, self.first
         counters = memoryview(array("q", self.counts[region.gauges :]))
         self.cells[first + region.gauges : first + region.width] = counters

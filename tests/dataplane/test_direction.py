@@ -37,7 +37,7 @@ class Harness:
         self.waiting: list[Direction] = []
         self.descriptors = Descriptors(100)
         self.pipes = Pipes(self.descriptors, most=pipes)
-        reactor = SimpleNamespace(
+        reactor: Any = SimpleNamespace(
             now=1.0, buffer=buffer, view=memoryview(buffer), again=self.waiting.append, widen=self.widen
         )
         self.listener = SimpleNamespace(resources=SimpleNamespace(reactor=reactor, pipes=self.pipes))
@@ -47,8 +47,8 @@ class Harness:
         self.widened: list[int] = []
         self.errors: list[tuple[int | None, object]] = []
         relay: Any = self
-        self.upward = Direction(relay, self._client, self._backend, nagle=False)
-        self.downward = Direction(relay, self._backend, self._client, nagle=False)
+        self.upward = Direction(relay, reactor, self._client, self._backend, nagle=False)
+        self.downward = Direction(relay, reactor, self._backend, self._client, nagle=False)
         self.upward.opposite, self.downward.opposite = self.downward, self.upward
         self._epoll = select.epoll()
         self._handlers = {self._client.fileno(): self.upward, self._backend.fileno(): self.downward}

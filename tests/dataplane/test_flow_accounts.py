@@ -31,15 +31,14 @@ def fresh() -> tuple[FlowAccounts, FakeFlow, list[int], list[int]]:
     return FlowAccounts(), flow, flow.balancer.tally.counts, flow.upstream.tally.counts
 
 
-def closed(accounts: FlowAccounts, flow: FakeFlow, seconds: float = 0.5) -> None:
-    accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, seconds)
+def closed(accounts: FlowAccounts, flow: FakeFlow, seconds: float = 0.5, connect_seconds: float = -1.0) -> None:
+    accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, seconds, connect_seconds)
 
 
 def test_a_flow_that_is_over_is_counted_with_its_reason_bytes_and_time() -> None:
     accounts, flow, pool, endpoint = fresh()
     flow.carried = (30, 500)
-    accounts.took(flow.balancer, 0.002)
-    closed(accounts, flow)
+    closed(accounts, flow, connect_seconds=0.002)
     assert pool[PoolCell.CLOSED + CloseReason.CLIENT_CLOSED.number] == 1
     assert (pool[PoolCell.RECEIVED_BYTES], pool[PoolCell.SENT_BYTES]) == (30, 500)
     assert (endpoint[EndpointCell.RECEIVED_BYTES], endpoint[EndpointCell.SENT_BYTES]) == (30, 500)
@@ -49,16 +48,21 @@ def test_a_flow_that_is_over_is_counted_with_its_reason_bytes_and_time() -> None
 
 def test_what_takes_longer_than_the_last_bound_has_a_bucket_too() -> None:
     accounts, flow, pool, _ = fresh()
-    accounts.took(flow.balancer, 3600.0)
-    closed(accounts, flow, 1e7)
+    closed(accounts, flow, 1e7, 3600.0)
     assert pool[PoolCell.CONNECT_BUCKETS + 15] == 1
     assert pool[PoolCell.DURATION_BUCKETS + 9] == 1
 
 
 def test_a_time_on_a_bound_belongs_below_it() -> None:
     accounts, flow, pool, _ = fresh()
-    accounts.took(flow.balancer, 0.0001)
+    closed(accounts, flow, connect_seconds=0.0001)
     assert pool[PoolCell.CONNECT_BUCKETS] == 1
+
+
+def test_a_flow_that_is_never_connected_has_no_connect_time() -> None:
+    accounts, flow, pool, _ = fresh()
+    closed(accounts, flow)
+    assert sum(pool[PoolCell.CONNECT_BUCKETS : PoolCell.CONNECT_BUCKETS + 16]) == 0
 
 
 def test_one_that_nobody_took_is_failed() -> None:
