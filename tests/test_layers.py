@@ -43,7 +43,6 @@ IMPURE = frozenset(
         "threading",
         "time",
         "uvloop",
-        "watchfiles",
     )
 )
 NOT_FOR_THE_DATA_PLANE = frozenset(
@@ -64,7 +63,6 @@ NOT_FOR_THE_DATA_PLANE = frozenset(
         "psutil",
         "pyroute2",
         "uvloop",
-        "watchfiles",
         "yaml",
     )
 )
@@ -81,7 +79,6 @@ SLOW_TO_IMPORT = frozenset(
         "rich",
         "textual",
         "uvloop",
-        "watchfiles",
         "yaml",
     )
 )

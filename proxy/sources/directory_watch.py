@@ -1,21 +1,29 @@
 """The directory watch: says when something may have changed below some directories.
 
-Imports nothing of ours. Invariant: it says so at once where the kernel tells (inotify, through watchfiles), and in
-bounded time everywhere (network file systems, links outside the tree, the kernel's limit of watches reached), so that
-a listener who looks again each time misses nothing. It never says what changed: names in events can be outdated.
+Imports this room. Invariant: it says so at once where the kernel tells (inotify), and in bounded time everywhere
+(network file systems, links outside the tree, the kernel's limit of watches reached), so that a listener who looks
+again each time misses nothing. It never says what changed: names in events can be outdated. While nothing happens,
+nothing runs but a look now and then.
 """
 
 import asyncio
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Mapping
 
-from watchfiles import Change, awatch
+from proxy.sources.inotify import Event, Inotify, Mask
 
-_STEP_MILLISECONDS = 10
-_LONGEST_BURST_MILLISECONDS = 50
+_QUIET_SECONDS = 0.01
+_LONGEST_BURST_SECONDS = 0.05
 _LOOK_ANYWAY_SECONDS = 5.0
 _LOOK_UNWATCHED_SECONDS = 0.25
+
+_COMES_AND_GOES = Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SELF
+_ANYTHING = _COMES_AND_GOES | Mask.MODIFY | Mask.CLOSE_WRITE | Mask.ATTRIB
+
+Identity = tuple[int, int]
+"""Device and inode."""
 
 
 class DirectoryWatch:
@@ -25,38 +33,48 @@ class DirectoryWatch:
     """
 
     def __init__(self, roots: Iterable[str]) -> None:
-        self._roots = tuple(map(_absolute, roots))
-        self._watched: Mapping[str, tuple[int, int]] = {}
-        self._inside: frozenset[str] = frozenset()
+        self._roots = tuple(map(os.path.abspath, roots))
+        self._watched: Mapping[str, Identity] = {}
+        self._names: dict[int, frozenset[str]] = {}
+        """By watch: the names that matter in it; none stands for any."""
+        self._inotify: Inotify | None = None
+        self._error: OSError | None = None
         self._changed = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._burst: asyncio.TimerHandle | None = None
+        self._burst_end = 0.0
+        self._burst_matters = False
 
     @property
     def fault(self) -> str:
         """Why the kernel does not tell, or an empty string if it does (or a directory vanished, which shows soon)."""
-        error = _error_of(self._task)
-        if error is None or isinstance(error, FileNotFoundError):
+        if self._error is None or isinstance(self._error, FileNotFoundError | NotADirectoryError):
             return ""
-        return f"cannot be watched ({error}): looked at every {_LOOK_UNWATCHED_SECONDS} s instead"
+        return f"cannot be watched ({self._error}): looked at every {_LOOK_UNWATCHED_SECONDS} s instead"
 
-    async def follow(self, directories: Mapping[str, tuple[int, int]]) -> bool:
+    def follow(self, directories: Mapping[str, Identity]) -> bool:
         """Watch these from now on; True if what happened up to now has to be looked for before the next `wait`."""
-        inside = {_absolute(path): identity for path, identity in directories.items()}
-        watched = _directories_above(self._roots) | inside
+        inside = {os.path.abspath(path): identity for path, identity in directories.items()}
+        above = [_directory_above(root) for root in self._roots]
+        watched = {path: identity for path, identity, _ in above} | inside
         news = watched != self._watched
-        if self._task is not None and _error_of(self._task) is None and not news:
+        if not news and self._error is None:
             return False
-        await self.close()
-        self._watched, self._inside = watched, frozenset(inside)
-        self._stop = asyncio.Event()
-        self._task = asyncio.create_task(self._watch(), name="manifest-watch")
-        await asyncio.sleep(0)  # its first step opens the kernel's watches
-        return news or _error_of(self._task) is None
+        self._watched, self._error = watched, None
+        names: dict[int, frozenset[str]] = {}
+        for path, _, name in above:
+            if (watch := self._add(path, _COMES_AND_GOES)) is not None:
+                names[watch] = names.get(watch, frozenset()) | {name}
+        for path in inside:
+            if (watch := self._add(path, _ANYTHING)) is not None:
+                names[watch] = frozenset()
+        before, self._names = self._names, names
+        for watch in before.keys() - names.keys():
+            self._kernel().remove(watch)
+        return news or self._error is None
 
     async def wait(self) -> None:
         """Return when something may have changed."""
-        bound = _LOOK_ANYWAY_SECONDS if _error_of(self._task) is None else _LOOK_UNWATCHED_SECONDS
+        bound = _LOOK_ANYWAY_SECONDS if self._error is None else _LOOK_UNWATCHED_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(bound):
                 await self._changed.wait()
@@ -66,47 +84,71 @@ class DirectoryWatch:
         """Make the current or next `wait` return."""
         self._changed.set()
 
-    async def close(self) -> None:
-        """Stop watching; returns when the thread that watched has ended."""
-        task, self._task = self._task, None
-        if task is not None:
-            self._stop.set()
-            await asyncio.wait({task})
-            _error_of(task)
+    def close(self) -> None:
+        """Stop watching."""
+        if self._burst is not None:
+            self._burst.cancel()
+        if self._inotify is not None:
+            asyncio.get_running_loop().remove_reader(self._inotify.fileno())
+            self._inotify.close()
+            self._inotify = None
 
-    async def _watch(self) -> None:
-        async for _ in awatch(
-            *sorted(self._watched),
-            watch_filter=self._concerns,
-            debounce=_LONGEST_BURST_MILLISECONDS,
-            step=_STEP_MILLISECONDS,
-            stop_event=self._stop,
-            recursive=False,
-        ):
+    def _kernel(self) -> Inotify:
+        if self._inotify is None:
+            self._inotify = Inotify()
+            asyncio.get_running_loop().add_reader(self._inotify.fileno(), self._take)
+        return self._inotify
+
+    def _add(self, path: str, mask: int) -> int | None:
+        """The watch on a directory, or an error to keep."""
+        try:
+            return self._kernel().add(path, mask)
+        except OSError as error:
+            self._error = self._error or error
+            return None
+
+    def _take(self) -> None:
+        """Take in what happened, then look the other way for a moment: a burst, as an editor's save is one, is one
+        change, and what happens to other names costs a bounded number of wake-ups."""
+        loop, kernel = asyncio.get_running_loop(), self._kernel()
+        matters = sum(self._matters(event) for event in kernel.read()) > 0
+        self._burst_matters |= matters
+        if self._burst is None:
+            self._burst_end = loop.time() + _LONGEST_BURST_SECONDS
+            loop.remove_reader(kernel.fileno())
+        elif not matters or loop.time() >= self._burst_end:
+            self._end_burst()
+            return
+        self._burst = loop.call_later(_QUIET_SECONDS, self._take)
+
+    def _end_burst(self) -> None:
+        self._burst = None
+        asyncio.get_running_loop().add_reader(self._kernel().fileno(), self._take)
+        if self._burst_matters:
+            self._burst_matters = False
             self._changed.set()
 
-    def _concerns(self, _change: Change, path: str) -> bool:
-        if path in self._inside or os.path.dirname(path) in self._inside:
-            return True
-        return any(root == path or root.startswith(os.path.join(path, "")) for root in self._roots)
+    def _matters(self, event: Event) -> bool:
+        names = self._names.get(event.watch)
+        if names is None:
+            return bool(event.mask & Mask.QUEUE_OVERFLOW)
+        if event.mask & Mask.IGNORED:
+            # The kernel dropped the watch; a directory that takes the place may even have the same inode.
+            del self._names[event.watch]
+            self._watched = {}
+        return not names or not event.name or event.name in names
 
 
-def _error_of(task: asyncio.Task[None] | None) -> BaseException | None:
-    """The error that ended `task`, which then counts as seen."""
-    return task.exception() if task is not None and task.done() and not task.cancelled() else None
-
-
-def _absolute(path: str) -> str:
-    return os.path.abspath(path)
-
-
-def _directories_above(roots: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """The nearest directory above each root, with (device, inode)."""
-    found: dict[str, tuple[int, int]] = {}
-    for root in roots:
-        path = os.path.dirname(root)
-        while not os.path.isdir(path) and path != os.path.dirname(path):
-            path = os.path.dirname(path)
-        status = os.stat(path)
-        found[path] = (status.st_dev, status.st_ino)
-    return found
+def _directory_above(root: str) -> tuple[str, Identity, str]:
+    """The nearest directory above a root, and the name in it that leads there."""
+    path, name = os.path.split(root)
+    while True:
+        try:
+            status = os.stat(path)
+        except OSError:
+            if path == os.path.dirname(path):
+                raise
+        else:
+            if stat.S_ISDIR(status.st_mode):
+                return path, (status.st_dev, status.st_ino), name
+        path, name = os.path.split(path)

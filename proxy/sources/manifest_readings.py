@@ -39,7 +39,7 @@ class ManifestReadings:
 
     async def wait(self) -> None:
         """Return when something may have changed."""
-        if not await self._watch.follow(self._found):
+        if not self._watch.follow(self._found):
             await self._watch.wait()
 
     def problems(self) -> tuple[Problem, ...]:
@@ -47,9 +47,9 @@ class ManifestReadings:
         fault = self._watch.fault
         return tuple(Problem(fault, where=path) for path in self._directories if fault)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Stop watching."""
-        await self._watch.close()
+        self._watch.close()
 
     async def _settled(self) -> Reading:
         for _ in range(_ATTEMPTS_TO_SETTLE):

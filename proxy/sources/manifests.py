@@ -62,7 +62,7 @@ class ManifestSource:
                     yield self._first_seen.stamped(changes, datetime.now(UTC).isoformat(timespec="seconds"))
                 await self._readings.wait()
         finally:
-            await self._readings.close()
+            self._readings.close()
 
     async def _apply(self, reading: Reading) -> list[Changes]:
         """What to tell about a reading; the first time that is never nothing."""

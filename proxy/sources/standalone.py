@@ -92,7 +92,7 @@ class StandaloneSource:
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
-            await self._readings.close()
+            self._readings.close()
 
     async def _follow(self, loader: ManifestLoader) -> None:
         while self._manifests:

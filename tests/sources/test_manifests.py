@@ -82,7 +82,7 @@ async def following(*directories: Path, state: Path) -> AsyncIterator[Followed]:
             yield followed
         finally:
             await followed.close()
-    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "manifest-watch"] == []
+    assert followed.source._readings._watch._inotify is None
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -360,10 +360,10 @@ async def test_a_ledger_that_cannot_be_written_is_a_problem_and_no_standstill(
 async def test_where_the_kernel_cannot_watch_files_are_still_followed(
     root: Path, state: Path, service: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object, **__: object) -> AsyncIterator[object]:
+    def refuse(*_: object) -> int:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr("proxy.sources.directory_watch.awatch", refuse)
+    monkeypatch.setattr("proxy.sources.inotify.Inotify.add", refuse)
     monkeypatch.setattr("proxy.sources.directory_watch._LOOK_UNWATCHED_SECONDS", 0.01)
     async with following(root, state=state) as followed:
         (root / "a.yaml").write_text(service("x"))
@@ -375,11 +375,10 @@ async def test_where_the_kernel_cannot_watch_files_are_still_followed(
 async def test_a_change_that_nobody_told_of_is_found_by_looking_anyway(
     root: Path, state: Path, service: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent(*_: object, stop_event: asyncio.Event, **__: object) -> AsyncIterator[object]:
-        await stop_event.wait()
-        yield set()
+    def silent(*_: object) -> int:
+        return 1
 
-    monkeypatch.setattr("proxy.sources.directory_watch.awatch", silent)
+    monkeypatch.setattr("proxy.sources.inotify.Inotify.add", silent)
     monkeypatch.setattr("proxy.sources.directory_watch._LOOK_ANYWAY_SECONDS", 0.01)
     async with following(root, state=state) as followed:
         (root / "a.yaml").write_text(service("x"))
