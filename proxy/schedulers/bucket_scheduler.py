@@ -7,6 +7,7 @@ nobody uses costs nothing, and a pool that did not change is never built again.
 from abc import abstractmethod
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.scheduler import Scheduler
@@ -25,6 +26,11 @@ class BucketScheduler(Scheduler):
 
     def rebuild(self) -> None:
         self.table = None
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.table = self.table
+        return other
 
     @abstractmethod
     def fill(self) -> list[Backend]:

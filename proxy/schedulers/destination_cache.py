@@ -48,6 +48,13 @@ class DestinationCache(Generic[Choice]):
         """Every choice, the least recently used first."""
         return [choice for choice, _ in self.entries.values()]
 
+    def copy(self, copied: Callable[[Choice], Choice]) -> "DestinationCache[Choice]":
+        """The same entries, with a copy of each choice."""
+        other: DestinationCache[Choice] = DestinationCache()
+        for key, (choice, last_use) in self.entries.items():
+            other.entries[key] = (copied(choice), last_use)
+        return other
+
     def discard(self, gone: Callable[[Choice], bool]) -> None:
         """Drop the entries whose choice is gone."""
         for key in [key for key, (choice, _) in self.entries.items() if gone(choice)]:

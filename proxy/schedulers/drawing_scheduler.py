@@ -5,6 +5,7 @@ Imports only this room. Invariant: `draw` holds the usable backends and nothing 
 
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.scheduler import Scheduler
@@ -20,6 +21,13 @@ class DrawingScheduler(Scheduler):
 
     def rebuild(self) -> None:
         self.draw = WeightedDraw(self.usable)
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.random = Random()
+        other.random.setstate(self.random.getstate())
+        other.draw = self.draw
+        return other
 
     def draw_without(self, without: Collection[Backend]) -> WeightedDraw:
         """The draw, or one without some of its backends."""

@@ -5,6 +5,7 @@ Imports only this room. Invariant: `heaviest_first` keeps list order among equal
 
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.scheduler import Scheduler
@@ -21,6 +22,11 @@ class Failover(Scheduler):
 
     def rebuild(self) -> None:
         self.heaviest_first = sorted(self.usable, key=lambda backend: -backend.weight)
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.heaviest_first = self.heaviest_first
+        return other
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         for backend in self.heaviest_first:

@@ -6,6 +6,7 @@ backend until that one is overloaded: this is what the scheduler means. Invarian
 
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.destination_cache import DestinationCache
@@ -27,6 +28,11 @@ class LocalityLeastConnection(Scheduler):
     def rebuild(self) -> None:
         present = set(self.destinations)
         self.cache.discard(lambda backend: backend not in present)
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.cache = self.cache.copy(lambda backend: backend)
+        return other
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         cached = self.cache.get(key, now)

@@ -6,6 +6,7 @@ and loses its most loaded member once a day. Invariant: no set holds a backend t
 
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.destination_cache import LIFETIME, DestinationCache
@@ -18,9 +19,12 @@ class ReplicaSet:
 
     __slots__ = ("backends", "changed")
 
-    def __init__(self, backend: Backend, now: float) -> None:
-        self.backends = [backend]
+    def __init__(self, backends: list[Backend], now: float) -> None:
+        self.backends = backends
         self.changed = now
+
+    def copy(self) -> "ReplicaSet":
+        return ReplicaSet(self.backends.copy(), self.changed)
 
     def add(self, backend: Backend, now: float) -> None:
         if backend not in self.backends:
@@ -52,6 +56,11 @@ class LocalityLeastConnectionReplicated(Scheduler):
         for replicas in self.cache.choices():
             replicas.backends = [backend for backend in replicas.backends if backend in present]
 
+    def copy(self) -> Self:
+        other = super().copy()
+        other.cache = self.cache.copy(ReplicaSet.copy)
+        return other
+
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         replicas = self.cache.get(key, now)
         if replicas is not None:
@@ -63,7 +72,7 @@ class LocalityLeastConnectionReplicated(Scheduler):
         if chosen is None:
             return None
         if replicas is None:
-            self.cache.put(key, ReplicaSet(chosen, now), now)
+            self.cache.put(key, ReplicaSet([chosen], now), now)
         else:
             replicas.add(chosen, now)
         return chosen

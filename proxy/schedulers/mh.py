@@ -8,6 +8,7 @@ moves none, because it keeps the places of its last weight.
 from collections.abc import Sequence
 from math import gcd
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.bucket_scheduler import BucketScheduler
@@ -35,6 +36,11 @@ class Maglev(BucketScheduler):
         super().rebuild()
         known = self.last_weights
         self.last_weights = {backend: backend.weight or known.get(backend, 0) for backend in self.destinations}
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.last_weights = self.last_weights
+        return other
 
     def bucket(self, key: int, offset: int, size: int) -> int:
         return mix_32(key + offset) % size

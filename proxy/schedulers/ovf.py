@@ -6,6 +6,7 @@ weight, so the weight is a capacity and a full pool has no destination.
 
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.scheduler import Scheduler
@@ -23,6 +24,11 @@ class Overflow(Scheduler):
 
     def rebuild(self) -> None:
         self.heaviest_first = sorted(self.usable, key=lambda backend: -backend.weight)
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.heaviest_first = self.heaviest_first
+        return other
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         for backend in self.heaviest_first:

@@ -6,6 +6,7 @@ Imports only this room. Invariant: `last` is the kernel's pointer, the backend u
 
 from collections.abc import Collection
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.scheduler import Scheduler
@@ -27,6 +28,11 @@ class RoundRobin(Scheduler):
         self.order = self.destinations
         passed = 0 if self.last is None else self.order.index(self.last) + 1
         self.cursor = sum(weight > 0 for weight in self.weights[:passed])
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.last, other.order, other.cursor = self.last, self.order, self.cursor
+        return other
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         usable = self.usable

@@ -7,9 +7,8 @@ with the same backends and weights leaves every piece of scheduler state as it w
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from copy import deepcopy
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from proxy.schedulers.backend import Backend
 
@@ -71,12 +70,20 @@ class Scheduler(ABC):
         (already tried for this flow, or refusing of late) and is almost always empty.
         """
 
+    def copy(self) -> Self:
+        """One of the same backends that goes on as this one will, each of them untouched by what the other does.
+
+        A scheduler with state of its own copies what `pick` changes in place, and shares what is only replaced.
+        """
+        other = type(self)(self.random)
+        other.destinations, other.usable, other.weights = self.destinations, self.usable, self.weights
+        return other
+
     def foresee(self, key: int, now: float, without: Collection[Backend] = ()) -> Sequence[tuple[Backend, float]]:
         """What `pick` would choose with the same arguments, and with what chance each; changes nothing.
 
         One backend of chance 1, found by a pick on a copy, unless the scheduler draws; none where `pick` would give
         None.
         """
-        kept: list[object] = [self.random, *self.destinations, *without]
-        chosen = deepcopy(self, {id(each): each for each in kept}).pick(key, now, without)
+        chosen = self.copy().pick(key, now, without)
         return () if chosen is None else ((chosen, 1.0),)

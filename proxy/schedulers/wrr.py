@@ -8,6 +8,7 @@ backends that weigh at least `level`, in list order, so a scan visits nothing it
 from collections.abc import Collection
 from math import gcd
 from random import Random
+from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.scheduler import Scheduler
@@ -35,6 +36,12 @@ class WeightedRoundRobin(Scheduler):
         elif self.step > 1:
             self.level = self.level // self.step * self.step + 1
         self._select()
+
+    def copy(self) -> Self:
+        other = super().copy()
+        other.step, other.highest, other.level = self.step, self.highest, self.level
+        other.eligible, other.heavier_than, other.position = self.eligible, self.heavier_than, self.position
+        return other
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         backend = self._advance(without)

@@ -1,13 +1,16 @@
 """What every scheduler must do, whatever its formula: one suite over the whole registry."""
 
 from collections import Counter
+from operator import is_
 from random import Random
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.schedulers.backend import Backend
+from proxy.schedulers.destination_cache import LIFETIME
 from proxy.schedulers.registry import create, names
 from proxy.schedulers.scheduler import Scheduler
 
@@ -35,6 +38,43 @@ def carried(scheduler: Scheduler, flows: int, seed: int = 2) -> list[Backend]:
         if backend is not None:
             backend.active += 1
             chosen.append(backend)
+    return chosen
+
+
+class Step(NamedTuple):
+    """Something in the life of a scheduler of seven backends: their new weights, if any (below 0: not in the pool), the
+    load of each, and a choice, so many seconds after the one before."""
+
+    weights: list[int] | None
+    loads: list[int]
+    key: int
+    pause: float
+    without: set[int]
+
+
+steps = st.builds(
+    Step,
+    weights=st.none() | st.lists(st.integers(-1, 5), min_size=7, max_size=7),
+    loads=st.lists(st.integers(0, 9), min_size=7, max_size=7),
+    key=st.integers(0, 2),
+    pause=st.sampled_from([0.0, LIFETIME / 2, LIFETIME + 1]),
+    without=st.just(set()) | st.sets(st.integers(0, 6)),
+)
+
+
+def lived(scheduler: Scheduler, backends: list[Backend], life: list[Step], now: float = 0.0) -> list[int | None]:
+    """The ports that the scheduler chose, step by step, from `now` on."""
+    chosen = []
+    for step in life:
+        now += step.pause
+        for backend, load in zip(backends, step.loads, strict=True):
+            backend.active = load
+        if step.weights is not None:
+            for backend, weight in zip(backends, step.weights, strict=True):
+                backend.weight = max(0, weight)
+            scheduler.update([backend for backend, weight in zip(backends, step.weights, strict=True) if weight >= 0])
+        choice = scheduler.pick(step.key, now, [backends[place] for place in step.without])
+        chosen.append(None if choice is None else choice.port)
     return chosen
 
 
@@ -149,16 +189,16 @@ def test_an_update_without_a_change_leaves_the_state_as_it_was(
 
 
 @every_scheduler
-def test_does_not_rebuild_for_an_unchanged_pool(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_replaces_the_lists_where_something_changed_and_nowhere_else(name: str) -> None:
     backends = pool(1, 2, 3)
     scheduler = started(name, backends)
-    rebuilds: list[int] = []
-    monkeypatch.setattr(scheduler, "rebuild", lambda: rebuilds.append(1))
+    before = scheduler.destinations, scheduler.usable, scheduler.weights
     scheduler.update(list(reversed(backends)))
-    assert not rebuilds
+    assert all(map(is_, (scheduler.destinations, scheduler.usable, scheduler.weights), before))
     backends[0].weight = 4
     scheduler.update(backends)
-    assert len(rebuilds) == 1
+    assert not any(map(is_, (scheduler.destinations, scheduler.usable, scheduler.weights), before))
+    assert before == ([*reversed(backends)], [*reversed(backends)], [3, 2, 1])
 
 
 @every_scheduler
@@ -173,6 +213,27 @@ def test_never_touches_the_counters(name: str, weights: list[int], loads: list[i
         scheduler.pick(key, float(step))
         scheduler.pick(key, float(step), backends[:1])
     assert [(backend.active, backend.inactive, backend.weight) for backend in backends] == before
+
+
+@every_scheduler
+@settings(max_examples=30)
+@given(past=st.lists(steps, max_size=12), future=st.lists(steps, min_size=1, max_size=12))
+def test_a_copy_goes_on_as_the_original_does_and_neither_touches_the_other(
+    name: str, past: list[Step], future: list[Step]
+) -> None:
+    """Beside a twin that was never copied, and both ways round: the copy lives through the future first, then the
+    original, and then a copy of the twin after the twin."""
+    backends, twins = pool(*[1] * 7), pool(*[1] * 7)
+    scheduler, untouched = started(name, backends), started(name, twins)
+    assert lived(scheduler, backends, past) == lived(untouched, twins, past)
+    copy, late_copy = scheduler.copy(), untouched.copy()
+    assert type(copy) is type(scheduler)
+    as_it_was, now = [(each.weight, each.active) for each in backends], sum(step.pause for step in past)
+    expected = lived(untouched, twins, future, now)
+    for one, its_pool in ((copy, backends), (scheduler, backends), (late_copy, twins)):
+        for backend, (weight, active) in zip(its_pool, as_it_was, strict=True):
+            backend.weight, backend.active = weight, active
+        assert lived(one, its_pool, future, now) == expected
 
 
 @every_scheduler
