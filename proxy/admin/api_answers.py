@@ -64,9 +64,9 @@ class ChangesAnswer(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-def endpoints_of(services: Iterable[ServiceReport]) -> EndpointsAnswer:
+def endpoints_of(services: Iterable[ServiceReport]) -> Iterator[EndpointAnswer]:
     """Every endpoint of some Services."""
-    return EndpointsAnswer(tuple(answer for service in services for answer in _endpoints(service)))
+    return (answer for service in services for answer in _endpoints(service))
 
 
 def _endpoints(report: ServiceReport) -> Iterator[EndpointAnswer]:

@@ -1,21 +1,21 @@
 """The API under /api/v1/: what the proxy holds, as JSON.
 
-Imports this room. Invariant: GET alone, and every answer is of one moment.
+Imports this room. Invariant: GET alone; an answer is of one moment, and in the long lists each Service is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from aiohttp import web
 
 from proxy.admin.api_answers import (
     ChangesAnswer,
     ProblemsAnswer,
-    ServicesAnswer,
     WorkersAnswer,
     endpoints_of,
 )
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import failure, json_answer
+from proxy.admin.json_list import json_list
 from proxy.admin.report import ServiceReport
 
 _LARGEST_SEQUENCE_DIGITS = 18
@@ -24,16 +24,16 @@ _LARGEST_SEQUENCE_DIGITS = 18
 def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
     """Everything under /api/v1/. `?namespace=` and `?service=` narrow the lists of Services and endpoints."""
 
-    async def services(request: web.Request) -> web.Response:
-        return json_answer(ServicesAnswer(_wanted(request, inspected)))
+    async def services(request: web.Request) -> web.StreamResponse:
+        return await json_list(request, "services", _wanted(request, inspected))
 
     async def service(request: web.Request) -> web.Response:
         namespace, name = request.match_info["namespace"], request.match_info["name"]
         found = inspected.service_report((namespace, name))
         return json_answer(found) if found else failure(404, f"Service {namespace}/{name} is not known to this proxy")
 
-    async def endpoints(request: web.Request) -> web.Response:
-        return json_answer(endpoints_of(_wanted(request, inspected)))
+    async def endpoints(request: web.Request) -> web.StreamResponse:
+        return await json_list(request, "endpoints", endpoints_of(_wanted(request, inspected)))
 
     async def workers(request: web.Request) -> web.Response:
         return json_answer(WorkersAnswer(inspected.workers()))
@@ -58,9 +58,9 @@ def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
     )
 
 
-def _wanted(request: web.Request, inspected: Inspected) -> tuple[ServiceReport, ...]:
-    """The Services that the query leaves, by namespace and name."""
+def _wanted(request: web.Request, inspected: Inspected) -> Iterator[ServiceReport]:
+    """The Services that the query leaves, by namespace and name; who left meanwhile is left out."""
     wanted = request.query.get("namespace"), request.query.get("service")
-    keys = (key for key in inspected.service_keys() if wanted[0] in (None, key[0]) and wanted[1] in (None, key[1]))
-    reports = (inspected.service_report(key) for key in sorted(keys))
-    return tuple(report for report in reports if report is not None)
+    keys = [key for key in inspected.service_keys() if wanted[0] in (None, key[0]) and wanted[1] in (None, key[1])]
+    reports = map(inspected.service_report, sorted(keys))
+    return (report for report in reports if report is not None)

@@ -90,11 +90,12 @@ class BoundedConnections:
 
     def _make_room(self) -> bool:
         """Whether there was an idle one, which leaves."""
-        idle = next((each for each in self._open if each not in self._busy), None)
-        if idle is None:
+        idle = [each for each in self._open if each not in self._busy]
+        if not idle:
             return False
-        del self._open[idle]
-        idle.leave()
+        leaves = next((each for each in idle if not each.is_unread), idle[0])
+        del self._open[leaves]
+        leaves.leave()
         return True
 
 
@@ -111,8 +112,16 @@ class _Connection(web.RequestHandler):
     def leave(self) -> None:
         """Close now, or where it was accepted in this very turn, as soon as that can be."""
         self._leaving = True
-        if self.connected:
+        if self.transport is not None:
+            if self.is_unread:
+                # A close would wait for the reader.
+                self.transport.abort()
             self.force_close()
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the reader has left a part of its answer unread."""
+        return self.transport is not None and self.transport.get_write_buffer_size() > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -128,11 +137,12 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """What aiohttp answers when a handler fails, or when it hears no HTTP."""
         gone = request.transport is None or request.transport.is_closing()
+        if isinstance(exc, ConnectionError) and gone:
+            raise exc
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             line = f"this is no HTTP request: {(message or 'Bad Request').splitlines()[0]}"
         else:
-            if not (gone and isinstance(exc, ConnectionError)):
-                _log.error("an answer failed", extra=fields(method=request.method, path=request.path), exc_info=exc)
+            _log.error("an answer failed", extra=fields(method=request.method, path=request.path), exc_info=exc)
             line = f"{request.path} cannot be answered, through a fault of svcproxy's: its log says more"
         if gone or request.writer.output_size > 0:
             # aiohttp closes then. Who has a part of an answer must not take it for the whole.

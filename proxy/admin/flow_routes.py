@@ -4,18 +4,17 @@ Imports this room. Invariant: GET alone; a query that makes no sense is answered
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 from aiohttp import web
 
 from proxy.admin.explanation_report import ExplanationsAnswer
 from proxy.admin.inspected_flows import InspectedFlows
-from proxy.admin.json_answer import failure, json_answer
+from proxy.admin.json_answer import Handler, failure, json_answer
+from proxy.admin.json_list import json_list
 
 MOST_ROWS = 10_000
 _HIGHEST_PORT = 65535
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class _QueryError(Exception):
@@ -25,11 +24,13 @@ class _QueryError(Exception):
 def flow_routes(inspected: InspectedFlows) -> Iterable[web.RouteDef]:
     """The routes; `?namespace=`, `?service=` and `?limit=` narrow the lists."""
 
-    async def connections(request: web.Request) -> web.Response:
-        return json_answer(await inspected.connections(*_scope(request), _limit(request)))
+    async def connections(request: web.Request) -> web.StreamResponse:
+        answer = await inspected.connections(*_scope(request), _limit(request))
+        return await json_list(request, "connections", answer.connections, [("complete", answer.complete)])
 
-    async def affinity(request: web.Request) -> web.Response:
-        return json_answer(await inspected.affinity(*_scope(request), _limit(request)))
+    async def affinity(request: web.Request) -> web.StreamResponse:
+        answer = await inspected.affinity(*_scope(request), _limit(request))
+        return await json_list(request, "affinity", answer.affinity, [("complete", answer.complete)])
 
     async def explain(request: web.Request) -> web.Response:
         client, client_port = _client(request)
@@ -53,7 +54,7 @@ def flow_routes(inspected: InspectedFlows) -> Iterable[web.RouteDef]:
 
 
 def _checked(handler: Handler) -> Handler:
-    async def checked(request: web.Request) -> web.Response:
+    async def checked(request: web.Request) -> web.StreamResponse:
         try:
             return await handler(request)
         except _QueryError as error:

@@ -1,15 +1,14 @@
 """/api/v1/names: what DNS answers for Services.
 
-Imports the DNS server's reports and this room. Invariant: GET alone, and every answer is of one moment.
+Imports the DNS server's reports and this room. Invariant: GET alone, and what is said of one Service is of one moment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from aiohttp import web
 
-from proxy.admin.api_answers import NamesAnswer
-from proxy.admin.json_answer import json_answer
+from proxy.admin.json_list import json_list
 from proxy.dns.name_report import NameReport
 from proxy.dns.statistics import DNSStatistics
 
@@ -17,7 +16,7 @@ from proxy.dns.statistics import DNSStatistics
 class InspectedNames(Protocol):
     """The name service, as far as HTTP may see it."""
 
-    def names(self) -> tuple[NameReport, ...]:
+    def names(self) -> Iterator[NameReport]:
         """Every record of every Service; nothing where no names are answered."""
 
     def statistics(self) -> DNSStatistics:
@@ -27,11 +26,11 @@ class InspectedNames(Protocol):
 def name_routes(names: InspectedNames) -> Iterable[web.RouteDef]:
     """/api/v1/names. `?namespace=` and `?service=` narrow it."""
 
-    async def listed(request: web.Request) -> web.Response:
+    async def listed(request: web.Request) -> web.StreamResponse:
         namespace, service = request.query.get("namespace"), request.query.get("service")
         found = (
             each for each in names.names() if namespace in (None, each.namespace) and service in (None, each.service)
         )
-        return json_answer(NamesAnswer(tuple(found)))
+        return await json_list(request, "names", found)
 
     return (web.get("/api/v1/names", listed),)

@@ -3,7 +3,6 @@
 Imports this room. Invariant: a reader that does not read costs what one snapshot does, and is let go after a while.
 """
 
-import asyncio
 import time
 from collections.abc import Iterable
 
@@ -13,10 +12,9 @@ from proxy import __version__
 from proxy.admin.broadcast import Broadcast
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import failure
+from proxy.admin.json_list import write
 from proxy.admin.live_view import LiveView
 
-PATIENCE = 30.0
-"""Seconds that a reader may leave what it was sent unread."""
 _RETRY = b"retry: 1000\n\n"
 
 
@@ -37,13 +35,9 @@ def stream_routes(inspected: Inspected, application: web.Application, most: int)
             return response
         with broadcast.viewer(request.headers.get("Last-Event-ID", "")) as viewer:
             await response.prepare(request)
-            await response.write(_RETRY)
+            await write(request, response, _RETRY)
             while events := await viewer.read():
-                try:
-                    async with asyncio.timeout(PATIENCE):
-                        await response.write(events)
-                except (TimeoutError, ConnectionError):
-                    break  # gone, or as good as gone
+                await write(request, response, events)
         return response
 
     return (web.get("/api/v1/stream", stream),)

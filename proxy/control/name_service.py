@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -71,9 +71,9 @@ class NameService:
         if self._server is not None:
             self._server.apply(changes)
 
-    def names(self) -> tuple[NameReport, ...]:
-        """What is answered at this moment."""
-        return self._server.names() if self._server else ()
+    def names(self) -> Iterator[NameReport]:
+        """What is answered."""
+        return self._server.names() if self._server else iter(())
 
     def statistics(self) -> DNSStatistics:
         """The counts of this moment."""

@@ -59,9 +59,11 @@ class NameIndex:
         return None
 
     def by_service(self) -> Iterator[tuple[Service, Mapping[WireName, RecordSet]]]:
-        """Every Service with its names, by namespace and name."""
+        """Every Service with its names, by namespace and name; one that leaves before it is reached is left out."""
         for key in sorted(self._names):
-            yield self._services[key], self._names[key]
+            names = self._names.get(key)
+            if names is not None:
+                yield self._services[key], names
 
     def _put_fixed_names(self) -> None:
         for apex in self.zones:

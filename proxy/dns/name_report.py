@@ -23,14 +23,15 @@ class NameReport(msgspec.Struct, frozen=True, rename="camel"):
     ttl: int
 
 
-def name_reports(index: NameIndex, ttl: int) -> tuple[NameReport, ...]:
-    """Every record of every Service, by namespace and name of the Service, its own name first."""
-    return tuple(
-        NameReport(*service.key, text_of(name), record_type, value, ttl)
-        for service, names in index.by_service()
-        for name in sorted(names, key=lambda each: (len(each), each))
-        for record_type, value in _values(names[name])
-    )
+def name_reports(index: NameIndex, ttl: int) -> Iterator[NameReport]:
+    """Every record of every Service, by namespace and name of the Service, its own name first; each Service as of the
+    moment that it is reached."""
+    for service, names in index.by_service():
+        yield from [
+            NameReport(*service.key, text_of(name), record_type, value, ttl)
+            for name in sorted(names, key=lambda each: (len(each), each))
+            for record_type, value in _values(names[name])
+        ]
 
 
 def _values(records: RecordSet) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ socket and no task.
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import SystemRandom
 
 from proxy.dns.forwarder import Forwarder
@@ -64,8 +64,8 @@ class NameServer:
         self._upstream.serve_at(self.addresses)
         await server.start()
 
-    def names(self) -> tuple[NameReport, ...]:
-        """What is answered for Services at this moment."""
+    def names(self) -> Iterator[NameReport]:
+        """What is answered for Services."""
         return name_reports(self._index, self._settings.ttl)
 
     def statistics(self) -> DNSStatistics:

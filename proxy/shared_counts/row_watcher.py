@@ -7,10 +7,9 @@ of it, in any column, is other than at the call before.
 
 from array import array
 from collections.abc import Iterator
-from operator import add
 
 from proxy.shared_counts.layout import Region
-from proxy.shared_counts.table import SharedTable
+from proxy.shared_counts.table import SharedTable, added_up
 
 _ROWS_AT_ONCE = 64
 
@@ -48,11 +47,4 @@ class RowWatcher:
         for start in range(0, length, size):
             row = new[start : start + size]
             if old[start : start + size] != row:
-                yield first + start // size, self._totals(row)
-
-    def _totals(self, row: bytes) -> list[int]:
-        cells, width = array("q", row).tolist(), self._region.width
-        totals = cells[:width]
-        for first in range(width, len(cells), width):
-            totals = list(map(add, totals, cells[first : first + width]))
-        return totals
+                yield first + start // size, added_up(array("q", row), self._region.width)

@@ -10,10 +10,20 @@ import mmap
 import os
 from array import array
 from collections.abc import Iterator
+from operator import add
 
 from proxy.shared_counts.layout import REGIONS, Region
 
 _CELL = 8
+
+
+def added_up(row: "array[int]", width: int) -> list[int]:
+    """The cells of a row, added up over its columns of so many cells."""
+    cells = row.tolist()
+    totals = cells[:width]
+    for first in range(width, len(cells), width):
+        totals = list(map(add, totals, cells[first : first + width]))
+    return totals
 
 
 class SharedTable:
@@ -53,8 +63,7 @@ class SharedTable:
 
     def totals(self, region: Region, row: int) -> list[int]:
         """What all workers counted in a row, by cell."""
-        cells = self._read(self.first_cell(region, row), region.width * self.columns)
-        return [sum(cells[cell :: region.width]) for cell in range(region.width)]
+        return added_up(self._read(self.first_cell(region, row), region.width * self.columns), region.width)
 
     def total(self, region: Region, row: int, cell: int) -> int:
         """What all workers counted in one cell of a row."""

@@ -1,6 +1,6 @@
 """A proxy in a state of the test's choice, for the HTTP servers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -52,11 +52,9 @@ ASKED = datetime(2026, 3, 2, tzinfo=UTC)
 class FakeNames:
     """Answers for one name."""
 
-    def names(self) -> tuple[NameReport, ...]:
-        return (
-            NameReport("default", "web", "web.default.svc.cluster.local.", "A", "127.96.0.9", 5),
-            NameReport("other", "shop", "shop.other.svc.cluster.local.", "A", "127.96.0.8", 5),
-        )
+    def names(self) -> Iterator[NameReport]:
+        yield NameReport("default", "web", "web.default.svc.cluster.local.", "A", "127.96.0.9", 5)
+        yield NameReport("other", "shop", "shop.other.svc.cluster.local.", "A", "127.96.0.8", 5)
 
     def statistics(self) -> DNSStatistics:
         return DNSStatistics((AnswerCount("udp", "A", "NOERROR", 7),), names=2)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.admin.api_answers import NamesAnswer, ServicesAnswer, WorkersAnswer, endpoints_of
+from proxy.admin.api_answers import EndpointsAnswer, NamesAnswer, ServicesAnswer, WorkersAnswer, endpoints_of
 from proxy.admin.flow_report import AffinityAnswer, AffinityReport, ConnectionReport, ConnectionsAnswer
 from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ServiceReport, WorkerReport
 from proxy.cli import main
@@ -77,8 +77,8 @@ ANSWERS: Answers = {
     "/api/v1/services?namespace=data&service=db": ok(ServicesAnswer((DB,))),
     "/api/v1/services?namespace=empty": ok(ServicesAnswer(())),
     "/api/v1/services/default/idle": ok(WEB),
-    "/api/v1/endpoints?namespace=default&service=web": ok(endpoints_of((WEB,))),
-    "/api/v1/endpoints?namespace=default&service=idle": ok(endpoints_of(())),
+    "/api/v1/endpoints?namespace=default&service=web": ok(EndpointsAnswer(tuple(endpoints_of((WEB,))))),
+    "/api/v1/endpoints?namespace=default&service=idle": ok(EndpointsAnswer(())),
     "/api/v1/connections": ok(ConnectionsAnswer(CONNECTIONS, complete=True)),
     "/api/v1/connections?namespace=busy": ok(ConnectionsAnswer(CONNECTIONS, complete=False)),
     "/api/v1/affinity": ok(AffinityAnswer(AFFINITY, complete=True)),
@@ -290,7 +290,7 @@ def test_a_watch_shows_what_is_new_changes_or_goes(watch: Callable[..., str]) ->
 NAME = NameReport("default", "web", "web.", "AAAA", "fd00::1", 5)
 GOING = [
     ("svc", "services?namespace=default", ServicesAnswer((WEB,)), ServicesAnswer(()), "service/web"),
-    ("ep", "endpoints", endpoints_of((WEB,)), endpoints_of(()), "endpoint/127.0.0.1:8080"),
+    ("ep", "endpoints", EndpointsAnswer(tuple(endpoints_of((WEB,)))), EndpointsAnswer(()), "endpoint/127.0.0.1:8080"),
     ("conn", "connections", connections(CONNECTIONS[1]), connections(), "connection/[fd00::7]:5"),
     ("aff", "affinity", AffinityAnswer(AFFINITY, True), AffinityAnswer((), True), "affinity/10.0.0.7"),
     ("names", "names?namespace=default", NamesAnswer((NAME,)), NamesAnswer(()), "name/web."),
