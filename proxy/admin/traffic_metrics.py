@@ -29,6 +29,12 @@ _FAMILIES = (
     ("svcproxy_sent_bytes_total", "counter", "Bytes from endpoints, delivered to clients."),
     ("svcproxy_connect_retries_total", "counter", "Endpoints tried after another did not take the same client."),
     ("svcproxy_endpoint_ejections_total", "counter", "Endpoints set aside for a while because they took no client."),
+    (
+        "svcproxy_dropped_packets_total",
+        "counter",
+        "Clients' packets that were dropped unanswered, by reason. Every try counts; with capture: bind what "
+        "overflowed the same sockets counts, too.",
+    ),
     ("svcproxy_service_affinity_hits_total", "counter", "Flows that went where their client went before."),
     ("svcproxy_service_affinity_misses_total", "counter", "Flows of clients with affinity that were chosen for anew."),
     ("svcproxy_service_affinity_evictions_total", "counter", "Clients forgotten to make room for others."),
@@ -73,10 +79,13 @@ class TrafficPage:
         self._samples: dict[str, list[str]] = {name: [] for name, _, _ in _FAMILIES}
 
     def add(self, port: PortTraffic) -> None:
-        """The samples of one port; none where nothing ever passed."""
+        """The samples of one port; none where nothing ever came."""
+        labels = f'namespace="{port.namespace}",service="{port.service}",port="{port.port}"'
+        for reason, count in port.dropped.items():
+            dropped = f'{labels},protocol="{port.protocol}",reason="{reason}"'
+            self._put("svcproxy_dropped_packets_total", dropped, count)
         if not (port.open or any(port.cells)):
             return
-        labels = f'namespace="{port.namespace}",service="{port.service}",port="{port.port}"'
         cells = port.cells
         word = "udp_flow" if port.protocol == "UDP" else "connection"
         self._put(f"svcproxy_{word}s_opened_total", labels, cells[PoolCell.OPENED])

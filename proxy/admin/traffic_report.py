@@ -3,7 +3,7 @@
 Imports nothing of ours. Invariant: the cells are those of `shared_counts.layout`, summed over the workers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -17,7 +17,8 @@ class EndpointTraffic(msgspec.Struct, frozen=True):
 
 
 class PortTraffic(msgspec.Struct, frozen=True):
-    """One port of a Service, its pools together; `cells` as in PoolCell, `open` its flows at this moment."""
+    """One port of a Service, its pools together; `cells` as in PoolCell, `open` its flows at this moment, `dropped` the
+    packets that were dropped unanswered, by the label of the reason."""
 
     namespace: str
     service: str
@@ -26,6 +27,7 @@ class PortTraffic(msgspec.Struct, frozen=True):
     open: int
     cells: Sequence[int]
     endpoints: tuple[EndpointTraffic, ...] = ()
+    dropped: Mapping[str, int] = {}
 
 
 class Traffic(msgspec.Struct, frozen=True):

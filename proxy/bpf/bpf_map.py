@@ -60,6 +60,18 @@ class BpfMap:
             if error.errno not in (errno.ENOENT, errno.EINVAL):
                 raise
 
+    def value_of(self, key: bytes) -> bytes | None:
+        """The value of one entry as of now; None where there is none. Raises BpfError."""
+        keys, value = self._buffer((key,), 0), ctypes.create_string_buffer(self._sizes[1])
+        attributes = struct.pack("<I4xQQQ", self.descriptor, ctypes.addressof(keys), ctypes.addressof(value), 0)
+        try:
+            bpf(Command.MAP_LOOKUP_ELEMENT, attributes, f"read the BPF map {self._name}")
+        except BpfError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        return value.raw
+
     def close(self) -> None:
         """Let go of it; programs that are attached keep using it."""
         if self.descriptor >= 0:

@@ -116,6 +116,11 @@ def clear_double_word(base: Register, offset: int) -> Instruction:
     return Instruction(0x7A, base, 0, offset)
 
 
+def add_double_word_atomically(base: Register, offset: int, source: Register) -> Instruction:
+    """The 64 bits at base + offset += source, whoever else adds at that moment."""
+    return Instruction(0xDB, base, source, offset)
+
+
 def load_map(destination: Register, descriptor: int) -> Instruction:
     """destination = the map that is open in this process as `descriptor`."""
     return Instruction(_DOUBLE_SLOT, destination, _MAP_DESCRIPTOR, immediate=descriptor)

@@ -2,8 +2,9 @@
 
 Imports this room's instructions, assembler and verdicts. Pure. It looks up (address, port, protocol, family) and then
 the wildcard address of the same; leaves what it does not know to the kernel's regular lookup; turns a client from
-outside the frontend's source ranges into one that is ignored; and assigns the socket in the slot that the entry names,
-or refuses where the slot is empty. Within a group of SO_REUSEPORT the kernel then chooses by the group's own rules.
+outside the frontend's source ranges into one that is ignored, and counts it; and assigns the socket in the slot that
+the entry names, or refuses where the slot is empty. Within a group of SO_REUSEPORT the kernel then chooses by the
+group's own rules.
 Invariant: a client that an entry is for never reaches anybody else's socket.
 """
 
@@ -16,6 +17,7 @@ from proxy.bpf.instruction import (
     Instruction,
     Label,
     Register,
+    add_double_word_atomically,
     add_immediate,
     bitwise_or,
     bitwise_or_immediate,
@@ -65,7 +67,7 @@ _RANGES = Register.NINE
 _SOCKET = Register.NINE
 
 
-def lookup_program(entries: int, ranges: int, sockets: int) -> bytes:
+def lookup_program(entries: int, ranges: int, sockets: int, drops: int) -> bytes:
     """The program over the maps that are open under these descriptors."""
     return assemble(
         [
@@ -78,6 +80,7 @@ def lookup_program(entries: int, ranges: int, sockets: int) -> bytes:
             leave(),
             Label("found"),
             *_check_source(ranges),
+            *_count(drops),
             Label("assign"),
             *_assign(sockets),
         ]
@@ -113,6 +116,14 @@ def _check_source(ranges: int) -> Lines:
     yield from _find(ranges, _RANGE, "assign")
     # The slots of a kind are numbered by their verdicts, and IGNORED has all bits of them set.
     yield bitwise_or_immediate(_SLOT_FOUND, Verdict.IGNORED)
+
+
+def _count(drops: int) -> Lines:
+    """Add one to what was dropped at the entry; the stack still has its key."""
+    yield from _look_up(drops, _KEY)
+    yield jump_if_equal(Register.RESULT, 0, "assign")
+    yield move_immediate(Register.ONE, 1)
+    yield add_double_word_atomically(Register.RESULT, 0, Register.ONE)
 
 
 def _assign(sockets: int) -> Lines:

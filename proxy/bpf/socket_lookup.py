@@ -8,12 +8,14 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterable
 from itertools import count
 from typing import NamedTuple
 
 from proxy.bpf.bpf_map import BpfMap, MapKind
 from proxy.bpf.lookup_entry import (
+    DROPS_SIZE,
     KEY_SIZE,
     RANGE_KEY_SIZE,
     RANGE_VALUE,
@@ -29,13 +31,16 @@ from proxy.bpf.namespace_link import link_to_namespace
 from proxy.bpf.program import load_socket_lookup
 from proxy.bpf.verdict import SLOTS, Verdict, slot_of
 
+COUNTED = 65_536
+"""So many entries count whom they ignore; those beyond do so uncounted."""
+
 CAPACITY = 262_144
 """The most entries, and the most source ranges of all entries together; an empty table of this size takes 4 MiB."""
 
 
 class Entry(NamedTuple):
     """One address and port of "TCP" or "UDP", and what becomes of its clients. `source_ranges` are CIDRs: a client
-    from outside them is ignored; an empty tuple lets everybody in."""
+    from outside them is ignored; an empty tuple lets everybody in. Packets of ignored clients are counted."""
 
     protocol: str
     address: str
@@ -52,8 +57,9 @@ class SocketLookup:
             self._entries = _map(stack, "svc_entries", MapKind.HASH, KEY_SIZE, VALUE_SIZE, CAPACITY)
             self._ranges = _map(stack, "svc_ranges", MapKind.PREFIXES, RANGE_KEY_SIZE, RANGE_VALUE_SIZE, CAPACITY)
             self._sockets = _map(stack, "svc_sockets", MapKind.SOCKETS, 4, 4, SLOTS)
-            maps = (self._entries.descriptor, self._ranges.descriptor, self._sockets.descriptor)
-            program = load_socket_lookup("svc_lookup", lookup_program(*maps))
+            self._drops = _map(stack, "svc_drops", MapKind.HASH, KEY_SIZE, DROPS_SIZE, COUNTED)
+            self._maps = (self._entries, self._ranges, self._sockets, self._drops)
+            program = load_socket_lookup("svc_lookup", lookup_program(*(each.descriptor for each in self._maps)))
             try:
                 self._link = link_to_namespace(program)
             finally:
@@ -61,6 +67,7 @@ class SocketLookup:
             stack.pop_all()
         self._numbers = count(1)
         self._ranges_of: dict[bytes, list[bytes]] = {}
+        self._counted: set[bytes] = set()
 
     def assign(self, protocol: str, verdict: Verdict, sock: socket.socket) -> None:
         """Give clients with this verdict to `sock`, a listening TCP socket or a bound UDP one, and to those that share
@@ -78,8 +85,11 @@ class SocketLookup:
         ranges: dict[bytes, list[bytes]] = {}
         for entry in entries:
             key = entry_key(entry.protocol, entry.address, entry.port)
-            number = self._admit(key, entry, ranges) if entry.source_ranges else 0
+            # Nobody is in a list of ranges that is empty, which is how an entry ignores everybody and counts them.
+            is_choosy = entry.source_ranges or entry.verdict is Verdict.IGNORED
+            number = self._admit(key, entry, ranges) if is_choosy else 0
             values[key] = entry_value(entry.protocol, entry.address, entry.verdict, number)
+        self._count(ranges)
         self._ranges.update_all({prefix: RANGE_VALUE for prefixes in ranges.values() for prefix in prefixes})
         self._entries.update_all(values)
         for key in values:
@@ -91,13 +101,21 @@ class SocketLookup:
         key = entry_key(protocol, address, port)
         self._entries.delete(key)
         self._forget_ranges(key)
+        if key in self._counted:
+            self._counted.discard(key)
+            self._drops.delete(key)
+
+    def dropped(self, protocol: str, address: str, port: int) -> int:
+        """How many packets for this address and port came from clients whom its entry ignores, since it was put."""
+        count = self._drops.value_of(entry_key(protocol, address, port))
+        return int.from_bytes(count, sys.byteorder) if count is not None else 0
 
     def close(self) -> None:
         """Detach; connections that exist go on."""
         if self._link >= 0:
             os.close(self._link)
             self._link = -1
-        for each in (self._entries, self._ranges, self._sockets):
+        for each in self._maps:
             each.close()
 
     def _admit(self, key: bytes, entry: Entry, ranges: dict[bytes, list[bytes]]) -> int:
@@ -105,8 +123,15 @@ class SocketLookup:
         Raises ValueError for text that is no CIDR."""
         number = next(self._numbers)
         is_ipv6 = family_of(entry.address) is socket.AF_INET6
-        ranges[key] = [range_key(number, cidr) for cidr in entry.source_ranges if (":" in cidr) == is_ipv6]
+        let_in = entry.source_ranges if entry.verdict is not Verdict.IGNORED else ()
+        ranges[key] = [range_key(number, cidr) for cidr in let_in if (":" in cidr) == is_ipv6]
         return number
+
+    def _count(self, keys: Iterable[bytes]) -> None:
+        """Let the entries count from now on, from nothing or from where they are."""
+        new = [key for key in keys if key not in self._counted][: COUNTED - len(self._counted)]
+        self._drops.update_all(dict.fromkeys(new, bytes(DROPS_SIZE)))
+        self._counted.update(new)
 
     def _forget_ranges(self, key: bytes) -> None:
         for prefix in self._ranges_of.pop(key, ()):

@@ -22,6 +22,7 @@ class Command(enum.IntEnum):
     """include/uapi/linux/bpf.h, enum bpf_cmd."""
 
     MAP_CREATE = 0
+    MAP_LOOKUP_ELEMENT = 1
     MAP_UPDATE_ELEMENT = 2
     MAP_DELETE_ELEMENT = 3
     PROGRAM_LOAD = 5

@@ -3,11 +3,13 @@
 Imports the data plane's vocabulary and `plan.frontend`. Invariant: the reconciler sees no difference between the ways.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from socket import socket
 from typing import Protocol
 
 from proxy.control.data_plane import Delivery, Sockets
+from proxy.control.drop_meter import DropCause
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 
 
@@ -18,8 +20,15 @@ class Captured(Protocol):
     def sockets(self) -> Sequence[socket]:
         """The frontend's own, one a worker in the workers' order; none where shared ones serve it."""
 
+    @property
+    def drops(self) -> bool:
+        """Whether any packet was to be dropped up to now."""
+
     def settle(self, frontend: Frontend, pool: Pool) -> None:
         """Let clients in, refuse or ignore them, filter and steer them, as the frontend and its pool ask for."""
+
+    def take_drops(self) -> Counter[DropCause]:
+        """How many packets were dropped since the last call; not to be asked any more after `leave`."""
 
     def leave(self) -> None:
         """The frontend is about to go: before the data plane hears of it, so that no client is let in afterwards."""

@@ -6,9 +6,11 @@ dies meanwhile; whatever changes, they listen in the workers' order, because tha
 
 import logging
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
+from proxy.control.drop_meter import DropCause, DropMeter, cause_of, drops_of
 from proxy.control.gate import Gate, filter_sources, gate_of
 from proxy.control.listening_socket import open_listening_socket
 from proxy.control.steering import steer, steered_by, stop_steering
@@ -23,13 +25,21 @@ _log = logging.getLogger(__name__)
 class ListeningGroup:
     """Opened by `open_group`. `settle` makes the sockets do what the frontend and its pool ask for."""
 
-    __slots__ = ("_filter", "_gate", "_steered", "sockets")
+    __slots__ = ("_filter", "_gate", "_meter", "_steered", "sockets")
 
     def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
         self._filter: tuple[Gate, tuple[str, ...]] = (Gate.OPEN, ())
         self._gate = Gate.OPEN
+        self._meter: DropMeter | None = None
         self._steered = KeyedBy.NOTHING
         self.sockets = sockets
+
+    @property
+    def drops(self) -> bool:
+        return self._meter is not None
+
+    def take_drops(self) -> Counter[DropCause]:
+        return self._meter.take() if self._meter is not None else Counter()
 
     def settle(self, frontend: Frontend, pool: Pool) -> None:
         """Open or shut the gate, filter the sources, steer: whatever is not yet as it should be."""
@@ -37,6 +47,7 @@ class ListeningGroup:
         steered = steered_by(pool) if len(self.sockets) > 1 else KeyedBy.NOTHING
         if (gate, frontend.source_ranges) != self._filter:
             self._filter = (gate, frontend.source_ranges)
+            self._attribute(cause_of(frontend, gate))
             for sock in self.sockets:
                 filter_sources(sock, frontend, gate)
         if frontend.key.protocol == "UDP":
@@ -56,6 +67,13 @@ class ListeningGroup:
         """Close the control process's end of every socket."""
         for sock in self.sockets:
             sock.close()
+
+    def _attribute(self, cause: DropCause | None) -> None:
+        """What the sockets drop from now on is dropped for this reason."""
+        if cause is not None and self._meter is None:
+            self._meter = DropMeter(lambda: drops_of(self.sockets))
+        if self._meter is not None:
+            self._meter.attribute(cause)
 
     def _refuse(self) -> None:
         for sock in self.sockets:

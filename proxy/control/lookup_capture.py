@@ -8,12 +8,14 @@ before any worker forgets it; a port that somebody else listens on is not taken 
 import contextlib
 import errno
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.socket_lookup import Entry, SocketLookup
 from proxy.bpf.verdict import Verdict
 from proxy.control.data_plane import Delivery, Sockets
+from proxy.control.drop_meter import DropCause, DropMeter, cause_of
 from proxy.control.gate import Gate, gate_of
 from proxy.control.listening_socket import bind_only
 from proxy.control.shared_sockets import give_to, open_shared_groups
@@ -75,6 +77,10 @@ class LookupCapture:
         if self._put.pop(key, None) is not None:
             self._lookup.remove(*key)
 
+    def dropped(self, key: FrontendKey) -> int:
+        """How many packets for the frontend were dropped since it came."""
+        return self._lookup.dropped(*key)
+
     def told(self, data_plane: Delivery, then: Callable[[], None]) -> None:
         changed, self._changed = self._changed, set()
 
@@ -107,16 +113,29 @@ class LookupCapture:
 class LookupPlace:
     """A frontend of a LookupCapture."""
 
-    __slots__ = ("_capture", "_key")
+    __slots__ = ("_capture", "_key", "_meter")
 
     sockets = ()
 
     def __init__(self, capture: LookupCapture, key: FrontendKey) -> None:
         self._capture = capture
         self._key = key
+        self._meter: DropMeter | None = None
+
+    @property
+    def drops(self) -> bool:
+        return self._meter is not None
+
+    def take_drops(self) -> Counter[DropCause]:
+        return self._meter.take() if self._meter is not None else Counter()
 
     def settle(self, frontend: Frontend, pool: Pool) -> None:
         verdict = verdict_of(frontend, pool, self._capture.width)
+        cause = cause_of(frontend, gate_of(frontend, is_usable(pool)))
+        if cause is not None and self._meter is None:
+            self._meter = DropMeter(lambda: self._capture.dropped(self._key))
+        if self._meter is not None:
+            self._meter.attribute(cause)
         self._capture.want(self._key, Entry(*self._key, verdict, frontend.source_ranges))
 
     def leave(self) -> None:

@@ -195,8 +195,13 @@ class Proxy:
 
     def traffic(self) -> Traffic:
         """What passed through the Services."""
-        per_endpoint = self._configuration.metrics_per_endpoint
-        return read_traffic(self._planner.pools, self._data_plane.table, self._rows, per_endpoint=per_endpoint)
+        return read_traffic(
+            self._planner.pools,
+            self._data_plane.table,
+            self._rows,
+            self._reconciler.drops,
+            per_endpoint=self._configuration.metrics_per_endpoint,
+        )
 
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""

@@ -15,6 +15,7 @@ from socket import socket
 from proxy.control.bind_failure import BindFailure, explain
 from proxy.control.capture import Capture, Captured
 from proxy.control.data_plane import Delivery, Sockets
+from proxy.control.drop_ledger import DropLedger
 from proxy.control.listening_socket import is_lacking_descriptors, is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.dataplane.messages import is_usable
@@ -31,12 +32,14 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone."""
+    """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone. `drops` is
+    what was dropped at the frontends."""
 
     def __init__(self, data_plane: Delivery, capture: Capture, is_routed: Callable[[str], bool]) -> None:
         self._data_plane = data_plane
         self._is_routed = is_routed
         self._capture = capture
+        self.drops = DropLedger()
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
         self._by_pool: dict[str, set[FrontendKey]] = {}
@@ -80,6 +83,7 @@ class Reconciler:
         for pool_key in delta.removed_pools:
             del self._pools[pool_key]
             self._by_pool.pop(pool_key, None)
+            self.drops.forget(pool_key)
         self._settle(delta, touched - set(delta.removed_frontends))
 
     def retry(self) -> None:
@@ -91,11 +95,14 @@ class Reconciler:
         before = self._frontends.get(frontend.key)
         if before is not None:
             self._by_pool[before.pool].discard(frontend.key)
+            if before.pool != frontend.pool:
+                self.drops.leave(before.pool, frontend.key)
         self._frontends[frontend.key] = frontend
         self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
 
     def _unwant(self, key: FrontendKey) -> None:
         frontend = self._frontends.pop(key)
+        self.drops.leave(frontend.pool, key)
         members = self._by_pool[frontend.pool]
         members.discard(key)
         if not members:
@@ -106,6 +113,8 @@ class Reconciler:
         """Hand over the sockets of one protocol, to be closed: nothing listens there any more."""
         self._capture.stop(protocol)
         keys = [key for key in self._groups if key.protocol == protocol]
+        for key in keys:
+            self.drops.leave(self._frontends[key].pool, key)
         own = [sock for key in keys for sock in self._groups.pop(key).sockets]
         return own + [
             sock for key, sockets in self._capture.shared.items() if key.protocol == protocol for sock in sockets
@@ -113,7 +122,8 @@ class Reconciler:
 
     def close(self) -> None:
         """Let go of every socket that is left; there is no data plane any more."""
-        for group in self._groups.values():
+        for key, group in self._groups.items():
+            self.drops.leave(self._frontends[key].pool, key)
             group.close()
         self._groups.clear()
         self._capture.close()
@@ -131,6 +141,8 @@ class Reconciler:
         missing = [key for key in touched if key not in self._groups and self._needs_socket(self._frontends[key])]
         self._settle_groups(touched.difference(closed))
         for key in closed:
+            if key in self._frontends:
+                self.drops.leave(self._frontends[key].pool, key)
             self._groups[key].leave()
         self._send(Delta(delta.pools, (), tuple(closed)), {})
         self._close_all(closed)
@@ -160,6 +172,8 @@ class Reconciler:
             if group is not None:
                 frontend = self._frontends[key]
                 group.settle(frontend, self._pools[frontend.pool])
+                if group.drops:
+                    self.drops.follow(frontend.pool, key, group)
 
     def _send(self, message: Delta, sockets: Sockets) -> None:
         if message:

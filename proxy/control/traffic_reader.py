@@ -4,10 +4,12 @@ Imports `plan`, `shared_counts`, `admin` and this room. Invariants: the pools of
 or policy, are told as one; what nobody has used is not looked at.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from proxy.admin.traffic_report import EndpointTraffic, PortTraffic, Traffic
+from proxy.control.drop_ledger import DropLedger
 from proxy.control.row_ledger import RowLedger
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.close_reason import CloseReason
@@ -23,23 +25,29 @@ _ACTIVE, _INACTIVE = int(EndpointCell.ACTIVE), int(EndpointCell.INACTIVE)
 
 
 def read_traffic(
-    pools: Mapping[str, Pool], table: SharedTable, ledger: RowLedger, *, per_endpoint: bool = False
+    pools: Mapping[str, Pool], table: SharedTable, ledger: RowLedger, drops: DropLedger, *, per_endpoint: bool = False
 ) -> Traffic:
     """The traffic of these pools, read as it is asked for; with `per_endpoint` that of each endpoint, too."""
     touched = frozenset(table.touched(POOLS))
-    used = sorted(key for key, row in ledger.held() if row in touched and key in pools)
-    return Traffic(_REASONS, _ports([pools[key] for key in used], table, ledger, per_endpoint))
+    used = {key for key, row in ledger.held() if row in touched}
+    told = [pools[key] for key in sorted(used.union(drops.pools())) if key in pools]
+    return Traffic(_REASONS, _ports(told, table, ledger, drops, per_endpoint))
 
 
-def _ports(used: list[Pool], table: SharedTable, ledger: RowLedger, per_endpoint: bool) -> Iterator[PortTraffic]:
+def _ports(
+    used: list[Pool], table: SharedTable, ledger: RowLedger, drops: DropLedger, per_endpoint: bool
+) -> Iterator[PortTraffic]:
     for (service, port, protocol), pools in groupby(
         used, key=lambda pool: (pool.service, pool.port_name, pool.protocol)
     ):
         namespace, _, name = service.partition("/")
         total = _Total(table, ledger)
+        dropped: Counter[str] = Counter()
         for pool in pools:
             total.add(pool, per_endpoint)
-        yield PortTraffic(namespace, name, port, protocol, total.open, total.cells, tuple(total.endpoints.values()))
+            dropped.update(drops.of(pool.key))
+        endpoints = tuple(total.endpoints.values())
+        yield PortTraffic(namespace, name, port, protocol, total.open, total.cells, endpoints, dropped)
 
 
 class _Total:

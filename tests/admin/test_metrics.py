@@ -35,7 +35,7 @@ def busy_proxy() -> FakeProxy:
     proxy.passed = Traffic(
         REASONS,
         (
-            PortTraffic("shop", "web", "http", "TCP", 3, everything),
+            PortTraffic("shop", "web", "http", "TCP", 3, everything, dropped={"source_ranges": 2}),
             PortTraffic("shop", "dns", "", "UDP", 1, everything),
         ),
     )

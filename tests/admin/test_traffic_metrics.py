@@ -66,6 +66,12 @@ def test_udp_has_names_of_its_own_and_shares_what_is_the_same() -> None:
     assert not [name for name, _, _ in found if name.startswith("svcproxy_connection")]
 
 
+def test_what_was_dropped_is_told_alone_where_nothing_passed() -> None:
+    only_dropped = PortTraffic("shop", "web", "http", "UDP", 0, pool_cells({}), dropped={"source_ranges": 4})
+    labels = WEB | {"protocol": "UDP", "reason": "source_ranges"}
+    assert samples(only_dropped) == [("svcproxy_dropped_packets_total", labels, 4.0)]
+
+
 def test_endpoints_are_named_with_their_pods() -> None:
     cells = [0] * ENDPOINTS.width
     cells[EndpointCell.ACTIVE], cells[EndpointCell.INACTIVE], cells[EndpointCell.OPENED] = 2, 1, 9

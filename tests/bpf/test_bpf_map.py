@@ -38,6 +38,11 @@ def test_an_entry_is_replaced_where_the_map_is_full(numbers: BpfMap) -> None:
     numbers.update(word(1), word(9))
 
 
+def test_what_was_written_is_read(numbers: BpfMap) -> None:
+    numbers.update(word(1), word(7))
+    assert (numbers.value_of(word(1)), numbers.value_of(word(2))) == (word(7), None)
+
+
 def test_what_is_not_there_may_be_deleted(numbers: BpfMap) -> None:
     numbers.delete(word(5))
 

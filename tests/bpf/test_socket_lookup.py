@@ -61,6 +61,15 @@ def reaches(protocol: str, family: socket.AddressFamily, address: str, port: int
         return listener.recv(100) == b"hello"
 
 
+def begin(protocol: str, family: socket.AddressFamily, address: str, port: int) -> None:
+    """One packet of a client, which gives up at once."""
+    with socket.socket(family, socket.SOCK_STREAM if protocol == "TCP" else socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.connect_ex((address, port))
+        if protocol == "UDP":
+            client.send(b"anybody?")
+
+
 @EVERY_FAMILY
 @EVERY_PROTOCOL
 def test_a_client_of_an_entry_meets_the_socket_and_the_socket_sees_what_was_asked(
@@ -183,6 +192,61 @@ def test_source_ranges_let_their_own_in_and_ignore_the_others(
         connect(OTHERS[family], 80, source, wait=0.3)
     lookup.put([Entry("TCP", VIPS[family], 80, Verdict.SPREAD)])
     connect(VIPS[family], 80, outside).close()
+
+
+@EVERY_FAMILY
+@EVERY_PROTOCOL
+def test_packets_of_ignored_clients_are_counted_by_entry(
+    lookup: SocketLookup, listen: Listen, protocol: str, family: socket.AddressFamily
+) -> None:
+    (listener,), (deaf,) = listen(protocol, family), listen(protocol, family)
+    deafen(deaf)
+    lookup.assign(protocol, Verdict.SPREAD, listener)
+    lookup.assign(protocol, Verdict.IGNORED, deaf)
+    elsewhere = ("192.0.2.0/24",) if family is FOUR else ("2001:db8::/32",)
+    ranged, silent = (protocol, VIPS[family], 80), (protocol, WILDCARDS[family], 81)
+    lookup.put([Entry(*ranged, Verdict.SPREAD, elsewhere), Entry(*silent, Verdict.IGNORED)])
+    begin(protocol, family, VIPS[family], 80)
+    for _ in range(2):
+        begin(protocol, family, OTHERS[family], 81)
+    eventually(lambda: (lookup.dropped(*ranged), lookup.dropped(*silent)) == (1, 2), "three packets")
+    # An entry that becomes another one goes on counting.
+    lookup.put([Entry(*ranged, Verdict.IGNORED), Entry(*silent, Verdict.SPREAD)])
+    begin(protocol, family, VIPS[family], 80)
+    assert reaches(protocol, family, OTHERS[family], 81, listener)
+    eventually(lambda: (lookup.dropped(*ranged), lookup.dropped(*silent)) == (2, 2), "one more")
+    lookup.remove(*ranged)
+    assert lookup.dropped(*ranged) == 0
+    assert lookup.dropped(protocol, OTHERS[family], 80) == 0
+
+
+def test_ranges_that_are_ignored_as_a_whole_let_nobody_in_and_count_everybody(
+    lookup: SocketLookup, listen: Listen
+) -> None:
+    (deaf,) = listen("UDP", FOUR)
+    deafen(deaf)
+    lookup.assign("UDP", Verdict.IGNORED, deaf)
+    lookup.put([Entry("UDP", VIPS[FOUR], 80, Verdict.IGNORED, ("0.0.0.0/0",))])
+    begin("UDP", FOUR, VIPS[FOUR], 80)
+    eventually(lambda: lookup.dropped("UDP", VIPS[FOUR], 80) == 1, "a packet")
+
+
+def test_entries_beyond_those_that_count_ignore_all_the_same(
+    lookup: SocketLookup, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.bpf.socket_lookup.COUNTED", 1)
+    (deaf,) = listen("UDP", FOUR)
+    deafen(deaf)
+    lookup.assign("UDP", Verdict.IGNORED, deaf)
+    lookup.put([Entry("UDP", VIPS[FOUR], number, Verdict.IGNORED) for number in (80, 81)])
+    for number in (80, 81):
+        begin("UDP", FOUR, VIPS[FOUR], number)
+    eventually(lambda: lookup.dropped("UDP", VIPS[FOUR], 80) == 1, "a packet of the one that counts")
+    assert lookup.dropped("UDP", VIPS[FOUR], 81) == 0
+    lookup.remove("UDP", VIPS[FOUR], 80)
+    lookup.put([Entry("UDP", VIPS[FOUR], 81, Verdict.IGNORED)])
+    begin("UDP", FOUR, VIPS[FOUR], 81)
+    eventually(lambda: lookup.dropped("UDP", VIPS[FOUR], 81) == 1, "a packet of the other")
 
 
 def test_source_ranges_of_the_other_family_let_nobody_in(lookup: SocketLookup, listen: Listen) -> None:

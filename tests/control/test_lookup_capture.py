@@ -13,8 +13,10 @@ from proxy.bpf.verdict import Verdict
 from proxy.control import lookup_capture
 from proxy.control.capture import Captured
 from proxy.control.data_plane import Sockets
+from proxy.control.drop_meter import DropCause
 from proxy.control.lookup_capture import LookupCapture, LookupPlace, verdict_of
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
+from tests.system.harness.eventually import eventually
 
 pytestmark = pytest.mark.requires("ip")
 
@@ -74,6 +76,13 @@ def put_in_force(capture: LookupCapture, workers: Workers, place: Captured, key:
     place.settle(frontend(key), of)
     capture.told(workers, lambda: None)
     workers.apply()
+
+
+def begin(key: FrontendKey) -> None:
+    """The first packet of a client, which gives up at once."""
+    with socket.socket(socket.AF_INET6 if ":" in key.address else socket.AF_INET) as client:
+        client.setblocking(False)
+        client.connect_ex((key.address, key.port))
 
 
 def connects(key: FrontendKey, wait: float = 5) -> bool:
@@ -151,6 +160,30 @@ def test_clients_from_outside_the_source_ranges_meet_silence(capture: LookupCapt
     workers.apply()
     with pytest.raises(TimeoutError):
         connects(WEB, wait=0.3)
+
+
+@EITHER
+def test_packets_that_meet_silence_are_counted_for_the_reason_of_that_moment(
+    capture: LookupCapture, workers: Workers, key: FrontendKey
+) -> None:
+    place = capture.open(key, shared=False, routed=True)
+    place.settle(frontend(key, when_empty="drop"), pool())
+    assert place.drops
+    taken = place.take_drops()
+    begin(key)
+    eventually(lambda: taken.update(place.take_drops()) or taken.total() == 1, "a packet")
+    elsewhere = ("192.0.2.0/24", "2001:db8::/32")
+    place.settle(frontend(key, when_empty="drop", source_ranges=elsewhere), pool(ONE))
+    capture.told(workers, lambda: None)
+    workers.apply()
+    begin(key)
+    begin(key)
+    eventually(lambda: taken.update(place.take_drops()) or taken.total() == 3, "two more")
+    assert taken == {DropCause.NO_LOCAL_ENDPOINTS: 1, DropCause.SOURCE_RANGES: 2}
+    assert place.take_drops() == {}
+    put_in_force(capture, workers, place, key, pool(ONE))
+    assert connects(key)
+    assert place.take_drops() == {}
 
 
 @EITHER

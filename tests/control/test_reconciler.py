@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.control.bind_capture import BindCapture
+from proxy.control.drop_meter import DropCause
 from proxy.control.listening_group import ListeningGroup
 from proxy.control.listening_socket import open_listening_socket
 from proxy.control.reconciler import Reconciler
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
+from tests.system.harness.eventually import eventually
 
 ONE = Target("127.0.0.1", 9)
 
@@ -250,6 +253,57 @@ def test_an_address_in_a_routed_range_is_bound_freely(channel: Recorder) -> None
     key = FrontendKey("TCP", "192.0.2.1", free_port())
     reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
     assert set(channel.sockets) == {key}
+
+
+def begin(key: FrontendKey) -> None:
+    """The first packet of a client, which gives up at once."""
+    family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM if key.protocol == "TCP" else socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.connect_ex((key.address, key.port))
+        if key.protocol == "UDP":
+            client.send(b"anybody?")
+
+
+def until_dropped(reconciler: Reconciler, key: str, counts: Mapping[DropCause, int]) -> None:
+    eventually(lambda: reconciler.drops.of(key) == counts, f"{counts} of {key}")
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"], ids=["IPv4", "IPv6"])
+def test_what_is_dropped_is_counted_by_pool_and_cause_whatever_becomes_of_the_sockets(
+    reconciler: Reconciler, protocol: str, address: str
+) -> None:
+    key = FrontendKey(protocol, address, free_port(protocol, address))
+    ranged = frontend(key, when_empty="drop", source_ranges=("192.0.2.0/24", "2001:db8::/32"))
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(ranged,)))
+    begin(key)
+    begin(key)
+    until_dropped(reconciler, "web", {DropCause.SOURCE_RANGES: 2})
+    reconciler.apply(Delta(pools=(pool(),)))
+    begin(key)
+    until_dropped(reconciler, "web", {DropCause.SOURCE_RANGES: 2, DropCause.NO_LOCAL_ENDPOINTS: 1})
+    reconciler.apply(Delta(removed_frontends=(key,)))
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(ranged,)))
+    begin(key)
+    until_dropped(reconciler, "web", {DropCause.SOURCE_RANGES: 3, DropCause.NO_LOCAL_ENDPOINTS: 1})
+    # The address becomes another Service's.
+    reconciler.apply(Delta(pools=(pool(ONE, key="other"),), frontends=(msgspec.structs.replace(ranged, pool="other"),)))
+    begin(key)
+    until_dropped(reconciler, "web", {DropCause.SOURCE_RANGES: 3, DropCause.NO_LOCAL_ENDPOINTS: 1})
+    until_dropped(reconciler, "other", {DropCause.SOURCE_RANGES: 1})
+    reconciler.apply(Delta(removed_pools=("web",)))
+    reconciler.give_up(protocol)
+    reconciler.close()
+    assert {key: reconciler.drops.of(key) for key in reconciler.drops.pools()} == {
+        "other": {DropCause.SOURCE_RANGES: 1}
+    }
+
+
+def test_a_frontend_that_lets_everybody_in_is_not_looked_at(reconciler: Reconciler) -> None:
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
+    assert list(reconciler.drops.pools()) == []
 
 
 def test_nothing_is_remembered_of_what_is_gone(reconciler: Reconciler, channel: Recorder) -> None:

@@ -1,15 +1,18 @@
 """From the shared table to what each Service port has carried."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from proxy.admin.traffic_report import PortTraffic
+from proxy.control.drop_ledger import DropLedger
+from proxy.control.drop_meter import DropCause
 from proxy.control.row_ledger import RowLedger
 from proxy.control.traffic_reader import read_traffic
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.messages import PoolRows
-from proxy.plan.frontend import Pool, Target
+from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell, PoolCell
 from proxy.shared_counts.table import SharedTable
@@ -23,6 +26,7 @@ class Counted:
     def __init__(self) -> None:
         self.table = SharedTable.create(2)
         self.ledger = RowLedger()
+        self.drops = DropLedger()
         self.columns = [Column(self.table, number) for number in range(2)]
         self.pools: dict[str, Pool] = {}
 
@@ -41,7 +45,7 @@ class Counted:
         self.columns[worker].tally(ENDPOINTS, row).gauge(EndpointCell.ACTIVE, number)
 
     def read(self, *, per_endpoint: bool = False) -> list[PortTraffic]:
-        return list(read_traffic(self.pools, self.table, self.ledger, per_endpoint=per_endpoint).ports)
+        return list(read_traffic(self.pools, self.table, self.ledger, self.drops, per_endpoint=per_endpoint).ports)
 
 
 @pytest.fixture
@@ -85,7 +89,38 @@ def test_flows_to_an_endpoint_that_left_are_still_open(counted: Counted) -> None
     assert port.open == 7
 
 
+class Silent:
+    """A frontend that dropped so many packets for want of a local endpoint."""
+
+    sockets = ()
+    drops = True
+
+    def __init__(self, dropped: int) -> None:
+        self.dropped = dropped
+
+    def take_drops(self) -> Counter[DropCause]:
+        taken, self.dropped = self.dropped, 0
+        return Counter({DropCause.NO_LOCAL_ENDPOINTS: taken})
+
+    def settle(self, frontend: Frontend, pool: Pool) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_what_was_dropped_is_told_where_nothing_ever_passed(counted: Counted) -> None:
+    for number, key in enumerate(("shop/web:http/TCP/IPv4/local", "shop/web:http/TCP/IPv6/local")):
+        counted.pool(key, A)
+        counted.drops.follow(key, FrontendKey("TCP", "127.0.0.1", number), Silent(3))
+    counted.drops.follow("of a pool that is gone", FrontendKey("TCP", "127.0.0.1", 9), Silent(5))
+    (port,) = counted.read()
+    assert port.dropped == {"no_local_endpoints": 6}
+    assert not any(port.cells)
+
+
 def test_every_close_reason_has_its_label(counted: Counted) -> None:
-    assert read_traffic({}, counted.table, counted.ledger).reasons == tuple(reason.value for reason in CloseReason)
+    traffic = read_traffic({}, counted.table, counted.ledger, counted.drops)
+    assert traffic.reasons == tuple(reason.value for reason in CloseReason)
     assert max(reason.number for reason in CloseReason) < PoolCell.CLOSED - PoolCell.FAILED
     assert PoolCell.CLOSED + len(CloseReason) <= POOLS.width

@@ -19,6 +19,7 @@ from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import Manifest, endpoint_slice, port, service
 from tests.system.harness.places import Places
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
+from tests.system.test_traffic_metrics import assert_drops_are_counted, ranged_balancers
 
 HERE = "127.0.0.1"
 SILENCE = 0.5
@@ -248,6 +249,15 @@ def test_source_ranges_are_kept_and_may_change(
     assert eventually(lambda: is_let_in(balancer, outside), "the other range")
     with pytest.raises(TimeoutError):
         connect(balancer, 80, inside, timeout=SILENCE)
+
+
+def test_packets_from_outside_the_source_ranges_are_counted_for_their_service(
+    svcproxy: StartSvcproxy, places: Places
+) -> None:
+    balancer, number = places.address(), places.node_port()
+    ranges = [places.service_range, "fd00:96::/112"]
+    proxy = captured(svcproxy, ranged_balancers(balancer, number), "--workers", "2", serviceClusterIPRange=ranges)
+    assert_drops_are_counted(proxy, balancer, number)
 
 
 def is_let_in(address: str, source: str) -> bool:

@@ -149,6 +149,86 @@ def test_datagrams_that_begin_no_flow_are_counted_by_their_reason(
     assert sample(proxy, "udp_flows_opened_total", service="dns") == 1
 
 
+OUTSIDE = "127.0.0.7"
+RANGES = ["127.0.0.8/29", "fd00::/8"]
+
+
+def ranged_balancers(address: str, number: int) -> list[Manifest]:
+    """A load balancer Service for TCP and UDP with source ranges, that has an IPv4 and an IPv6 address."""
+    ports = [port(number, name=name, protocol=protocol) for name, protocol in (("web", "TCP"), ("dns", "UDP"))]
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": address}, {"ip": "::1"}]}}}
+    families = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
+    balanced = service("ranged", *ports, type="LoadBalancer", loadBalancerSourceRanges=RANGES, **families)
+    targets = [{"name": "web", "port": 7007}, {"name": "dns", "port": 7007, "protocol": "UDP"}]
+    slices = [endpoint_slice("ranged", [address], *targets), endpoint_slice("ranged", ["::1"], *targets, suffix="6")]
+    return [balanced | status, slices[0], slices[1] | {"addressType": "IPv6"}]
+
+
+def begin(kind: socket.SocketKind, address: str, number: int) -> None:
+    """The first packet of a client from outside the ranges, which gives up at once."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as client:
+        client.setblocking(False)
+        if ":" not in address:
+            client.bind((OUTSIDE, 0))
+        client.connect_ex((address, number))
+        if kind is socket.SOCK_DGRAM:
+            client.send(b"anybody?")
+
+
+def assert_drops_are_counted(proxy: Svcproxy, balancer: str, number: int) -> None:
+    """By protocol, both families together, each packet once; and they go on where the ranges were lifted meanwhile."""
+    labels = {"namespace": "default", "service": "ranged", "reason": "source_ranges"}
+    for address, times in ((balancer, 2), ("::1", 3)):
+        for _ in range(times):
+            begin(socket.SOCK_STREAM, address, number)
+            begin(socket.SOCK_DGRAM, address, number)
+    begin(socket.SOCK_DGRAM, balancer, number)
+    until(proxy, "dropped_packets_total", lambda value: value == 5, **labels, protocol="TCP", port="web")
+    until(proxy, "dropped_packets_total", lambda value: value == 6, **labels, protocol="UDP", port="dns")
+    assert sample(proxy, "connections_opened_total", service="ranged") == 0
+    workers = proxy.workers()
+    for worker in workers:
+        worker.kill()
+    for index in range(len(workers)):
+        proxy.wait_for_event("worker started", worker=index)
+    begin(socket.SOCK_STREAM, "::1", number)
+    until(proxy, "dropped_packets_total", lambda value: value == 6, **labels, protocol="TCP")
+
+
+def test_packets_from_outside_the_source_ranges_are_counted_for_their_service(
+    svcproxy: StartSvcproxy, places: Places
+) -> None:
+    balancer, number = places.address(), places.node_port()
+    manifests = ranged_balancers(balancer, number)
+    settings = {"workers": 2, "serviceClusterIPRange": [places.service_range, "fd00:96::/112"], "capture": "bind"}
+    proxy = svcproxy(manifests, configuration=settings)
+    assert_drops_are_counted(proxy, balancer, number)
+    proxy.manifests.remove(*manifests[1:])
+    eventually(lambda: not proxy.endpoints("ranged"), "no endpoints")
+    proxy.manifests.put(*manifests[1:])
+    eventually(lambda: len(proxy.endpoints("ranged")) == 2, "endpoints again")
+    begin(socket.SOCK_DGRAM, "::1", number)
+    until(proxy, "dropped_packets_total", lambda value: value == 7, service="ranged", protocol="UDP")
+
+
+def test_packets_that_policy_local_leaves_unanswered_are_counted(svcproxy: StartSvcproxy, places: Places) -> None:
+    node_ports = {"TCP": places.node_port(), "UDP": places.node_port()}
+    ports = [
+        port(80, name=name.lower(), protocol=name, nodePort=node_port, targetPort=7007)
+        for name, node_port in node_ports.items()
+    ]
+    local = service("local", *ports, type="NodePort", externalTrafficPolicy="Local")
+    targets = [{"name": name.lower(), "protocol": name, "port": 7007} for name in node_ports]
+    away = endpoint_slice("local", [{"addresses": ["192.0.2.1"], "nodeName": "other"}], *targets)
+    proxy = svcproxy([local, away], configuration={"hostnameOverride": "this"})
+    for _ in range(2):
+        begin(socket.SOCK_STREAM, HERE, node_ports["TCP"])
+        begin(socket.SOCK_DGRAM, HERE, node_ports["UDP"])
+    for protocol in node_ports:
+        labels = {"service": "local", "protocol": protocol, "reason": "no_local_endpoints"}
+        until(proxy, "dropped_packets_total", lambda value: value == 2, **labels)
+
+
 def test_counts_survive_the_workers_that_made_them(
     svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
 ) -> None:

@@ -1,0 +1,53 @@
+"""What was dropped at the frontends of each pool, for the metrics.
+
+Imports this room. Drops are read when they are asked for, and whenever a frontend is about to be something else; so
+they cost nothing in between. Invariants: what a frontend dropped stays its pool's when the frontend goes or moves on;
+the count of a pool only grows, and goes with the pool.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from proxy.control.capture import Captured
+from proxy.control.drop_meter import DropCause
+from proxy.plan.frontend import FrontendKey
+
+
+class DropLedger:
+    """By pool key."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, Counter[DropCause]] = {}
+        self._followed: dict[str, dict[FrontendKey, Captured]] = {}
+
+    def follow(self, pool: str, key: FrontendKey, captured: Captured) -> None:
+        """From now on what is dropped at the frontend is this pool's."""
+        self._followed.setdefault(pool, {})[key] = captured
+        self._counts.setdefault(pool, Counter())
+
+    def leave(self, pool: str, key: FrontendKey) -> None:
+        """Count a last time: the frontend is about to close, or to be another pool's."""
+        followed = self._followed.get(pool)
+        if followed is None or key not in followed:
+            return
+        self._counts[pool] += followed.pop(key).take_drops()
+        if not followed:
+            del self._followed[pool]
+
+    def forget(self, pool: str) -> None:
+        """The pool is gone. Should it come back, it is another one."""
+        self._followed.pop(pool, None)
+        self._counts.pop(pool, None)
+
+    def pools(self) -> Iterable[str]:
+        """Those at whose frontends anything may have been dropped."""
+        return self._counts.keys()
+
+    def of(self, pool: str) -> Mapping[DropCause, int]:
+        """How many packets were dropped, by cause."""
+        counts = self._counts.get(pool)
+        if counts is None:
+            return {}
+        for captured in self._followed.get(pool, {}).values():
+            counts += captured.take_drops()
+        return counts
