@@ -25,6 +25,7 @@ from proxy.dataplane.messages import Update
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.time_slice import shorten_slice
 from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import Delta
 from proxy.shared_counts.column import Column
@@ -57,6 +58,7 @@ class LocalDataPlane:
         self._worker = Worker(resources)
 
     async def start(self, wanted: Wanted) -> None:
+        shorten_slice()
         self._worker.start()
 
     def send(self, delta: Delta, sockets: Sockets) -> None:

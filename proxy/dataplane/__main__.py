@@ -24,6 +24,7 @@ from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.messages import Message, Settings
 from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.time_slice import shorten_slice
 from proxy.dataplane.wire import FrameReader
 from proxy.dataplane.worker import Worker
 from proxy.shared_counts.column import Column
@@ -60,6 +61,7 @@ def main() -> int:
         worker = Worker(resources)
         worker.start()
         ControlLink(channel, frames, worker).start()
+        shorten_slice()
         # What the interpreter brought stays for good.
         gc.freeze()
         resources.reactor.run()
