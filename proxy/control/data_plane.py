@@ -48,6 +48,10 @@ class DataPlane(Delivery, Protocol):
     def table(self) -> SharedTable:
         """Where the workers count."""
 
+    def hold(self, descriptors: int) -> None:
+        """The control process opened so many descriptors beyond its reserve or, below zero, closed them: a data plane
+        that shares its limit has so many less."""
+
     async def start(self, wanted: Wanted) -> None:
         """Begin; `wanted` is asked whenever a worker starts. Raises StartupError where there can be no worker."""
 

@@ -41,5 +41,11 @@ def most_listening(limit: int) -> int:
     return min(int(limit * LISTENING_SHARE), limit - _reserve(limit))
 
 
+def most_health_checks(limit: int, *, shared: bool) -> int:
+    """The number below which the descriptor of a health check's port must be. A data plane that shares the limit may
+    have taken all that is not set aside; until it has given way, they are of the reserve, half of it at most."""
+    return limit - _reserve(limit) // 2 if shared else most_listening(limit)
+
+
 def _reserve(limit: int) -> int:
     return RESERVE if limit >= SMALL else SMALL_RESERVE

@@ -2,13 +2,15 @@
 
 Imports `plan.health_check` and the admin room's answer; aiohttp speaks HTTP. Invariants: a port listens exactly while
 a Service has it; one that cannot be bound is reported once, retried, and costs nothing else; how many connections the
-data plane has makes no difference here.
+data plane has makes no difference here; however many ports there are, some descriptors are left for the rest.
 """
 
 import asyncio
 import errno
 import logging
+import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
@@ -34,13 +36,21 @@ Place = tuple[str, int]
 
 class HealthCheckPorts:
     """`apply` says what is wanted, `run` is the task that opens and closes. `is_healthy` is asked with each answer,
-    `on_failure` called when there is a new one among `problems`. All ports together have `most` connections."""
+    `on_failure` called when there is a new one among `problems`. All ports together have `most` connections, and none
+    takes a descriptor of number `descriptors` or above. `hold` hears how many listen more than before, or less."""
 
     def __init__(
-        self, is_healthy: Callable[[], bool], on_failure: Callable[[], None], most: int = USUAL_BOUNDS.health
+        self,
+        is_healthy: Callable[[], bool],
+        on_failure: Callable[[], None],
+        hold: Callable[[int], None],
+        most: int = USUAL_BOUNDS.health,
+        descriptors: int = sys.maxsize,
     ) -> None:
         self._is_healthy = is_healthy
         self._on_failure = on_failure
+        self._hold = hold
+        self._descriptors = descriptors
         self._http = web.Server(self._answer)
         self._connections = BoundedConnections(most, _KEEP_ALIVE)
         self._checks: tuple[HealthCheck, ...] = ()
@@ -103,10 +113,11 @@ class HealthCheckPorts:
     async def _open(self, place: Place, check: HealthCheck) -> None:
         loop = asyncio.get_running_loop()
         try:
-            sock = _listening_socket(place)
+            sock = self._listening_socket(place)
         except OSError as error:
             self._failed(place, check, error)
             return
+        self._hold(1)
         # In two steps, for a cancelled create_server forgets what it opened.
         protocols, backlog = self._connections.protocols(self._http), self._connections.backlog
         server = self._servers[place] = await loop.create_server(
@@ -128,7 +139,17 @@ class HealthCheckPorts:
 
     def _close(self, place: Place) -> None:
         self._servers.pop(place).close()
+        self._hold(-1)
         _log.info("health check closed", extra=fields(address=with_port(*place)))
+
+    def _listening_socket(self, place: Place) -> socket.socket:
+        """Raises OSError."""
+        sock = _listening_socket(place)
+        # The kernel gives the lowest number that is free, so the number says how many are taken.
+        if sock.fileno() >= self._descriptors:
+            sock.close()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return sock
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         """Whatever the path and the method are."""
@@ -156,6 +177,8 @@ def _listening_socket(place: Place) -> socket.socket:
 
 
 def _reason(place: Place, error: OSError) -> str:
+    if error.errno == errno.EMFILE:
+        return "too few file descriptors: raise the limit on open files (ulimit -n, LimitNOFILE)"
     if error.errno != errno.EADDRINUSE:
         return error.strerror or str(error)
     holder = holder_of("TCP", *place)

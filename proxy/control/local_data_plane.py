@@ -61,6 +61,12 @@ class LocalDataPlane:
         shorten_slice()
         self._worker.start()
 
+    def hold(self, descriptors: int) -> None:
+        if descriptors > 0:
+            self._worker.resources.descriptors.occupy(descriptors)
+        else:
+            self._worker.resources.descriptors.give(-descriptors)
+
     def send(self, delta: Delta, sockets: Sockets) -> None:
         for update in self._updates.messages(delta, sockets.keys()):
             message = self._decoder.decode(self._encoder.encode(update))

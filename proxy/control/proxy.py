@@ -28,7 +28,7 @@ from proxy.control.bind_capture import BindCapture
 from proxy.control.capture_choice import automatic_capture, required_lookup
 from proxy.control.choose_data_plane import choose_data_plane
 from proxy.control.count_reader import CountReader
-from proxy.control.descriptor_limit import http_bounds, raise_limit
+from proxy.control.descriptor_limit import http_bounds, most_health_checks, raise_limit
 from proxy.control.flow_inspector import FlowInspector
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.inspection import inspect_service
@@ -121,7 +121,13 @@ class Proxy:
         self._sync_health = SyncHealth(datetime.now(UTC))
         self._sync_metrics = SyncMetrics(datetime.now(UTC))
         self._node_eligible = True
-        self._health_checks = HealthCheckPorts(self._is_healthy, self._tell, http_bounds(limit).health)
+        self._health_checks = HealthCheckPorts(
+            self._is_healthy,
+            self._tell,
+            self._data_plane.hold,
+            most=http_bounds(limit).health,
+            descriptors=most_health_checks(limit, shared=configuration.workers == 0),
+        )
         self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
         self._progress = SyncProgress(source.statistics, terminal)
         self._events = ServiceEvents(self._planner.services, self._recorder.record)

@@ -79,6 +79,9 @@ class WorkerProcesses:
         self._wanted: Wanted | None = None
         self._serving = False
 
+    def hold(self, descriptors: int) -> None:
+        """Each worker has a limit of its own."""
+
     async def start(self, wanted: Wanted) -> None:
         self._wanted = wanted
         try:

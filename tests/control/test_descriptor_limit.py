@@ -13,6 +13,7 @@ from proxy.control.descriptor_limit import (
     SMALL_RESERVE,
     data_plane_share,
     http_bounds,
+    most_health_checks,
     most_listening,
 )
 
@@ -61,3 +62,10 @@ def test_listening_sockets_leave_the_reserve(limit: int) -> None:
 @pytest.mark.parametrize("limit", [0, 10])
 def test_there_is_always_enough_for_one_connection(limit: int) -> None:
     assert data_plane_share(limit) == 2
+
+
+@pytest.mark.parametrize("limit", [64, 1023, 1024, 1 << 20])
+def test_health_checks_leave_the_control_process_half_its_reserve_at_least(limit: int) -> None:
+    reserve = RESERVE if limit >= SMALL else SMALL_RESERVE
+    assert most_health_checks(limit, shared=False) == most_listening(limit) <= limit - reserve
+    assert limit - reserve < most_health_checks(limit, shared=True) <= limit - reserve // 2

@@ -11,6 +11,7 @@ import pytest
 from proxy.admin.bounded_connections import USUAL_BOUNDS
 from proxy.control import health_check_ports
 from proxy.control.health_check_ports import HealthCheckPorts
+from proxy.plan.addresses import with_port
 from proxy.plan.health_check import HealthCheck
 
 WEB = ("shop", "web")
@@ -23,10 +24,14 @@ class Running:
     def __init__(self) -> None:
         self.healthy = True
         self.failures = 0
-        self.ports = HealthCheckPorts(lambda: self.healthy, self._failed)
+        self.held = 0
+        self.ports = HealthCheckPorts(lambda: self.healthy, self._failed, self._hold)
 
     def _failed(self) -> None:
         self.failures += 1
+
+    def _hold(self, descriptors: int) -> None:
+        self.held += descriptors
 
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -49,6 +54,7 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     with contextlib.suppress(asyncio.CancelledError):
         await task
     assert not list(running.ports.listening)
+    assert running.held == 0
 
 
 @pytest.fixture
@@ -135,5 +141,23 @@ async def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(running
         assert f"cannot listen on 127.0.0.1:{port} for health checks: port {port} is taken" in problem.message
         running.ports.apply(checks(port, 2), HERE)
         await asyncio.sleep(0)
-    await running.until(lambda: ("127.0.0.1", port) in running.ports.listening)
-    assert (running.failures, running.ports.problems) == (1, ())
+    await running.until(lambda: not running.ports.problems)
+    assert ("127.0.0.1", port) in running.ports.listening
+    assert running.failures == 1
+
+
+async def test_descriptors_are_told_and_those_of_the_rest_left_alone(running: Running, port: int) -> None:
+    running.ports._descriptors = 0
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: running.failures == 2)
+    reason = "too few file descriptors: raise the limit on open files (ulimit -n, LimitNOFILE)"
+    assert {problem.message for problem in running.ports.problems} == {
+        f"cannot listen on {with_port(host, port)} for health checks: {reason}" for host in HERE
+    }
+    assert running.held == 0
+    running.ports._descriptors = 1 << 20
+    await running.until(lambda: not running.ports.problems)
+    assert running.held == len(list(running.ports.listening)) == 2
+    running.ports.apply(checks(port, families=("IPv4",)), HERE)
+    await running.until(lambda: len(list(running.ports.listening)) == 1)
+    assert running.held == 1

@@ -149,6 +149,35 @@ def test_datagrams_that_begin_no_flow_are_counted_by_their_reason(
     assert sample(proxy, "udp_flows_opened_total", service="dns") == 1
 
 
+def test_health_check_ports_are_among_the_descriptors_of_a_data_plane_that_shares_the_limit(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    node_port, health_port = places.node_port(), places.node_port()
+    here = {"addresses": [a.address], "nodeName": "this"}
+    endpoints = endpoint_slice("web", [here], {"port": a.port})
+    web = service("web", port(80, nodePort=node_port), type="LoadBalancer")
+    proxy = svcproxy([web, endpoints], configuration={"workers": 0, "hostnameOverride": "this"})
+    before = sample(proxy, "worker_descriptors")
+    local = service(
+        "web",
+        port(80, nodePort=node_port),
+        type="LoadBalancer",
+        externalTrafficPolicy="Local",
+        healthCheckNodePort=health_port,
+    )
+    proxy.manifests.put(local)
+    until(proxy, "worker_descriptors", lambda value: value == before + 1)
+    assert is_open(health_port)
+    proxy.manifests.put(web)
+    until(proxy, "worker_descriptors", lambda value: value == before)
+
+
+def is_open(number: int) -> bool:
+    with connect(HERE, number):
+        return True
+
+
 OUTSIDE = "127.0.0.7"
 RANGES = ["127.0.0.8/29", "fd00::/8"]
 
