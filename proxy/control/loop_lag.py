@@ -1,12 +1,13 @@
 """How late the control process comes to what is due.
 
-Imports asyncio alone. Invariant: one timer, four times a second.
+Imports asyncio alone. Invariant: one timer, once a second: all that wakes an idle control process often.
 """
 
 import asyncio
 from collections.abc import Callable
 
-INTERVAL = 0.25
+INTERVAL = 1.0
+"""Seconds between two samples."""
 
 
 async def measure_lag(observe: Callable[[float], None]) -> None:

@@ -118,6 +118,7 @@ class Proxy:
         self._source_problems: tuple[Problem, ...] = ()
         self._known_state_of = ""
         self._bind_failed = asyncio.Event()
+        self._plan_changed = asyncio.Event()
         self._sync_health = SyncHealth(datetime.now(UTC))
         self._sync_metrics = SyncMetrics(datetime.now(UTC))
         self._node_eligible = True
@@ -244,7 +245,8 @@ class Proxy:
                 lag = group.create_task(measure_lag(self._sync_metrics.loop_lag.observe), name="measure lag")
                 record = group.create_task(self._recorder.run(), name="write events")
                 remind = group.create_task(self._keep_telling(), name="tell what lasts")
-                sweep = group.create_task(sweep_rows(self._rows, self._data_plane), name="sweep rows")
+                sweeping = sweep_rows(self._rows, self._data_plane, self._plan_changed)
+                sweep = group.create_task(sweeping, name="sweep rows")
                 await self._termination.asked.wait()
                 follow.cancel()
                 retry.cancel()
@@ -318,6 +320,7 @@ class Proxy:
         self.revision += 1
         if delta:
             self._reconciler.apply(delta)
+            self._plan_changed.set()
             self.recent_changes.record(delta, moment.isoformat(timespec="milliseconds"))
         self._sync_health.updated(moment)
         self._health_checks.apply(self._planner.health_checks(), self._planner.settings.node_port_addresses)

@@ -1,8 +1,8 @@
 """Frees the rows of the shared table that what they counted has left.
 
-Imports this room and `shared_counts`. Invariant: a row is given out anew only when no worker can write to it any more:
+Imports this room and `shared_counts`. Invariants: a row is given out anew only when no worker can write to it any more:
 every worker has learnt that its pool or endpoint is gone, nothing that it counted is open, and what was counted up to
-then has been written.
+then has been written. While no row was left, nothing runs.
 """
 
 import asyncio
@@ -16,11 +16,14 @@ INTERVAL = 1.0
 """Seconds between two looks."""
 
 
-async def sweep_rows(ledger: RowLedger, data_plane: DataPlane) -> None:
-    """Free rows for as long as the task runs."""
+async def sweep_rows(ledger: RowLedger, data_plane: DataPlane, changed: asyncio.Event) -> None:
+    """Free rows for as long as the task runs. `changed` is set whenever rows may have been left."""
     while True:
-        await asyncio.sleep(INTERVAL)
-        await sweep_once(ledger, data_plane)
+        await changed.wait()
+        changed.clear()
+        while ledger.left():
+            await asyncio.sleep(INTERVAL)
+            await sweep_once(ledger, data_plane)
 
 
 async def sweep_once(ledger: RowLedger, data_plane: DataPlane) -> None:

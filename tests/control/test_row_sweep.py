@@ -1,14 +1,16 @@
 """The sweep: a row is free again only when nothing counts in it any more."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from proxy.control.row_ledger import RowLedger
-from proxy.control.row_sweep import sweep_once
+from proxy.control import row_sweep
+from proxy.control.row_ledger import RowLease, RowLedger
+from proxy.control.row_sweep import sweep_once, sweep_rows
 from proxy.plan.frontend import Pool, Target
-from proxy.shared_counts.column import Column
+from proxy.shared_counts.column import Column, Tally
 from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
 from proxy.shared_counts.table import SharedTable
 
@@ -92,3 +94,34 @@ async def test_a_pool_that_is_gone_leaves_nothing(workers: Any) -> None:
     await sweep_once(ledger, workers)
     await sweep_once(ledger, workers)
     assert ledger.left() == ()
+
+
+async def test_after_each_change_is_swept_until_no_row_is_left(workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_sweep, "INTERVAL", 0.001)
+    ledger, changed, freed = RowLedger(), asyncio.Event(), asyncio.Event()
+    release = ledger.release
+
+    def release_and_tell(lease: RowLease) -> None:
+        release(lease)
+        freed.set()
+
+    monkeypatch.setattr(ledger, "release", release_and_tell)
+    sweeping = asyncio.create_task(sweep_rows(ledger, workers, changed))
+    for _ in range(2):
+        (row,) = ledger.hold(pool("10.0.0.1")).endpoints
+        tally = Column(workers.table, 0).tally(ENDPOINTS, row)
+        tally.gauge(EndpointCell.ACTIVE, 1)
+        enough = workers.asked + 6
+
+        def end_after_some_looks(tally: Tally = tally, enough: int = enough) -> None:
+            if workers.asked == enough:
+                tally.gauge(EndpointCell.ACTIVE, 0)
+
+        workers.before = end_after_some_looks
+        ledger.hold(pool())
+        changed.set()
+        await asyncio.wait_for(freed.wait(), 20)
+        freed.clear()
+        assert workers.asked >= enough
+        assert ledger.left() == ()
+    sweeping.cancel()
