@@ -1,16 +1,16 @@
 """The ClientIP affinity table with a million clients: its memory, the time of a look-up, and its longest pause.
 
-Imports the proxy. Invariant: processor time of this thread alone, loop and call included in nothing but the call; the
-pause is the longest single `store` while every entry in the table has expired and is being replaced.
+Imports the proxy and `measurement`. Invariant: processor time of this thread alone, loop and call included in nothing
+but the call; the pause is the longest single `store` while every entry in the table has expired and is being replaced.
 """
 
-import argparse
 import random
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import measurement
 import msgspec
 
 from proxy.affinity import AffinityGroup, AffinityTable
@@ -23,24 +23,26 @@ RUNS = 5
 class Figures(msgspec.Struct, frozen=True):
     """`mebibytes` of the filled table; the rest is microseconds, medians but for `longest_pause`."""
 
+    clients: int
     mebibytes: float
     store: float
     lookup_in_order: float
     lookup_at_random: float
     longest_pause: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.clients:,} clients: {self.mebibytes:.0f} MiB, a new one {self.store:.2f} us, look-up "
+            f"{self.lookup_in_order:.2f} us in order and {self.lookup_at_random:.2f} us at random, "
+            f"longest pause while all expire {self.longest_pause:.0f} us"
+        )
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures the ClientIP affinity table.")
+    parser = measurement.parser("Measures the ClientIP affinity table.", "affinity")
     parser.add_argument("--clients", type=int, default=1_000_000)
     options = parser.parse_args()
-    figures = measure(options.clients)
-    print(
-        f"{options.clients:,} clients: {figures.mebibytes:.0f} MiB, a new one {figures.store:.2f} us, look-up "
-        f"{figures.lookup_in_order:.2f} us in order and {figures.lookup_at_random:.2f} us at random, "
-        f"longest pause while all expire {figures.longest_pause:.0f} us"
-    )
-    return 0
+    return measurement.take(options, lambda cores: measure(options.clients))
 
 
 def measure(clients: int) -> Figures:
@@ -57,7 +59,7 @@ def measure(clients: int) -> Figures:
     draw = random.Random(1)
     in_order = _lookup(table, group, everybody)
     at_random = _lookup(table, group, [draw.choice(everybody) for _ in everybody])
-    return Figures(mebibytes, store, in_order, at_random, _longest_pause(table, group, clients))
+    return Figures(clients, mebibytes, store, in_order, at_random, _longest_pause(table, group, clients))
 
 
 def _lookup(table: AffinityTable, group: AffinityGroup, clients: Sequence[int]) -> float:

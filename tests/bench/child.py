@@ -1,6 +1,6 @@
 """Child: one process that the benchmark starts, pins to a core, and always ends.
 
-Imports the standard library and psutil. Invariant: a child never outlives the benchmark: it is stopped by pid when its
+Imports psutil and `measurement`. Invariant: a child never outlives the benchmark: it is stopped by pid when its
 `with` block ends, and the kernel sends it SIGTERM if the benchmark itself is killed.
 """
 
@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+from measurement import MeasurementFailedError
 
 STOP_SECONDS = 5.0
 
 
-class ChildFailedError(Exception):
+class ChildFailedError(MeasurementFailedError):
     """A child ended, or never became ready; the text holds the end of its log."""
 
 
@@ -70,6 +71,15 @@ class Child:
         """Raises ChildFailedError if the process has ended."""
         if self.process.poll() is not None:
             raise ChildFailedError(f"{self.name} ended with status {self.process.returncode}:\n{self.log_tail()}")
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Raises ChildFailedError where it does not end within so many seconds, with status 0."""
+        try:
+            status = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ChildFailedError(f"{self.name} did not end in {seconds:.0f} s:\n{self.log_tail()}") from None
+        if status:
+            self.check_alive()
 
     def log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])

@@ -5,10 +5,7 @@ at scheduled times in a quiet span and then in an equally long one in which the 
 which the proxy did not apply them is an error.
 """
 
-import argparse
 import json
-import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,20 +13,22 @@ from urllib.request import urlopen
 
 import backends
 import machine
+import measurement
 import msgspec
-from child import Child, ChildFailedError
+from child import Child
 from cluster_api import KUBECONFIG, START_CHANGES, service_address
 from load_wrk import LoadFailedError
 from paced_load import PacedLoad
 from percentile import percentile
 from subject import free_node_ports
 from svcproxy import REPOSITORY
-from sync import BENCH, wait_until
-from wait import until_http_answers
+from wait import until, until_http_answers
 
 NETWORK = "127.97.0.0"
 REQUESTS_PER_SECOND = 500
 WARM_UP_SECONDS = 1.0
+API_SECONDS = 60.0
+BENCH = Path(__file__).parent
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -43,6 +42,21 @@ class Spread(msgspec.Struct, frozen=True):
         return f"p50 {self.p50:.0f} us, p99 {self.p99:.0f} us, longest {self.longest:.0f} us"
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """The two spans, and how many Services changed a second in the second one."""
+
+    rate: int
+    services: int
+    quiet: Spread
+    changing: Spread
+
+    def __str__(self) -> str:
+        return (
+            f"quiet: {self.quiet}\n{self.rate} of {self.services} Services changed a second: {self.changing}\n"
+            f"p99 {self.changing.p99 / self.quiet.p99:.2f} times the quiet one"
+        )
+
+
 class Options(msgspec.Struct, frozen=True):
     """`rate` changes a second for `seconds`, among so many `services`."""
 
@@ -52,30 +66,17 @@ class Options(msgspec.Struct, frozen=True):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures a held connection's latency while Services change.")
+    parser = measurement.parser("Measures a held connection's latency while Services change.", "churn")
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--rate", type=int, default=1000, help="changed Services a second")
     parser.add_argument("--seconds", type=int, default=10, help="of each span")
     parsed = parser.parse_args()
     options = Options(parsed.services, parsed.rate, parsed.seconds)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine.ensure_programs()
-    machine.raise_descriptor_limit()
-    cores = machine.choose_cores()
-    print(machine.describe(cores), flush=True)
-    os.sched_setaffinity(0, {cores.load})
-    try:
-        quiet, changing = _measure(options, cores)
-    except (ChildFailedError, LoadFailedError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
-    print(f"quiet: {quiet}")
-    print(f"{options.rate} of {options.services} Services changed a second: {changing}")
-    print(f"p99 {changing.p99 / quiet.p99:.2f} times the quiet one")
-    return 0
+    return measurement.take(parsed, lambda cores: _measure(options, cores), machine.PROGRAMS)
 
 
-def _measure(options: Options, cores: machine.Cores) -> tuple[Spread, Spread]:
+def _measure(options: Options, cores: machine.Cores) -> Figures:
+    measurement.keep_to(cores.load)
     with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
         directory = Path(name)
         with backends.running(directory, cores) as behind:
@@ -84,7 +85,7 @@ def _measure(options: Options, cores: machine.Cores) -> tuple[Spread, Spread]:
             server = [sys.executable, str(BENCH / "cluster_api.py"), *sizes, f"--rate={options.rate}"]
             server += [f"--network={NETWORK}", f"--served={served}", name]
             with Child("the API server", _unhurried(server), cores.load, directory / "server.log") as api:
-                wait_until(api, (directory / KUBECONFIG).exists)
+                until(api, (directory / KUBECONFIG).exists, API_SECONDS)
                 return _measure_proxy(options, cores, directory, api)
 
 
@@ -93,7 +94,7 @@ def _unhurried(command: list[str]) -> list[str]:
     return ["chrt", "--idle", "0", *command]
 
 
-def _measure_proxy(options: Options, cores: machine.Cores, directory: Path, api: Child) -> tuple[Spread, Spread]:
+def _measure_proxy(options: Options, cores: machine.Cores, directory: Path, api: Child) -> Figures:
     metrics = free_node_ports().tcp
     command = [sys.executable, "-m", "proxy", "run", "--kubeconfig", str(directory / KUBECONFIG)]
     command += ["--state-dir", str(directory / "state"), "--hostname-override", "node-0"]
@@ -108,7 +109,7 @@ def _measure_proxy(options: Options, cores: machine.Cores, directory: Path, api:
             changing = _spread(load, options)
         _check_that_changes_arrived(metrics, options)
         child.check_alive()
-        return quiet, changing
+        return Figures(options.rate, options.services, quiet, changing)
 
 
 def _spread(load: PacedLoad, options: Options) -> Spread:

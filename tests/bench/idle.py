@@ -4,9 +4,6 @@ Imports only rooms of the benchmark. Invariant: every connection carried one req
 them are still open when the figures are taken; within the usual limit of 20,000 descriptors a worker holds no more.
 """
 
-import argparse
-import os
-import signal
 import sys
 import tempfile
 import time
@@ -15,9 +12,8 @@ from pathlib import Path
 import backends
 import idle_load
 import machine
+import measurement
 import msgspec
-from child import ChildFailedError
-from load_wrk import LoadFailedError
 from meter import Meter, resident_bytes
 from subject import Place, Running
 from svcproxy import Svcproxy
@@ -26,38 +22,33 @@ SETTLE_SECONDS = 1.0
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """`growth` is KiB of resident memory for each connection; shares are of one core."""
+    """`growth` is KiB of resident memory for each connection, on `resident` MiB; shares are of one core."""
 
+    connections: int
     growth: float
     resident: float
     share_without: float
     share_with: float
 
+    def __str__(self) -> str:
+        return (
+            f"{self.connections:,} idle connections: {self.growth:.2f} KiB each on {self.resident:.1f} MiB; "
+            f"{self.share_with:.2%} of a core, {self.share_without:.2%} without them"
+        )
+
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures what idle connections cost.")
+    parser = measurement.parser("Measures what idle connections cost.", "idle")
     parser.add_argument("--connections", type=int, default=9000)
     parser.add_argument("--seconds", type=int, default=10)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine.ensure_programs()
-    machine.raise_descriptor_limit()
-    cores = machine.choose_cores()
-    print(machine.describe(cores), flush=True)
-    os.sched_setaffinity(0, {cores.load})
-    try:
-        figures = _measure(options.connections, options.seconds, cores)
-    except (ChildFailedError, LoadFailedError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
-    print(
-        f"{options.connections:,} idle connections: {figures.growth:.2f} KiB each on {figures.resident:.1f} MiB; "
-        f"{figures.share_with:.2%} of a core, {figures.share_without:.2%} without them"
+    return measurement.take(
+        options, lambda cores: _measure(options.connections, options.seconds, cores), machine.PROGRAMS
     )
-    return 0
 
 
 def _measure(connections: int, seconds: int, cores: machine.Cores) -> Figures:
+    measurement.keep_to(cores.load)
     with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
         directory = Path(name)
         with backends.running(directory, cores) as behind:
@@ -68,7 +59,7 @@ def _measure(connections: int, seconds: int, cores: machine.Cores) -> Figures:
                 with idle_load.held(running.http, connections):
                     share_with = _share(running, seconds)
                     after = resident_bytes(running.pids)
-    return Figures((after - before) / 1024 / connections, before / 2**20, share_without, share_with)
+    return Figures(connections, (after - before) / 1024 / connections, before / 2**20, share_without, share_with)
 
 
 def _share(running: Running, seconds: int) -> float:

@@ -1,6 +1,6 @@
 """HTTP load from wrk: one thread, closed loop.
 
-Imports the standard library and msgspec. Invariant: a result is wrk's own counters, and a run in which any request
+Imports msgspec and `measurement`. Invariant: a result is wrk's own counters, and a run in which any request
 failed is an error, never a figure.
 """
 
@@ -8,13 +8,14 @@ import subprocess
 from pathlib import Path
 
 import msgspec
+from measurement import MeasurementFailedError
 from wait import Address
 
 REPORT_SCRIPT = Path(__file__).with_name("report_requests.lua")
 EXTRA_SECONDS = 30.0
 
 
-class LoadFailedError(Exception):
+class LoadFailedError(MeasurementFailedError):
     """The load generator could not do its work; the text says what it saw."""
 
 

@@ -38,6 +38,7 @@ class Machine(msgspec.Struct, frozen=True):
     kernel: str
     pinned: Cores
     versions: dict[str, str]
+    """Of the programs that are here."""
 
     def __str__(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
@@ -104,13 +105,9 @@ def _processor() -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {
-        "haproxy": _said_by(["haproxy", "-v"], "HAProxy version "),
-        "nginx": _said_by(["nginx", "-v"], "nginx/"),
-        "wrk": _said_by(["wrk", "-v"], "wrk "),
-        "python": platform.python_version(),
-        "uvloop": importlib.metadata.version("uvloop"),
-    }
+    before = {"haproxy": "HAProxy version ", "nginx": "nginx/", "wrk": "wrk "}
+    programs = {name: _said_by([name, "-v"], text) for name, text in before.items() if shutil.which(name)}
+    return {**programs, "python": platform.python_version(), "uvloop": importlib.metadata.version("uvloop")}
 
 
 def _said_by(command: list[str], before: str) -> str:

@@ -9,22 +9,22 @@ import argparse
 import os
 import pwd
 import re
-import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import machine
+import measurement
 import yaml
 from child import Child, ChildFailedError
+from machine import Cores
 from meter import Meter
 from svcproxy import REPOSITORY, run_command
+from wait import until
 
 ZONE = "default.svc.cluster.local"
 HOST, PORT = "127.0.0.1", 15353
@@ -49,29 +49,36 @@ class Figures(NamedTuple):
     codes: str
 
 
+class Rows(NamedTuple):
+    """The measurements of each server by row."""
+
+    services: int
+    rows: dict[str, dict[str, list[Figures]]]
+
+    def __str__(self) -> str:
+        about = f"{self.services} Services, {CLIENTS} clients, {OUTSTANDING} questions outstanding; median (range)"
+        return "\n".join((about, *(_line(row, found) for row, found in self.rows.items())))
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures DNS answers a second beside dnsmasq.")
+    parser = measurement.parser("Measures DNS answers a second beside dnsmasq.", "name_answers")
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine.ensure_programs(PROGRAMS, DEBIAN_PACKAGES)
-    cores = machine.choose_cores()
-    try:
-        with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
-            _measure_all(options, cores, Path(name))
-    except ChildFailedError as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return measurement.take(options, lambda cores: _measure_all(options, cores), PROGRAMS, DEBIAN_PACKAGES)
 
 
-def _measure_all(options: argparse.Namespace, cores: machine.Cores, directory: Path) -> None:
+def _measure_all(options: argparse.Namespace, cores: Cores) -> Rows:
+    with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
+        return Rows(options.services, _measure_rows(options, cores, Path(name)))
+
+
+def _measure_rows(options: argparse.Namespace, cores: Cores, directory: Path) -> dict[str, dict[str, list[Figures]]]:
     directory.chmod(0o755)
     addresses = [f"127.96.{100 + number // 250}.{number % 250 + 1}" for number in range(options.services)]
     servers = {"svcproxy": _svcproxy(directory, addresses), "dnsmasq": _dnsmasq(directory, addresses)}
-    print(f"{options.services} Services, {CLIENTS} clients, {OUTSTANDING} questions outstanding; median (range)")
+    rows = {}
     for row, questions in _rows(addresses).items():
         file = directory / f"{row}.txt"
         file.write_text("".join(f"{each.name} {each.record_type}\n" for each in questions))
@@ -79,7 +86,9 @@ def _measure_all(options: argparse.Namespace, cores: machine.Cores, directory: P
         for _ in range(options.rounds):
             for name, command in servers.items():
                 found[name].append(_measure(name, command, cores, file, options.seconds, directory))
-        print(_line(row, found), flush=True)
+        _check_codes(row, found)
+        rows[row] = found
+    return rows
 
 
 def _rows(addresses: Sequence[str]) -> dict[str, list[Question]]:
@@ -130,11 +139,9 @@ def _dnsmasq(directory: Path, addresses: Sequence[str]) -> list[str]:
     return ["dnsmasq", f"--conf-file={file}"]
 
 
-def _measure(
-    name: str, command: list[str], cores: machine.Cores, questions: Path, seconds: int, directory: Path
-) -> Figures:
+def _measure(name: str, command: list[str], cores: Cores, questions: Path, seconds: int, directory: Path) -> Figures:
     with Child(name, command, cores.proxy, directory / f"{name}.log", REPOSITORY) as child:
-        _wait_until(child, lambda: _answers(f"web-0.{ZONE}"))
+        until(child, lambda: _answers(f"web-0.{ZONE}"), READY_SECONDS)
         _load(questions, 1, cores.load)
         with Meter(child.pids(), ()) as meter:
             report = _load(questions, seconds, cores.load)
@@ -169,16 +176,6 @@ def _answers(name: str) -> bool:
             return False
 
 
-def _wait_until(child: Child, is_ready: Callable[[], bool]) -> None:
-    """Raises ChildFailedError after READY_SECONDS, or when the child ends."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not is_ready():
-        child.check_alive()
-        if time.monotonic() > deadline:
-            raise ChildFailedError(f"{child.name} did not get ready:\n{child.log_tail()}")
-        time.sleep(0.05)
-
-
 def _number(report: str, pattern: str) -> float:
     found = re.search(pattern, report)
     if found is None:
@@ -186,10 +183,13 @@ def _number(report: str, pattern: str) -> float:
     return float(found[1])
 
 
-def _line(row: str, found: dict[str, list[Figures]]) -> str:
+def _check_codes(row: str, found: Mapping[str, Sequence[Figures]]) -> None:
     codes = {figures.codes for each in found.values() for figures in each}
     if len(codes) != 1:
         raise ChildFailedError(f"{row}: the servers do not answer alike: {', '.join(sorted(codes))}")
+
+
+def _line(row: str, found: Mapping[str, Sequence[Figures]]) -> str:
     rates = {name: statistics.median(each.rate for each in figures) for name, figures in found.items()}
     costs = {name: statistics.median(each.microseconds for each in figures) for name, figures in found.items()}
     cells = [
@@ -198,7 +198,7 @@ def _line(row: str, found: dict[str, list[Figures]]) -> str:
         for name, figures in found.items()
     ]
     rate, cost = rates["svcproxy"] / rates["dnsmasq"], costs["dnsmasq"] / costs["svcproxy"]
-    return f"{row} ({codes.pop()}): {'; '.join(cells)}; ratio {rate:.2f} by rate, {cost:.2f} by CPU"
+    return f"{row} ({found['svcproxy'][0].codes}): {'; '.join(cells)}; ratio {rate:.2f} by rate, {cost:.2f} by CPU"
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ Imports only rooms of the benchmark. Invariant: the clock starts when the edited
 and renamed over it, as editors do) and stops when a new connection reaches the new endpoint; every wait is bounded.
 """
 
-import argparse
-import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -16,10 +13,12 @@ from pathlib import Path
 import backends
 import machine
 import manifests
+import measurement
+import msgspec
 import wait
 import yaml
-from child import Child, ChildFailedError
-from percentile import percentile
+from child import Child
+from percentile import milliseconds
 from subject import LISTEN_ADDRESS, free_node_ports
 from svcproxy import REPOSITORY, run_command
 
@@ -29,34 +28,31 @@ PROBE_TIMEOUT = 2.0
 PAUSE_SECONDS = (0.05, 0.25)
 
 
-class ReloadFailedError(Exception):
+class ReloadFailedError(measurement.MeasurementFailedError):
     """The proxy did not follow an edit in time."""
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """Seconds from each saved manifest to the new behaviour."""
+
+    services: int
+    latencies: list[float]
+
+    def __str__(self) -> str:
+        what = f"saved manifest to new behaviour, {self.services} Services, {len(self.latencies)} edits"
+        return f"{what}: {milliseconds(self.latencies)}"
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures the time from a saved manifest to the new behaviour.")
+    parser = measurement.parser("Measures the time from a saved manifest to the new behaviour.", "reload")
     parser.add_argument("--services", type=int, default=1000)
     parser.add_argument("--edits", type=int, default=50)
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine.ensure_programs()
-    machine.raise_descriptor_limit()
-    cores = machine.choose_cores()
-    print(machine.describe(cores), flush=True)
-    os.sched_setaffinity(0, {cores.load})
-    try:
-        latencies = _measure(options.services, options.edits, cores)
-    except (ChildFailedError, ReloadFailedError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
-    latencies.sort()
-    shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-    figures = ", ".join(f"{name} {percentile(latencies, share) * 1e3:.1f} ms" for name, share in shares.items())
-    print(f"saved manifest to new behaviour, {options.services} Services, {options.edits} edits: {figures}")
-    return 0
+    return measurement.take(options, lambda cores: _measure(options.services, options.edits, cores), machine.PROGRAMS)
 
 
-def _measure(services: int, edits: int, cores: machine.Cores) -> list[float]:
+def _measure(services: int, edits: int, cores: machine.Cores) -> Figures:
+    measurement.keep_to(cores.load)
     with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
         directory = Path(name)
         manifest_directory, state_directory = directory / "manifests", directory / "state"
@@ -73,7 +69,7 @@ def _measure(services: int, edits: int, cores: machine.Cores) -> list[float]:
             log = directory / "svcproxy.log"
             with Child("svcproxy", command, cores.proxy, log, REPOSITORY) as child:
                 wait.until_http_answers(child, (LISTEN_ADDRESS, port))
-                return _edit_repeatedly(edited, behind.http_port, port, edits)
+                return Figures(services, _edit_repeatedly(edited, behind.http_port, port, edits))
 
 
 def _save(path: Path, name: str, host: str, port: int, node_port: int | None = None) -> float:

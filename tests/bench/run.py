@@ -5,22 +5,19 @@ run with an error and status 1; nothing that was started is left behind.
 """
 
 import argparse
-import os
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import backends
 import machine
+import measurement
 import msgspec
 import report
-from child import ChildFailedError
 from haproxy import HAProxy, TunedHAProxy
-from load_wrk import LoadFailedError
 from machine import Cores, Machine
+from measurement import MeasurementFailedError
 from nginx import Nginx, TunedNginx
 from rounds import calibrate, measure
 from rows import ALL_ROWS, Effort
@@ -33,7 +30,6 @@ SUBJECT_NAMES = [subject.name for subject in SUBJECTS]
 ROW_NAMES = [row.name for row in ALL_ROWS]
 TITLES = {row.name: row.title for row in ALL_ROWS}
 IDLE_CONNECTIONS = 2000
-RESULTS = Path("bench-results")
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -48,23 +44,20 @@ class Result(msgspec.Struct, frozen=True):
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine.ensure_programs()
-    machine.raise_descriptor_limit()
-    cores = machine.choose_cores()
+    cores = measurement.prepare(machine.PROGRAMS)
     about = machine.describe(cores)
     print(about, flush=True)
     try:
         effort, samples = _run(options, cores)
-    except (ChildFailedError, LoadFailedError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
+    except MeasurementFailedError as error:
+        return measurement.failed(error)
     _publish(about, effort, samples, options)
     return 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures svcproxy, HAProxy and nginx side by side on this machine.")
+    parser = measurement.parser("Measures svcproxy, HAProxy and nginx side by side on this machine.", "bench")
+    measurement.add_plot(parser, "bench")
     parser.add_argument("--quick", action="store_true", help="one short round, under three minutes")
     parser.add_argument("--rounds", type=int, help="rounds (default 5, with --quick 1)")
     parser.add_argument("--seconds", type=int, help="seconds a measurement (default 5, with --quick 1)")
@@ -72,8 +65,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--subjects", type=_some_of(SUBJECT_NAMES), default=SUBJECT_NAMES, help=", ".join(SUBJECT_NAMES)
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "bench.json", help="every measurement")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", default=RESULTS / "bench.png", help="the chart")
     options = parser.parse_args()
     default = 1 if options.quick else 5
     options.rounds = options.rounds or default
@@ -98,7 +89,7 @@ def _run(options: argparse.Namespace, cores: Cores) -> tuple[Effort, list[Sample
     rows = [row for row in ALL_ROWS if row.name in options.rows]
     subjects = [subject for subject in SUBJECTS if subject.name in options.subjects]
     # wrk and the Python generators run on the load's core because this process does.
-    os.sched_setaffinity(0, {cores.load})
+    measurement.keep_to(cores.load)
     with tempfile.TemporaryDirectory(prefix="svcproxy-bench-") as name:
         directory = Path(name)
         with backends.running(directory, cores) as behind:
@@ -117,11 +108,9 @@ def _publish(about: Machine, effort: Effort, samples: list[Sample], options: arg
         caption += f"; latency at {effort.pace:,.0f} requests/s"
     print(f"\n{report.render(table, columns, TITLES, subjects)}\n\n{caption}\n{report.disturbances(samples)}")
     result = Result(about, effort, options.rounds, report.compare(table, columns), samples)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    measurement.write(options.json, result)
     print(f"every measurement: {options.json}")
-    if find_spec("matplotlib") is None:
-        print("no chart: matplotlib is not installed (pip install '.[bench]')")
+    if not measurement.can_draw():
         return
     import plot
 

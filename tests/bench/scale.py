@@ -9,23 +9,23 @@ import argparse
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import machine
+import measurement
 import msgspec
 import psutil
 from child import Child, ChildFailedError
 from cluster_api import KUBECONFIG
 from meter import cpu_seconds
-from percentile import percentile
-from scale_probe import ChangingAPI, NotFollowedError, ScaleProbe
+from percentile import SHARES, milliseconds, percentile
+from scale_probe import ChangingAPI, ScaleProbe
 from svcproxy import REPOSITORY
+from wait import until
 
 READY_SECONDS = 180.0
 BENCH = Path(__file__).parent
@@ -61,21 +61,27 @@ class Figures(msgspec.Struct, frozen=True):
     changes: list[float]
 
     def __str__(self) -> str:
-        ordered = sorted(self.changes)
-        waits = ", ".join(f"{name} {percentile(ordered, share) * 1e3:.2f} ms" for name, share in _SHARES.items())
         workers = "/".join(f"{size:.0f}" for size in self.workers_mib) or "-"
         return (
             f"{self.case}: all listening in {self.listening_seconds:.2f} s ({self.processor_seconds[0]:.2f} s of "
             f"processor time, workers {self.processor_seconds[1]:.2f} s); control {self.control_mib:.0f} MiB, "
-            f"workers {workers} MiB; one change, {len(ordered)} times: {waits}"
+            f"workers {workers} MiB; one change, {len(self.changes)} times: "
+            f"{milliseconds(self.changes)}"
         )
 
 
-_SHARES = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+class Curve(msgspec.Struct, frozen=True):
+    """Every case."""
+
+    cases: list[Figures]
+
+    def __str__(self) -> str:
+        return f"{len(self.cases)} cases"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measures svcproxy in front of large clusters.")
+    parser = measurement.parser("Measures svcproxy in front of large clusters.", "scale")
+    measurement.add_plot(parser, "scale")
     parser.add_argument("--services", default="100,1000,10000", help="how many, one run each, separated by commas")
     parser.add_argument("--endpoints", type=int, default=10, help="of each Service")
     parser.add_argument("--ports", type=int, default=2, help="of each Service")
@@ -84,24 +90,16 @@ def main() -> int:
         "--bind-services", type=int, default=4000, help="behind one worker that binds; 0 for no such run"
     )
     parser.add_argument("--changes", type=int, default=500)
-    parser.add_argument("--json", type=Path, default=Path("bench-results/scale.json"))
-    parser.add_argument("--plot", type=Path, default=Path("bench-results/scale.png"))
     options = parser.parse_args()
     if _INSIDE not in os.environ:
         return _inside_a_namespace()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    machine.raise_descriptor_limit()
-    described = machine.describe(machine.choose_cores())
-    print(described, flush=True)
-    try:
-        figures = [_announced(case, options.changes) for case in _cases(options)]
-    except (ChildFailedError, NotFollowedError) as error:
-        print(f"the benchmark failed: {error}", file=sys.stderr)
-        return 1
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"machine": described, "figures": figures})))
-    _draw(figures, options.plot)
-    return 0
+    return measurement.take(options, lambda cores: _curve(options))
+
+
+def _curve(options: argparse.Namespace) -> Curve:
+    curve = Curve([_announced(case, options.changes) for case in _cases(options)])
+    _draw(curve.cases, options.plot)
+    return curve
 
 
 def _inside_a_namespace() -> int:
@@ -137,12 +135,12 @@ def _measure(case: Case, changes: int) -> Figures:
         sizes = [f"--services={case.services}", f"--endpoints={case.endpoints}", f"--ports={case.ports}"]
         server = [sys.executable, str(BENCH / "cluster_api.py"), *sizes, name]
         with Child("the API server", server, cores, directory / "server.log") as api:
-            _wait(api, kubeconfig.exists)
+            until(api, kubeconfig.exists, READY_SECONDS)
             started = time.monotonic()
             log = directory / "svcproxy.log"
             with Child("svcproxy", _command(case, directory), cores, log, REPOSITORY) as child:
-                _wait(child, lambda: '"event":"serving"' in _compact(log))
-                _wait(child, lambda: all(map(probe.serves, _sample(case.services))))
+                until(child, lambda: '"event":"serving"' in _compact(log), READY_SECONDS)
+                until(child, lambda: all(map(probe.serves, _sample(case.services))), READY_SECONDS)
                 listening = time.monotonic() - started
                 first, *others = child.pids()
                 used = cpu_seconds([first]), cpu_seconds(others)
@@ -186,16 +184,6 @@ def _check_bound(log: Path) -> None:
         raise ChildFailedError(f"not everything listens: {log.read_text()[-2000:]}")
 
 
-def _wait(child: Child, is_ready: Callable[[], bool]) -> None:
-    """Raises ChildFailedError after READY_SECONDS, or when the child ends."""
-    deadline = time.monotonic() + READY_SECONDS
-    while not is_ready():
-        child.check_alive()
-        if time.monotonic() > deadline:
-            raise ChildFailedError(f"{child.name} did not get ready:\n{child.log_tail()}")
-        time.sleep(0.01)
-
-
 def _sample(services: int) -> list[int]:
     """Some Services from one end to the other."""
     return sorted({*range(0, services, max(1, services // 20)), services - 1})
@@ -222,18 +210,13 @@ def _change_often(probe: ScaleProbe, kubeconfig: Path, case: Case, changes: int)
 
 
 def _draw(figures: Sequence[Figures], path: Path) -> None:
-    try:
-        import scale_plot
-    except ImportError:
-        print("no chart: matplotlib is not installed (pip install '.[bench]')", file=sys.stderr)
-        return
     curve = [each for each in figures if each.case.capture == "sklookup"]
-    sizes = [each.case.services for each in curve]
-    shares = {
-        name: [percentile(sorted(each.changes), share) * 1e3 for each in curve] for name, share in _SHARES.items()
-    }
-    if not curve:
+    if not curve or not measurement.can_draw():
         return
+    import scale_plot
+
+    sizes = [each.case.services for each in curve]
+    shares = {name: [percentile(sorted(each.changes), share) * 1e3 for each in curve] for name, share in SHARES.items()}
     scale_plot.draw(sizes, shares, [each.listening_seconds for each in curve], path)
 
 

@@ -1,6 +1,6 @@
 """ScaleProbe: the client and all endpoints of a large cluster in one process, so that it sees at once who was reached.
 
-Imports the standard library and the API server's numbers. Invariant: every wait is bounded; a connection counts for the
+Imports `measurement` and the API server's numbers. Invariant: every wait is bounded; a connection counts for the
 endpoint port that took it, not for what anybody says of it.
 """
 
@@ -15,6 +15,7 @@ from typing import Self
 
 import yaml
 from cluster_api import PORTS, service_address
+from measurement import MeasurementFailedError
 
 PATIENCE = 20.0
 _NETWORK = "10.96.0.0"
@@ -22,7 +23,7 @@ _SERVICE_PORT, _TARGET_PORT = PORTS[0][1:]
 _TARGETS = (_TARGET_PORT, _TARGET_PORT + 1)
 
 
-class NotFollowedError(Exception):
+class NotFollowedError(MeasurementFailedError):
     """A change did not take effect in time."""
 
 

@@ -16,6 +16,7 @@ import msgspec
 import psutil
 import uvloop
 from cluster_api import SENT_LABEL
+from percentile import milliseconds
 
 import proxy.control.proxy  # noqa: F401 - for its weight
 from proxy.control import collector
@@ -33,11 +34,19 @@ from proxy.sources.kubernetes_api.timing import Timing
 class Figures(msgspec.Struct, frozen=True):
     """`sync_seconds` from the first import of the client to the complete plan; latencies in seconds."""
 
+    services: int
+    endpoints: int
     sync_seconds: float
     peak_mib: float
     resident_mib: float
-    endpoints: int
     latencies: list[float]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.services} Services, {self.endpoints} endpoints: synced in {self.sync_seconds:.2f} s, "
+            f"{self.resident_mib:.0f} MiB resident (peak {self.peak_mib:.0f}); "
+            f"event to plan, {len(self.latencies)} events: {milliseconds(self.latencies)}"
+        )
 
 
 async def _follow(kubeconfig: Path, events: int) -> Figures:
@@ -62,7 +71,7 @@ async def _follow(kubeconfig: Path, events: int) -> Figures:
                 if len(latencies) >= events:
                     break
     memory = psutil.Process().memory_info().rss / 2**20
-    return Figures(synced, _peak_mib(), memory, endpoints, latencies)
+    return Figures(len(planner.services), endpoints, synced, _peak_mib(), memory, latencies)
 
 
 def _latencies(changes: Changes) -> list[float]:

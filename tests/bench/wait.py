@@ -11,7 +11,7 @@ from collections.abc import Callable
 from child import Child, ChildFailedError
 
 READY_SECONDS = 20.0
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.01
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 Address = tuple[str, int]
@@ -24,24 +24,24 @@ def http_answer(address: Address, timeout: float = 2.0) -> bytes:
         return client.recv(65536)
 
 
+def until(child: Child, is_ready: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
+    """Raises ChildFailedError after so many seconds, or when the child has ended."""
+    deadline = time.monotonic() + seconds
+    while not is_ready():
+        child.check_alive()
+        if time.monotonic() > deadline:
+            raise ChildFailedError(f"{child.name} did not get ready in {seconds:.0f} s:\n{child.log_tail()}")
+        time.sleep(POLL_SECONDS)
+
+
 def until_http_answers(child: Child, address: Address) -> None:
     """Raises ChildFailedError unless a 200 arrives within READY_SECONDS."""
-    _until(_answers_http, child, address)
+    until(child, lambda: _answers_http(address))
 
 
 def until_udp_answers(child: Child, address: Address) -> None:
     """Raises ChildFailedError unless a datagram comes back within READY_SECONDS."""
-    _until(_answers_udp, child, address)
-
-
-def _until(answers: Callable[[Address], bool], child: Child, address: Address) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while not answers(address):
-        child.check_alive()
-        if time.monotonic() > deadline:
-            where = f"{address[0]}:{address[1]}"
-            raise ChildFailedError(f"{child.name}: no answer on {where} in {READY_SECONDS:.0f} s:\n{child.log_tail()}")
-        time.sleep(POLL_SECONDS)
+    until(child, lambda: _answers_udp(address))
 
 
 def _answers_http(address: Address) -> bool:
