@@ -8,7 +8,7 @@ served all the same.
 
 import logging
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.dataplane.messages import PoolRows
@@ -94,8 +94,12 @@ class RowLedger:
 
     def rows_of(self, key: str) -> PoolRows | None:
         """The rows of a pool as it was held last; None for one that is not held."""
-        held = self._held.get(key)
-        return PoolRows(held.row, tuple(held.endpoints)) if held is not None else None
+        return _rows(self._held.get(key))
+
+    def snapshot(self) -> Callable[[str], PoolRows | None]:
+        """`rows_of` as of now, whatever becomes of the pools later."""
+        held = self._held.copy()
+        return lambda key: _rows(held.get(key))
 
     def endpoint_rows(self, key: str) -> Sequence[int]:
         """The rows of a pool's targets, in their order; none for a pool that is not held."""
@@ -164,6 +168,10 @@ class RowLedger:
         del returning[place]
         if not returning:
             del self._returning[key]
+
+
+def _rows(held: _Holding | None) -> PoolRows | None:
+    return None if held is None else PoolRows(held.row, tuple(held.endpoints))
 
 
 def _by_place(held: _Holding) -> dict[Place, int]:

@@ -5,15 +5,15 @@ other, are as safe as the delta itself; none is so large that a worker would hol
 brings more sockets than the kernel passes at a time.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
 from proxy.control.row_ledger import RowLedger
-from proxy.dataplane.messages import Update, pool_message
-from proxy.plan.frontend import Delta, FrontendKey
+from proxy.dataplane.messages import PoolRows, Update, pool_message
+from proxy.plan.frontend import Delta, FrontendKey, Pool
 
 MOST_SOCKETS = 250
 """SCM_MAX_FD of include/net/scm.h is 253."""
@@ -32,8 +32,19 @@ class UpdateEncoder:
     def messages(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
         """The delta in messages; `opened` are the frontends of it that get sockets, and the addresses of sockets that
         are no frontend's own."""
+        return self._messages(delta, opened, self._ledger.hold)
+
+    def everything(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
+        """As `messages`, for a state that was told to others before: with the rows that its pools have now, however
+        much has changed by the time at which a message is asked for."""
+        rows_of = self._ledger.snapshot()
+        return self._messages(delta, opened, lambda pool: rows_of(pool.key) or self._ledger.hold(pool))
+
+    def _messages(
+        self, delta: Delta, opened: Collection[FrontendKey], rows_of: Callable[[Pool], PoolRows]
+    ) -> Iterator[Update]:
         for pools in _parts(delta.pools, MOST_POOLS):
-            yield Update(pools=tuple(pool_message(pool, self._ledger.hold(pool), self._encoder) for pool in pools))
+            yield Update(pools=tuple(pool_message(pool, rows_of(pool), self._encoder) for pool in pools))
         for frontends in _parts(delta.frontends, MOST_SOCKETS):
             new = tuple(frontend.key for frontend in frontends if frontend.key in opened)
             yield Update(frontends=tuple(frontends), opened=new)

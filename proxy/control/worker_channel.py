@@ -9,7 +9,8 @@ import errno
 import socket
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from typing import Protocol
 
 import msgspec
@@ -20,6 +21,8 @@ from proxy.dataplane.wire import FrameReader, framed
 _CHUNK = 256 * 1024
 _PAUSE = 0.01
 """Seconds to wait where the kernel has too many descriptors under way (ETOOMANYREFS)."""
+_TURN = 0.005
+"""Seconds that messages are made for before the loop has its turn."""
 
 
 class Open(Protocol):
@@ -29,6 +32,9 @@ class Open(Protocol):
 
 
 Answered = Callable[[bytes | None], None]
+Message = tuple[bytes, Sequence[Open]]
+"""Encoded, and the descriptors that go with it."""
+_Queued = tuple[memoryview, Sequence[Open]] | Callable[[], None] | Iterator[Message]
 
 
 class WorkerChannel:
@@ -40,7 +46,7 @@ class WorkerChannel:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
         self._on_end = on_end
-        self._queue: deque[tuple[memoryview, Sequence[Open]] | Callable[[], None]] = deque()
+        self._queue: deque[_Queued] = deque()
         self._waiting: dict[int, Answered] = {}
         self._frames = FrameReader()
         self._last = 0
@@ -54,6 +60,10 @@ class WorkerChannel:
     def send(self, payload: bytes, sockets: Sequence[Open] = ()) -> None:
         """Deliver an encoded message, with duplicates of the descriptors."""
         self._put((memoryview(framed(payload, len(sockets))), sockets))
+
+    def send_in_turn(self, messages: Iterator[Message]) -> None:
+        """Deliver many, each of them made when all before it have left; whatever is sent later comes after them."""
+        self._put(messages)
 
     def after_sent(self, callback: Callable[[], None]) -> None:
         """Call back when all that was sent until now has left, or never will."""
@@ -80,7 +90,7 @@ class WorkerChannel:
         self.ready.set()
         self._forget()
 
-    def _put(self, item: tuple[memoryview, Sequence[Open]] | Callable[[], None]) -> None:
+    def _put(self, item: _Queued) -> None:
         self._queue.append(item)
         if self.ended:
             self._forget()
@@ -89,11 +99,19 @@ class WorkerChannel:
 
     def _write(self) -> None:
         self._retry = None
+        turn_ends, made = monotonic() + _TURN, 0
         while self._queue:
             item = self._queue[0]
             if callable(item):
                 self._queue.popleft()
                 item()
+                continue
+            if isinstance(item, Iterator):
+                if made and monotonic() >= turn_ends:
+                    self._loop.add_writer(self._socket.fileno(), self._write)
+                    return
+                made += 1
+                self._make_next(item)
                 continue
             data, sockets = item
             try:
@@ -106,6 +124,15 @@ class WorkerChannel:
             else:
                 self._queue.popleft()
         self._loop.remove_writer(self._socket.fileno())
+
+    def _make_next(self, messages: Iterator[Message]) -> None:
+        """Put the next of the messages before those that are to come, which are the first in the queue."""
+        message = next(messages, None)
+        if message is None:
+            self._queue.popleft()
+            return
+        payload, sockets = message
+        self._queue.appendleft((memoryview(framed(payload, len(sockets))), sockets))
 
     def _not_sent(self, error: OSError) -> None:
         if isinstance(error, BlockingIOError):

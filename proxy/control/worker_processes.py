@@ -23,7 +23,7 @@ from proxy.admin.report import WorkerReport
 from proxy.control.data_plane import Sockets, Wanted
 from proxy.control.row_ledger import RowLedger
 from proxy.control.update_encoder import UpdateEncoder
-from proxy.control.worker_channel import WorkerChannel
+from proxy.control.worker_channel import Message, WorkerChannel
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.messages import Acknowledge, AwaitEmpty, EndAll, Settings, StopAccepting, Wish
 from proxy.dataplane.question import Answer, Question
@@ -170,10 +170,15 @@ class WorkerProcesses:
         process.channel = WorkerChannel(ours, lambda: self._ended(process))
         settings = msgspec.structs.replace(self._settings, column=process.index)
         process.channel.send(self._encoder.encode(settings), [self.table])
+        process.channel.send_in_turn(self._everything(process.index))
+
+    def _everything(self, index: int) -> Iterator[Message]:
+        """What there is now, as messages for one worker. They are made when it has room for them: of ten thousand
+        Services that takes half a second, which would be missing everywhere else."""
+        assert self._wanted is not None
         delta, sockets = self._wanted.everything()
-        for update in self._updates.messages(delta, sockets.keys()):
-            own = [sockets[key][process.index] for key in update.opened]
-            process.channel.send(self._encoder.encode(update), own)
+        updates = self._updates.everything(delta, sockets.keys())
+        return ((self._encoder.encode(update), [sockets[key][index] for key in update.opened]) for update in updates)
 
     async def _is_ready(self, process: _Process) -> bool:
         """Wait for the worker's first word; whether it came."""

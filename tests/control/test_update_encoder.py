@@ -2,8 +2,9 @@
 
 from proxy.control.row_ledger import RowLedger
 from proxy.control.update_encoder import MOST_POOLS, MOST_SOCKETS, UpdateEncoder
+from proxy.dataplane.lazy_pool import decode_pool
 from proxy.dataplane.messages import Update
-from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 
 SHARED = FrontendKey("TCP", "127.0.0.1", 40000)
 MANY = 600
@@ -40,3 +41,19 @@ def test_a_worker_that_starts_knows_every_frontend_before_it_takes_a_client() ->
     told = messages(delta(), {SHARED})
     assert [each.shared for each in told if each.shared] == [(SHARED,)]
     assert told[-1] == Update(opened=(SHARED,), shared=(SHARED,))
+
+
+def test_what_a_worker_is_told_anew_is_as_it_was_when_it_began_however_late_it_asks() -> None:
+    encoder = UpdateEncoder(RowLedger())
+    list(encoder.messages(filled("10.0.0.1", "10.0.0.2"), set()))
+    (before,) = encoder.everything(filled("10.0.0.1", "10.0.0.2"), set())
+    late = encoder.everything(filled("10.0.0.1", "10.0.0.2"), set())
+    list(encoder.messages(filled("10.0.0.2", "10.0.0.3"), set()))
+    assert next(late) == before
+    (now,) = encoder.everything(filled("10.0.0.2", "10.0.0.3"), set())
+    assert [decode_pool(each.pools[0].body).rows.endpoints for each in (before, now)] == [(1, 2), (2, 3)]
+
+
+def filled(*addresses: str) -> Delta:
+    targets = tuple(Target(address, 80) for address in addresses)
+    return Delta((Pool("web", "default/web", "", "TCP", "rr", "web", 0, 5.0, 0.0, targets),))
