@@ -25,6 +25,9 @@ class BindCapture:
     def shared(self) -> Sockets:
         return {}
 
+    def expect(self, frontends: int) -> None:
+        """Each bind says for itself whether the port is free."""
+
     def open(self, key: FrontendKey, shared: bool, routed: bool) -> ListeningGroup:
         group = open_group(key, self.width, shared=shared, routed=routed)
         # The kernel gives the lowest number that is free, so the number says how many are taken.

@@ -44,6 +44,9 @@ class Capture(Protocol):
     def shared(self) -> Sockets:
         """Sockets that serve every frontend without own ones, by the address that they are bound to."""
 
+    def expect(self, frontends: int) -> None:
+        """So many will be opened now, one after the other, before the data plane is `told`."""
+
     def open(self, key: FrontendKey, shared: bool, routed: bool) -> Captured:
         """Take a frontend's clients. `shared` is for a port that another frontend of this process has under another
         address, `routed` for an address that is local by a route alone. Raises OSError as bind(2) does."""

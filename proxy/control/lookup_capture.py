@@ -9,7 +9,7 @@ import contextlib
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.socket_lookup import Entry, SocketLookup
@@ -18,6 +18,7 @@ from proxy.control.data_plane import Delivery, Sockets
 from proxy.control.drop_meter import DropCause, DropMeter, cause_of
 from proxy.control.gate import Gate, gate_of
 from proxy.control.listening_socket import bind_only
+from proxy.control.ports_in_use import ports_in_use
 from proxy.control.shared_sockets import give_to, open_shared_groups
 from proxy.control.steering import must_steer
 from proxy.dataplane.messages import is_usable
@@ -25,6 +26,10 @@ from proxy.plan.frontend import Frontend, FrontendKey, Pool
 
 DESCRIPTORS = 10
 """What is open beside the sockets that workers have as well: maps, the link, the sockets that ignore."""
+
+_MANY = 100
+"""For so many frontends the kernel is asked once for all ports, which takes as long as some twenty binds."""
+_UNPRIVILEGED = 1024
 
 _LETS_IN = (Verdict.SPREAD, Verdict.STEERED)
 
@@ -39,6 +44,7 @@ class LookupCapture:
         self._entries: dict[FrontendKey, Entry] = {}
         self._put: dict[FrontendKey, Entry] = {}
         self._changed: set[FrontendKey] = set()
+        self._in_use: Mapping[str, frozenset[int]] | None = None
         with contextlib.ExitStack() as stack:
             self._lookup = SocketLookup()
             stack.callback(self._lookup.close)
@@ -50,7 +56,16 @@ class LookupCapture:
     def shared(self) -> Sockets:
         return {group.key: group.sockets for group in self._groups if group.verdict in _LETS_IN}
 
+    def expect(self, frontends: int) -> None:
+        """Look once for all where that is quicker than to try each port."""
+        self._in_use = None
+        if frontends >= _MANY:
+            with contextlib.suppress(OSError):
+                self._in_use = ports_in_use()
+
     def open(self, key: FrontendKey, shared: bool, routed: bool) -> "LookupPlace":
+        if self._is_surely_free(key, routed):
+            return LookupPlace(self, key)
         try:
             bind_only(key, shared=shared, routed=routed).close()
         except OSError as error:
@@ -59,6 +74,12 @@ class LookupCapture:
             if error.errno != errno.EACCES or key.protocol == "UDP":
                 raise
         return LookupPlace(self, key)
+
+    def _is_surely_free(self, key: FrontendKey, routed: bool) -> bool:
+        """Whether a bind could only succeed: a routed address is bound to whether it is there or not."""
+        if self._in_use is None or not routed or key.port in self._in_use[key.protocol]:
+            return False
+        return key.protocol == "TCP" or key.port >= _UNPRIVILEGED
 
     def want(self, key: FrontendKey, entry: Entry) -> None:
         """What shall become of the frontend's clients: at once where they are kept out, with `told` otherwise."""
@@ -82,6 +103,7 @@ class LookupCapture:
         return self._lookup.dropped(*key)
 
     def told(self, data_plane: Delivery, then: Callable[[], None]) -> None:
+        self._in_use = None
         changed, self._changed = self._changed, set()
 
         def apply() -> None:

@@ -192,6 +192,7 @@ class Reconciler:
         """Open what can be opened; gives those frontends, in order."""
         opened: list[FrontendKey] = []
         failures = lacking = 0
+        self._capture.expect(len(keys))
         for key in sorted(keys):
             self._waiting.discard(key)
             try:

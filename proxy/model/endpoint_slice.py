@@ -12,7 +12,7 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 
 
-class EndpointConditions(msgspec.Struct, frozen=True, omit_defaults=True):
+class EndpointConditions(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """conditions of one endpoint; None is the API's nil."""
 
     ready: bool | None = None
@@ -20,20 +20,20 @@ class EndpointConditions(msgspec.Struct, frozen=True, omit_defaults=True):
     terminating: bool | None = None
 
 
-class ZoneHint(msgspec.Struct, frozen=True):
+class ZoneHint(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
-class NodeHint(msgspec.Struct, frozen=True):
+class NodeHint(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
-class EndpointHints(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class EndpointHints(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     for_zones: tuple[ZoneHint, ...] = ()
     for_nodes: tuple[NodeHint, ...] = ()
 
 
-class TargetReference(msgspec.Struct, frozen=True, omit_defaults=True):
+class TargetReference(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The object an endpoint came from; the proxy uses it for Pods."""
 
     kind: str = ""
@@ -41,7 +41,7 @@ class TargetReference(msgspec.Struct, frozen=True, omit_defaults=True):
     namespace: str = ""
 
 
-class Endpoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Endpoint(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One backend of a slice. Only the first of `addresses` is used, as kube-proxy does."""
 
     addresses: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Endpoint(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         return self.conditions.terminating is True
 
 
-class EndpointPort(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class EndpointPort(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One port of a slice, joined to a Service port by name and protocol; a None number is skipped."""
 
     name: str | None = None
@@ -74,7 +74,7 @@ class EndpointPort(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     app_protocol: str | None = None
 
 
-class EndpointSlice(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class EndpointSlice(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """discovery.k8s.io/v1 EndpointSlice."""
 
     metadata: ObjectMeta

@@ -7,7 +7,7 @@ Imports nothing of ours. Invariant: `namespace` is never empty after decoding a 
 import msgspec
 
 
-class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """metadata of an object (k8s.io/apimachinery ObjectMeta), with only the fields that are used."""
 
     name: str = ""

@@ -9,11 +9,11 @@ import msgspec
 from proxy.model.metadata import ObjectMeta
 
 
-class _Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class _Wire(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """Field names on the wire are camelCase; nulls and absent fields mean the default."""
 
 
-class ServicePort(_Wire, frozen=True):
+class ServicePort(_Wire, frozen=True, gc=False):
     """One entry of spec.ports. `target_port` is a number, a container port's name, or absent (then `port`)."""
 
     port: int = 0
@@ -24,17 +24,17 @@ class ServicePort(_Wire, frozen=True):
     app_protocol: str | None = None
 
 
-class ClientIPConfig(_Wire, frozen=True):
+class ClientIPConfig(_Wire, frozen=True, gc=False):
     """sessionAffinityConfig.clientIP; seconds."""
 
     timeout_seconds: int | None = None
 
 
-class SessionAffinityConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+class SessionAffinityConfig(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     client_ip: ClientIPConfig | None = msgspec.field(name="clientIP", default=None)
 
 
-class ServiceSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+class ServiceSpec(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """spec of a Service, every field of core/v1 at 1.36; empty string and empty tuple mean unset."""
 
     type: str = ""
@@ -59,7 +59,7 @@ class ServiceSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     traffic_distribution: str | None = msgspec.field(name="trafficDistribution", default=None)
 
 
-class LoadBalancerIngress(msgspec.Struct, frozen=True, omit_defaults=True):
+class LoadBalancerIngress(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One address that a load balancer gave the Service; `ip_mode` "Proxy" keeps it out of the data plane."""
 
     ip: str = ""
@@ -67,15 +67,15 @@ class LoadBalancerIngress(msgspec.Struct, frozen=True, omit_defaults=True):
     ip_mode: str | None = msgspec.field(name="ipMode", default=None)
 
 
-class LoadBalancerStatus(_Wire, frozen=True):
+class LoadBalancerStatus(_Wire, frozen=True, gc=False):
     ingress: tuple[LoadBalancerIngress, ...] = ()
 
 
-class ServiceStatus(_Wire, frozen=True):
+class ServiceStatus(_Wire, frozen=True, gc=False):
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
-class Service(msgspec.Struct, frozen=True, omit_defaults=True):
+class Service(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """core/v1 Service."""
 
     metadata: ObjectMeta

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 
-class Target(msgspec.Struct, frozen=True, array_like=True):
+class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One endpoint as a pool uses it. `pod` is a name for people (log, tables), never an identity.
 
     Identity is (address, port). A weight of 0 drains: no new flow, old ones stay.
@@ -21,7 +21,7 @@ class Target(msgspec.Struct, frozen=True, array_like=True):
     pod: str = ""
 
 
-class Pool(msgspec.Struct, frozen=True, array_like=True):
+class Pool(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The endpoints of one Service port in one family, with how to choose among them.
 
     `key` is unique among pools, for example `default/myapp:http/TCP/IPv4` (with `/local` appended for the node-local
@@ -53,7 +53,7 @@ class FrontendKey(NamedTuple):
     port: int
 
 
-class Frontend(msgspec.Struct, frozen=True, array_like=True):
+class Frontend(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One listening address and the pool behind it.
 
     `kind` is for people: ClusterIP, NodePort, ExternalIP or LoadBalancer. `when_empty` is "refuse" (no endpoint

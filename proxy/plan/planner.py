@@ -37,7 +37,7 @@ class Planner:
         self._weights: dict[ObjectKey, int] = {}
         self._zone = ""
         self._plans: dict[ObjectKey, ServicePlan] = {}
-        self._pod_users = PodUsers()
+        self._pod_users: PodUsers | None = None
         self._claims = FrontendClaims()
         self._faulty: dict[ObjectKey, tuple[Problem, ...]] = {}
         self._problems: tuple[Problem, ...] | None = ()
@@ -105,12 +105,21 @@ class Planner:
             pod = (each.namespace, each.name)
             if each.weight == self._weights.get(pod):
                 continue
-            touched.update(self._pod_users.of(pod))
+            touched.update(self._users_of(pod))
             if each.weight is None:
                 del self._weights[pod]
             else:
                 self._weights[pod] = each.weight
         return touched
+
+    def _users_of(self, pod: ObjectKey) -> Iterable[ObjectKey]:
+        """The Services that use a Pod. Most clusters have no weights, and 100,000 Pods are a second and 30 MB: so
+        nobody looks before the first weight comes."""
+        if self._pod_users is None:
+            self._pod_users = PodUsers()
+            for service, plan in self._plans.items():
+                self._pod_users.replace(service, (), plan.pools)
+        return self._pod_users.of(pod)
 
     def _age(self, key: ObjectKey) -> tuple[str, ObjectKey]:
         service = self._services.get(key)
@@ -149,7 +158,8 @@ class Planner:
     def _replace(self, key: ObjectKey, plan: ServicePlan) -> None:
         old = self.plan_of(key)
         self._claims.replace("/".join(key), old.frontends, plan.frontends)
-        self._pod_users.replace(key, old.pools, plan.pools)
+        if self._pod_users is not None:
+            self._pod_users.replace(key, old.pools, plan.pools)
         self._note(key, plan)
         self._check(key, plan.health_checks)
         if key in self._services:

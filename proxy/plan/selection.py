@@ -54,25 +54,58 @@ class Selection(msgspec.Struct, frozen=True):
     local_reason: str
 
 
-class Candidates(NamedTuple):
-    """One slice's endpoints in one family, each with its canonical address."""
+class Candidates:
+    """One Service's slices in one family, by their names, each with its endpoints and their canonical addresses."""
 
-    endpoint_slice: EndpointSlice
-    endpoints: tuple[tuple[str, Endpoint], ...]
+    __slots__ = ("_of_any_port", "slices")
+
+    def __init__(self, slices: tuple[tuple[EndpointSlice, tuple[tuple[str, Endpoint], ...]], ...]) -> None:
+        self.slices = slices
+        self._of_any_port: tuple[Locality, Selection] | None = None
+
+    def of_any_port(self, locality: Locality) -> Selection:
+        """What is chosen where a port has one number in all slices, with 0 in its place; worked out once for all."""
+        if self._of_any_port is None or self._of_any_port[0] != locality:
+            self._of_any_port = locality, _selected(_merged(self.slices, [[0]] * len(self.slices)), locality)
+        return self._of_any_port[1]
 
 
-def candidates_of(slices: Iterable[EndpointSlice], family: str) -> tuple[Candidates, ...]:
-    """What all ports of a Service choose from in one family, by the names of the slices."""
-    return tuple(
-        Candidates(each, tuple(_with_addresses(each, family)))
-        for each in sorted(slices, key=lambda each: each.key)
-        if each.address_type == family and HEADLESS_LABEL not in each.metadata.labels
+def candidates_of(slices: Iterable[EndpointSlice], family: str) -> Candidates:
+    """What all ports of a Service choose from in one family."""
+    return Candidates(
+        tuple(
+            (each, tuple(_with_addresses(each, family)))
+            for each in sorted(slices, key=lambda each: each.key)
+            if each.address_type == family and HEADLESS_LABEL not in each.metadata.labels
+        )
     )
 
 
-def select_endpoints(candidates: Iterable[Candidates], port: PortIdentity, locality: Locality) -> Selection:
+def select_endpoints(candidates: Candidates, port: PortIdentity, locality: Locality) -> Selection:
     """Choose among the candidates of one Service in the port's family."""
-    endpoints = _port_endpoints(candidates, port)
+    numbers = [_numbers(endpoint_slice, port) for endpoint_slice, _ in candidates.slices]
+    if numbers and len(numbers[0]) == 1 and all(each == numbers[0] for each in numbers):
+        return _at(candidates.of_any_port(locality), numbers[0][0])
+    return _selected(_merged(candidates.slices, numbers), locality)
+
+
+def _at(selection: Selection, number: int) -> Selection:
+    """The same endpoints with the number that the port has in all slices."""
+    return Selection(
+        cluster=_numbered(selection.cluster, number),
+        local=_numbered(selection.local, number),
+        draining=_numbered(selection.draining, number),
+        has_any=selection.has_any,
+        cluster_reason=selection.cluster_reason,
+        local_reason=selection.local_reason,
+    )
+
+
+def _numbered(endpoints: Iterable[PortEndpoint], number: int) -> tuple[PortEndpoint, ...]:
+    return tuple([PortEndpoint(address, number, endpoint) for address, _, endpoint in endpoints])
+
+
+def _selected(endpoints: Sequence[PortEndpoint], locality: Locality) -> Selection:
     ready = [each for each in endpoints if each.endpoint.ready]
     draining = [each for each in endpoints if each.endpoint.terminating and each.endpoint.serving]
     cluster, cluster_reason = _cluster_set(ready, draining, locality)
@@ -94,11 +127,14 @@ def _with_addresses(endpoint_slice: EndpointSlice, family: str) -> Iterator[tupl
             yield address, endpoint
 
 
-def _port_endpoints(candidates: Iterable[Candidates], port: PortIdentity) -> list[PortEndpoint]:
-    """An endpoint counts, unless it is a terminating one whose address a new Pod may already have."""
+def _merged(
+    slices: Iterable[tuple[EndpointSlice, Iterable[tuple[str, Endpoint]]]], numbers: Iterable[Iterable[int]]
+) -> list[PortEndpoint]:
+    """With the numbers that the port has in each slice. An endpoint counts, unless it is a terminating one whose
+    address a new Pod may already have."""
     found: dict[str, PortEndpoint] = {}
-    for endpoint_slice, endpoints in candidates:
-        for number in _numbers(endpoint_slice, port):
+    for (_, endpoints), of_slice in zip(slices, numbers, strict=True):
+        for number in of_slice:
             for address, endpoint in endpoints:
                 text = with_port(address, number)
                 if text not in found or not endpoint.terminating:

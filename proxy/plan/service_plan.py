@@ -69,7 +69,7 @@ class _Family(msgspec.Struct, frozen=True):
     """What all ports of one Service share in one family."""
 
     name: str
-    candidates: Sequence[Candidates]
+    candidates: Candidates
     addresses: Sequence[ServiceAddress]
 
 

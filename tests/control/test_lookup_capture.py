@@ -187,18 +187,23 @@ def test_packets_that_meet_silence_are_counted_for_the_reason_of_that_moment(
 
 
 @EITHER
-def test_a_port_that_somebody_listens_on_is_taken(capture: LookupCapture, key: FrontendKey) -> None:
+@pytest.mark.parametrize("expected", [1, 1000])
+def test_a_port_that_somebody_listens_on_is_taken(capture: LookupCapture, key: FrontendKey, expected: int) -> None:
     family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
     anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
     node_port = FrontendKey("TCP", anywhere, 30080)
     with socket.create_server((anywhere, 30080), family=family):
+        capture.expect(expected)
         for taken in (node_port, key._replace(port=30080)):
             with pytest.raises(OSError, match="Address already in use"):
                 capture.open(taken, shared=False, routed=True)
+    capture.expect(expected)
     assert isinstance(capture.open(node_port, shared=False, routed=True), LookupPlace)
 
 
-def test_an_address_that_is_not_here_is_an_error(capture: LookupCapture) -> None:
+@pytest.mark.parametrize("expected", [1, 1000])
+def test_an_address_that_is_not_here_is_an_error(capture: LookupCapture, expected: int) -> None:
+    capture.expect(expected)
     with pytest.raises(OSError, match="Cannot assign"):
         capture.open(FrontendKey("TCP", "203.0.113.1", 80), shared=False, routed=False)
 
@@ -217,10 +222,13 @@ def test_udp_frontends_take_no_descriptor_either(capture: LookupCapture) -> None
     assert not capture.open(FrontendKey("UDP", "10.96.0.10", 53), shared=False, routed=True).sockets
 
 
+@pytest.mark.parametrize("expected", [1, 1000])
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
 def test_a_low_port_that_may_not_be_bound_is_an_error_where_answers_leave_from_it(
-    capture: LookupCapture, monkeypatch: pytest.MonkeyPatch, protocol: str
+    capture: LookupCapture, monkeypatch: pytest.MonkeyPatch, protocol: str, expected: int
 ) -> None:
+    capture.expect(expected)
+
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 

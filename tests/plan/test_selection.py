@@ -329,3 +329,45 @@ def test_a_set_that_leaves_out_ready_endpoints_or_is_empty_has_a_reason(group: l
         assert found.cluster_reason
     if not found.local:
         assert found.local_reason
+
+
+PORTS = ("http", "https")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(rows, max_size=3), st.lists(st.tuples(st.sampled_from(PORTS), st.integers(1, 3)), max_size=3)
+        ),
+        max_size=3,
+    ),
+    localities,
+)
+def test_the_ports_of_a_service_are_told_apart_whichever_was_chosen_for_first(
+    groups: list[tuple[list[Row], list[tuple[str, int]]]], locality: Locality
+) -> None:
+    slices = [
+        slice_of(
+            *(row.endpoint() for row in group),
+            name=f"s{i}",
+            ports=[EndpointPort(name, "TCP", number) for name, number in ports],
+        )
+        for i, (group, ports) in enumerate(groups)
+    ]
+    shared = candidates_of(slices, "IPv4")
+    for name in (*PORTS, *PORTS):
+        found = select_endpoints(shared, PortIdentity(name, "TCP", "IPv4"), locality)
+        rows_at = {
+            number: [row for group, ports in groups for each in ports if each == (name, number) for row in group]
+            for number in (1, 2, 3)
+        }
+        assert set(found.draining) <= {
+            PortEndpoint(f"10.0.0.{row.host}", number, row.endpoint()) for number in rows_at for row in rows_at[number]
+        }
+        hosts = {(row.host, number) for number in rows_at for row in rows_at[number]}
+        assert {(int(each.address.split(".")[3]), each.port) for each in (*found.cluster, *found.local)} <= hosts
+        if sum(map(bool, rows_at.values())) == 1:
+            (number,) = [number for number in rows_at if rows_at[number]]
+            cluster, local, _ = reference(rows_at[number], locality)
+            assert texts(found.cluster) == sorted(f"10.0.0.{host}:{number}" for host in cluster)
+            assert texts(found.local) == sorted(f"10.0.0.{host}:{number}" for host in local)
