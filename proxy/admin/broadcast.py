@@ -8,15 +8,13 @@ those who fall behind is bounded, and whoever falls further behind gets the whol
 import asyncio
 import logging
 import secrets
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 
-import msgspec
-
-from proxy.admin.live_frame import Frame
+from proxy.admin.live_frame import Frame, frame_pieces
 from proxy.admin.live_view import LiveView
+from proxy.admin.turns import Turns
 
 PERIOD = 0.5
 """Seconds from one frame to the next."""
@@ -47,7 +45,8 @@ class Broadcast:
         self._news = asyncio.Event()
         self._viewers = 0
         self._most = most
-        self._cost = 0.0
+        self._making = asyncio.Lock()
+        self._is_fresh = False
         self._task: asyncio.Task[None] | None = None
         self.closed = False
 
@@ -62,8 +61,7 @@ class Broadcast:
         self._viewers += 1
         try:
             if self._task is None:
-                if self._clock() - self._ticked_at >= PERIOD:
-                    self._tick()
+                self._is_fresh = self._view is not None and self._clock() - self._ticked_at < PERIOD
                 self._task = asyncio.create_task(self._run(), name="frames for the page")
                 self._task.add_done_callback(self._ended)
             yield Viewer(self, self._place_of(last_event))
@@ -78,40 +76,54 @@ class Broadcast:
         self._stop()
         self._tell()
 
-    def after(self, place: int) -> bytes:
-        """The events after a place; the whole picture where they are no longer held."""
+    async def after(self, place: int) -> tuple[int, bytes]:
+        """The events after a place, and the place of the last of them; the whole picture where they are no longer
+        held."""
         missing = self._last - place
         if place < 0 or missing > len(self._frames):
-            return self._whole()
-        return b"".join(self._frames[index] for index in range(len(self._frames) - missing, len(self._frames)))
+            return await self._whole()
+        events = b"".join(self._frames[index] for index in range(len(self._frames) - missing, len(self._frames)))
+        return self._last, events
 
-    @property
-    def last(self) -> int:
-        """The place of the newest event."""
-        return self._last
+    def has_news(self, place: int) -> bool:
+        """Whether there is something to tell to a reader at this place."""
+        return self._is_fresh and place != self._last
 
     async def wait(self) -> None:
         """Until there is a newer event, or the end."""
         await self._news.wait()
 
     async def _run(self) -> None:
+        pause = PERIOD if self._is_fresh else await self._tick()
         while True:
-            await asyncio.sleep(max(PERIOD, self._cost / SHARE))
-            before = time.thread_time()
-            self._tick()
-            self._cost = time.thread_time() - before
+            await asyncio.sleep(pause)
+            pause = await self._tick()
 
-    def _tick(self) -> None:
-        if self._view is None:
-            self._view = self._make_view()
-        now = self._ticked_at = self._clock()
-        frame = self._view.advance(now)
-        if frame.is_empty and now - self._sent_at < HEARTBEAT:
-            return
-        self._sent_at = now
+    async def _tick(self) -> float:
+        """Make a frame; gives how long to wait before the next."""
+        async with self._making:
+            turns, now = Turns(), self._clock()
+            is_first = self._view is None
+            # Back again when it is complete: one that was left on the way is of no use.
+            view, self._view = self._view or self._make_view(), None
+            frame = await turns.do(view.advance(now))
+            self._view, self._ticked_at = view, now
+            if is_first:
+                self._begin(now)
+            elif not frame.is_empty or now - self._sent_at >= HEARTBEAT:
+                self._sent_at = now
+                self._last += 1
+                self._keep(await self._event("delta", frame, turns))
+            self._is_fresh = True
+            self._tell()
+        return PERIOD if is_first else max(PERIOD, turns.cost / SHARE)
+
+    def _begin(self, now: float) -> None:
+        """A view that nobody has seen anything of: whoever comes gets the whole."""
+        self._frames.clear()
+        self._bytes = 0
         self._last += 1
-        self._keep(self._event("delta", frame))
-        self._tell()
+        self._sent_at = now
 
     def _keep(self, event: bytes) -> None:
         self._frames.append(event)
@@ -119,16 +131,17 @@ class Broadcast:
         while self._frames and (len(self._frames) > _MOST_FRAMES or self._bytes > _MOST_BYTES):
             self._bytes -= len(self._frames.popleft())
 
-    def _whole(self) -> bytes:
-        """The snapshot at the newest place, encoded once."""
-        if self._snapshot[0] != self._last:
-            assert self._view is not None
-            self._snapshot = self._last, self._event("snapshot", self._view.snapshot())
-        return self._snapshot[1]
+    async def _whole(self) -> tuple[int, bytes]:
+        """The newest place and the snapshot there, encoded once."""
+        async with self._making:
+            if self._snapshot[0] != self._last and self._view is not None:
+                self._snapshot = self._last, await self._event("snapshot", self._view.snapshot(), Turns())
+            return self._snapshot
 
-    def _event(self, kind: str, frame: Frame) -> bytes:
-        head = f"id: {self._epoch}-{self._last}\nevent: {kind}\ndata: ".encode()
-        return b"".join((head, msgspec.json.encode(frame), b"\n\n"))
+    async def _event(self, kind: str, frame: Frame, turns: Turns) -> bytes:
+        parts = [f"id: {self._epoch}-{self._last}\nevent: {kind}\ndata: ".encode()]
+        await turns.do(_collected(frame_pieces(frame), parts))
+        return b"".join((*parts, b"\n\n"))
 
     def _place_of(self, last_event: str) -> int:
         """-1 where an id is not one of this process."""
@@ -161,10 +174,15 @@ class Viewer:
 
     async def read(self) -> bytes:
         """The events since the last call, waiting for one if need be; empty at the end."""
-        while self._place == self._broadcast.last and not self._broadcast.closed:
+        while not (self._broadcast.closed or self._broadcast.has_news(self._place)):
             await self._broadcast.wait()
         if self._broadcast.closed:
             return b""
-        events = self._broadcast.after(self._place)
-        self._place = self._broadcast.last
+        self._place, events = await self._broadcast.after(self._place)
         return events
+
+
+def _collected(pieces: Iterable[bytes], parts: list[bytes]) -> Generator[None, None, None]:
+    for piece in pieces:
+        parts.append(piece)
+        yield

@@ -3,7 +3,7 @@
 Imports `model` and this room's reports. Invariant: every member reads; none of them changes what the proxy does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -22,8 +22,9 @@ from proxy.model.source_statistics import ResourceStatistics
 class CountReader(Protocol):
     """Reads the live counts of every pool, by its key and the endpoint's place in it."""
 
-    def changed(self) -> dict[str, dict[int, EndpointCounts]]:
-        """Those that are other than at the last call; the first call gives all that are not zero."""
+    def changed(self) -> Generator[None, None, dict[str, dict[int, EndpointCounts]]]:
+        """Those that are other than at the last call; the first call gives all that are not zero. In steps, between
+        which others may have their turn; left unfinished, the reader is of no more use."""
 
     def all_of(self, pool: str) -> Mapping[int, EndpointCounts]:
         """Every endpoint's of one pool, as of the last call of `changed`; empty for a pool that is not there."""

@@ -5,6 +5,9 @@ counts come as what changed. Invariant: `advance` gives the difference between t
 the last one.
 """
 
+from collections.abc import Generator
+from typing import TypeVar
+
 from proxy.admin.inspected import CountReader, Inspected
 from proxy.admin.live_frame import (
     EndpointCounts,
@@ -20,6 +23,9 @@ from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
 
 CHANGES_SHOWN = 100
+Result = TypeVar("Result")
+Steps = Generator[None, None, Result]
+
 _NOTHING = EndpointCounts()
 
 
@@ -33,23 +39,27 @@ class LiveView:
         self._time = 0.0
         self._revision = -1
         self._revisions: dict[ObjectKey, tuple[object, ...]] = {}
-        self._services: dict[str, ServiceView] = {}
+        self._services: dict[str, ServiceView | None] = {}
         self._counts: dict[str, PoolCounts] = {}
         self._proxy: ProxyView | None = None
         self._workers: tuple[WorkerReport, ...] = ()
         self._problems: tuple[Problem, ...] = ()
         self._last_change = 0
 
-    def advance(self, now: float) -> Frame:
-        """What changed since the last call; `now` is seconds since the epoch."""
-        interval, self._time = now - self._time if self._time else 0.0, now
-        services = self._changed_services()
+    def advance(self, now: float) -> Steps[Frame]:
+        """What changed since the last call; `now` is seconds since the epoch. In steps, between which others may have
+        their turn; left unfinished, the view is of no more use."""
+        is_first = not self._time
+        interval, self._time = 0.0 if is_first else now - self._time, now
+        services = yield from self._changed_services()
+        # At first, all counts are changed ones.
+        counts = yield from self._changed_counts({} if is_first else services)
         workers, problems, proxy = self._inspected.workers(), self._inspected.problems(), self._proxy_view()
         frame = Frame(
             time=now,
             interval=interval,
             services=services,
-            counts=self._changed_counts(services),
+            counts=counts,
             proxy=proxy if proxy != self._proxy else None,
             workers=workers if workers != self._workers else None,
             problems=problems if problems != self._problems else None,
@@ -59,10 +69,10 @@ class LiveView:
         return frame
 
     def snapshot(self) -> Frame:
-        """Everything as of the last `advance`."""
+        """Everything as of the last `advance`, and good until the next."""
         return Frame(
             time=self._time,
-            services=dict(self._services),
+            services=self._services,
             counts={key: counts for key, counts in self._counts.items() if counts},
             proxy=self._proxy,
             workers=self._workers,
@@ -70,23 +80,28 @@ class LiveView:
             changes=self._inspected.recent_changes.since(max(0, self._last_change - CHANGES_SHOWN)),
         )
 
-    def _changed_services(self) -> dict[str, ServiceView | None]:
+    def _changed_services(self) -> Steps[dict[str, ServiceView | None]]:
         """The Services that are new, other or gone, by namespace/name."""
-        inspected, known, before = self._inspected, self._revisions, self._revisions.keys()
-        if inspected.revision == self._revision:
-            return {}
-        self._revision = inspected.revision
-        revisions = {key: inspected.revision_of(key) for key in inspected.service_keys()}
-        changed: dict[str, ServiceView | None] = {}
-        for key in before - revisions.keys():
+        inspected, known, changed = self._inspected, self._revisions, dict[str, ServiceView | None]()
+        revision = inspected.revision
+        if revision == self._revision:
+            return changed
+        self._revision = revision
+        keys = list(inspected.service_keys())
+        for key in known.keys() - keys:
             changed["/".join(key)] = None
-        for key, revision in revisions.items():
-            if known.get(key) != revision:
+        revisions = {}
+        for key in keys:
+            # In one step with the report, so that it is the report's.
+            revisions[key] = inspected.revision_of(key)
+            if known.get(key) != revisions[key]:
                 report = inspected.service_report(key)
                 changed["/".join(key)] = service_view(report) if report is not None else None
+            yield
         self._revisions = revisions
         for name, view in changed.items():
             self._replace(name, view)
+            yield
         return changed
 
     def _replace(self, name: str, view: ServiceView | None) -> None:
@@ -96,17 +111,22 @@ class LiveView:
         if view is not None:
             self._services[name] = view
 
-    def _changed_counts(self, services: dict[str, ServiceView | None]) -> dict[str, PoolCounts]:
-        """The counts that changed, and all counts of the Services that are told anew."""
-        changed = self._reader.changed()
+    def _changed_counts(self, services: dict[str, ServiceView | None]) -> Steps[dict[str, PoolCounts]]:
+        """The counts that changed, and all counts of these Services, which are told anew."""
+        changed = yield from self._reader.changed()
         for key, counts in changed.items():
             self._counts.setdefault(key, {}).update(counts)
+            yield
         for view in services.values():
             for pool in view.pools if view is not None else ():
                 every = self._reader.all_of(pool.key).items()
                 counts = {place: each for place, each in every if each != _NOTHING}
-                self._counts[pool.key], changed[pool.key] = counts, dict(counts)
-        return {key: counts for key, counts in changed.items() if counts}
+                self._counts[pool.key] = counts
+                changed.pop(pool.key, None)
+                if counts:
+                    changed[pool.key] = dict(counts)
+            yield
+        return changed
 
     def _new_changes(self) -> tuple[Change, ...]:
         recent = self._inspected.recent_changes

@@ -10,7 +10,7 @@ import msgspec
 from proxy.model.service import Service
 
 
-class FrontendReport(msgspec.Struct, frozen=True, rename="camel"):
+class FrontendReport(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One address of a Service; `fault` says why it does not listen, and is empty if it does or need not."""
 
     protocol: str
@@ -22,7 +22,7 @@ class FrontendReport(msgspec.Struct, frozen=True, rename="camel"):
     fault: str = ""
 
 
-class EndpointReport(msgspec.Struct, frozen=True, rename="camel"):
+class EndpointReport(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One endpoint of a pool with its live counts.
 
     `opened` are the flows that it was chosen for, `received` and `sent` the bytes from and to clients, all since this

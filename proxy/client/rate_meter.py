@@ -76,7 +76,12 @@ def _rates(before: EndpointCounts, counts: EndpointCounts, elapsed: float) -> It
     if before == counts:
         # Most endpoints of a large proxy, most of the time.
         return repeat(0.0, 4)
-    return (_per_second(max(0, now - then), elapsed) for then, now in zip(before[3:], counts[3:], strict=True))
+    grown = zip(_growing(before), _growing(counts), strict=True)
+    return (_per_second(max(0, now - then), elapsed) for then, now in grown)
+
+
+def _growing(counts: EndpointCounts) -> tuple[int, ...]:
+    return counts.opened, counts.failed, counts.received, counts.sent
 
 
 def _per_second(growth: int, elapsed: float) -> float:

@@ -5,7 +5,7 @@ looked up which endpoint has them; so a look costs what moved and not what there
 what it said, and nothing else does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 
 from proxy.admin.live_frame import EndpointCounts
 from proxy.control.pool_counts import PoolCounts, endpoint_counts
@@ -24,15 +24,24 @@ class CountReader:
         self._watcher = RowWatcher(table, ENDPOINTS)
         self._places: dict[int, tuple[str, int]] = {}
 
-    def changed(self) -> dict[str, dict[int, EndpointCounts]]:
-        """By pool and place, what is other than at the last call."""
-        rows = self._watcher.changed()
-        self._find({row for row in rows if not self._is_in_place(row)})
+    def changed(self) -> Generator[None, None, dict[str, dict[int, EndpointCounts]]]:
+        """By pool and place, what is other than at the last call; the work of it in steps."""
+        rows: dict[int, tuple[int, ...]] = {}
+        for piece in self._watcher.changed():
+            rows.update(piece)
+            yield
+        missing = set[int]()
+        for row in rows:
+            if not self._is_in_place(row):
+                missing.add(row)
+            yield
+        yield from self._find(missing)
         changed: dict[str, dict[int, EndpointCounts]] = {}
         for row, cells in rows.items():
             if row in self._places:
                 key, place = self._places[row]
                 changed.setdefault(key, {})[place] = endpoint_counts(cells)
+            yield
         return changed
 
     def all_of(self, pool: str) -> Mapping[int, EndpointCounts]:
@@ -45,11 +54,12 @@ class CountReader:
         rows = self._ledger.endpoint_rows(key)
         return place < len(rows) and rows[place] == row
 
-    def _find(self, missing: set[int]) -> None:
+    def _find(self, missing: set[int]) -> Generator[None, None, None]:
         """Find the endpoints of these rows. A row that no endpoint has counts for one that left."""
         for row in missing:
             self._places.pop(row, None)
-        for key, _ in self._ledger.held() if missing else ():
+        for key in [key for key, _ in self._ledger.held()] if missing else ():
             rows = self._ledger.endpoint_rows(key)
             if not missing.isdisjoint(rows):
                 self._places.update((row, (key, place)) for place, row in enumerate(rows) if row in missing)
+            yield

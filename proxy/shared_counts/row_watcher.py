@@ -23,15 +23,16 @@ class RowWatcher:
         self._row_bytes = 8 * region.width * table.columns
         self._pieces: dict[int, bytes] = {}
 
-    def changed(self) -> dict[int, list[int]]:
-        """The rows that changed since the last call, with their cells as of now, added up over the columns."""
-        before, self._pieces = self._pieces, dict(self._read())
-        rows: dict[int, list[int]] = {}
-        for number in before.keys() | self._pieces.keys():
-            old, new = before.get(number, b""), self._pieces.get(number, b"")
-            if old != new:
-                rows.update(self._differing(number * _ROWS_AT_ONCE, old, new))
-        return rows
+    def changed(self) -> Iterator[dict[int, tuple[int, ...]]]:
+        """The rows that changed since the last call, with their cells as of now, added up over the columns: a piece of
+        the region at a time, many of them empty. Whoever does not go to the end misses what was not told."""
+        before, self._pieces = self._pieces, {}
+        for number, new in self._read():
+            self._pieces[number] = new
+            old = before.pop(number, b"")
+            yield dict(self._differing(number * _ROWS_AT_ONCE, old, new)) if old != new else {}
+        for number, old in before.items():
+            yield dict(self._differing(number * _ROWS_AT_ONCE, old, b""))
 
     def _read(self) -> Iterator[tuple[int, bytes]]:
         """The touched pieces of the region, by their number."""
@@ -40,11 +41,11 @@ class RowWatcher:
             for start in range(0, len(content), size):
                 yield first // _ROWS_AT_ONCE + start // size, content[start : start + size]
 
-    def _differing(self, first: int, old: bytes, new: bytes) -> Iterator[tuple[int, list[int]]]:
+    def _differing(self, first: int, old: bytes, new: bytes) -> Iterator[tuple[int, tuple[int, ...]]]:
         size = self._row_bytes
         length = max(len(old), len(new))
         old, new = old.ljust(length, b"\0"), new.ljust(length, b"\0")
         for start in range(0, length, size):
             row = new[start : start + size]
             if old[start : start + size] != row:
-                yield first + start // size, added_up(array("q", row), self._region.width)
+                yield first + start // size, tuple(added_up(array("q", row), self._region.width))

@@ -15,6 +15,8 @@ from operator import add
 from proxy.shared_counts.layout import REGIONS, Region
 
 _CELL = 8
+_PIECES_AT_ONCE = 64
+"""So many are read by one call, which is a megabyte or two: more would be a while."""
 
 
 def added_up(row: "array[int]", width: int) -> list[int]:
@@ -78,18 +80,17 @@ class SharedTable:
 
     def stretches(self, region: Region, rows: int) -> Iterator[tuple[int, bytes]]:
         """(first row, content) of each stretch of the region in which anything can have been counted, cut to whole
-        pieces of so many rows; no two have a row in common."""
+        pieces of so many rows, and where it is long into several; no two have a row in common."""
         piece = rows * region.width * self.columns
         done = 0
         for first, last in self._extents(region):
             first, end = max(first // piece, done), min(-(-last // piece), -(-region.rows // rows))
-            if first < end:
-                cells = min(end * piece, region.rows * region.width * self.columns) - first * piece
-                yield (
-                    first * rows,
-                    os.pread(self.descriptor, cells * _CELL, (self._first[region.name] + first * piece) * _CELL),
-                )
-                done = end
+            while first < end:
+                last = min(end, first + _PIECES_AT_ONCE)
+                cells = min(last * piece, region.rows * region.width * self.columns) - first * piece
+                place = self._first[region.name] + first * piece
+                yield first * rows, os.pread(self.descriptor, cells * _CELL, place * _CELL)
+                first = done = last
 
     def wipe(self, region: Region, row: int) -> None:
         """Begin the row anew. No worker may count in it meanwhile."""

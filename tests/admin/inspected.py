@@ -1,6 +1,6 @@
 """A proxy in a state of the test's choice, for the HTTP servers."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -134,10 +134,15 @@ class FakeCountReader:
         self._proxy = proxy
         self._last: dict[str, dict[int, EndpointCounts]] = {}
 
-    def changed(self) -> dict[str, dict[int, EndpointCounts]]:
+    def changed(self) -> Generator[None, None, dict[str, dict[int, EndpointCounts]]]:
+        yield
         before, self._last = self._last, deepcopy(self._proxy.counts)
         return {
-            pool: {place: each for place, each in counts.items() if before.get(pool, {}).get(place) != each}
+            pool: {
+                place: each
+                for place, each in counts.items()
+                if before.get(pool, {}).get(place, EndpointCounts()) != each
+            }
             for pool, counts in self._last.items()
         }
 

@@ -12,6 +12,7 @@ from proxy.control.row_ledger import RowLedger
 from proxy.plan.frontend import Pool, Target
 from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
 from proxy.shared_counts.table import SharedTable
+from tests.finished import finished
 
 
 def pool(key: str, *numbers: int) -> Pool:
@@ -42,12 +43,12 @@ def scene() -> Iterator[Scene]:
 def test_what_moved_is_told_once_and_added_up_over_the_workers(scene: Scene) -> None:
     scene.ledger.hold(pool("a", 1, 2))
     scene.ledger.hold(pool("b", 3))
-    assert scene.reader.changed() == {}
+    assert finished(scene.reader.changed()) == {}
     scene.count("a", 1, EndpointCell.ACTIVE, 2, worker=0)
     scene.count("a", 1, EndpointCell.ACTIVE, 3, worker=1)
     scene.count("b", 0, EndpointCell.OPENED, 7)
-    assert scene.reader.changed() == {"a": {1: EndpointCounts(active=5)}, "b": {0: EndpointCounts(opened=7)}}
-    assert scene.reader.changed() == {}
+    assert finished(scene.reader.changed()) == {"a": {1: EndpointCounts(active=5)}, "b": {0: EndpointCounts(opened=7)}}
+    assert finished(scene.reader.changed()) == {}
 
 
 def test_every_count_has_its_place(scene: Scene) -> None:
@@ -56,7 +57,7 @@ def test_every_count_has_its_place(scene: Scene) -> None:
     for number, name in enumerate(cells, start=1):
         for worker in range(2):
             scene.count("a", 0, EndpointCell[name], number, worker)
-    assert scene.reader.changed() == {"a": {0: EndpointCounts(2, 4, 1, 8, 10, 12, 14)}}
+    assert finished(scene.reader.changed()) == {"a": {0: EndpointCounts(2, 4, 1, 8, 10, 12, 14)}}
     assert scene.reader.all_of("a") == {0: EndpointCounts(2, 4, 1, 8, 10, 12, 14)}
     assert scene.reader.all_of("none") == {}
 
@@ -65,10 +66,10 @@ def test_an_endpoint_that_left_is_told_of_no_more(scene: Scene) -> None:
     scene.ledger.hold(pool("a", 1, 2))
     left = scene.ledger.endpoint_rows("a")[0]
     scene.count("a", 0, EndpointCell.ACTIVE, 1)
-    assert set(scene.reader.changed()["a"]) == {0}
+    assert set(finished(scene.reader.changed())["a"]) == {0}
     scene.ledger.hold(pool("a", 2))
     scene.table.cells[scene.table.first_cell(ENDPOINTS, left)] = 9
-    assert scene.reader.changed() == {}
+    assert finished(scene.reader.changed()) == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(1, 5), unique=True)), min_size=1, max_size=12))
@@ -81,7 +82,7 @@ def test_a_row_is_told_for_the_endpoint_that_has_it_now(pools: list[tuple[str, l
         for each, members in held.items():
             for place in range(len(members)):
                 scene.count(each, place, EndpointCell.OPENED, moment)
-        changed = scene.reader.changed()
+        changed = finished(scene.reader.changed())
         assert {each: set(counts) for each, counts in changed.items()} == {
             each: set(range(len(members))) for each, members in held.items() if members
         }

@@ -1,0 +1,75 @@
+"""The stream's frames where readers come and go while they are made."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.admin import broadcast, turns
+from proxy.admin.broadcast import Broadcast
+from proxy.admin.live_view import LiveView
+from tests.admin.inspected import FakeProxy, service_report
+
+SERVICES = 50
+
+
+@pytest.fixture
+def proxy() -> FakeProxy:
+    return FakeProxy(*(service_report(f"s{number}") for number in range(SERVICES)))
+
+
+@pytest.fixture
+def frames(proxy: FakeProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broadcast]:
+    """Each step of a picture is a turn; the clock stands still, so that nothing grows old."""
+    monkeypatch.setattr(turns, "TURN", 0.0)
+    monkeypatch.setattr(broadcast, "PERIOD", 0.01)
+    made = Broadcast(lambda: LiveView(proxy, "1"), lambda: 1000.0)
+    yield made
+    made.close()
+
+
+def kind_and_services(events: bytes) -> tuple[str, int]:
+    event, data = (line.partition(": ")[2] for line in events.decode().splitlines()[1:3])
+    return event, len(json.loads(data).get("services", {}))
+
+
+def place(events: bytes) -> str:
+    return events.decode().splitlines()[0].removeprefix("id: ")
+
+
+async def test_a_reader_gets_no_half_a_picture(frames: Broadcast) -> None:
+    with frames.viewer() as viewer:
+        assert kind_and_services(await viewer.read()) == ("snapshot", SERVICES)
+
+
+async def test_who_comes_after_one_that_left_before_the_picture_was_complete_gets_the_whole(
+    frames: Broadcast, proxy: FakeProxy
+) -> None:
+    with frames.viewer() as hasty:
+        reading = asyncio.create_task(hasty.read())
+        while proxy.asked < SERVICES // 2:  # noqa: ASYNC110 - what another task does is looked at
+            await asyncio.sleep(0)
+        assert proxy.asked < SERVICES
+        reading.cancel()
+    with frames.viewer() as viewer:
+        assert kind_and_services(await viewer.read()) == ("snapshot", SERVICES)
+
+
+async def test_a_picture_that_was_left_on_the_way_is_resumed_by_nobody(frames: Broadcast, proxy: FakeProxy) -> None:
+    with frames.viewer() as viewer:
+        before = place(await viewer.read())
+        proxy.services = {key: service_report(key[1], endpoints=3) for key in proxy.services}
+        asked = proxy.asked
+        while proxy.asked < asked + SERVICES // 2:  # noqa: ASYNC110 - what another task does is looked at
+            await asyncio.sleep(0)
+        assert proxy.asked < asked + SERVICES
+    with frames.viewer(before) as viewer:
+        assert kind_and_services(await viewer.read()) == ("snapshot", SERVICES)
+
+
+async def test_readers_share_one_snapshot(frames: Broadcast, proxy: FakeProxy) -> None:
+    with frames.viewer() as one, frames.viewer() as other:
+        first, second = await asyncio.gather(one.read(), other.read())
+        assert first is second
+        assert proxy.asked == SERVICES
