@@ -4,6 +4,7 @@ Imports this room. One message a turn is applied, between which the flows have t
 messages are applied in the order in which they were sent; when the control process is gone, so is the worker.
 """
 
+import gc
 import logging
 import os
 import socket
@@ -113,6 +114,7 @@ class ControlLink:
             case Acknowledge():
                 worker.flush()
                 self._reply(number, None)
+                _spare_what_stays()
             case StopAccepting():
                 worker.stop_accepting()
                 self._reply(number, worker.open_relays)
@@ -141,6 +143,13 @@ class ControlLink:
                 self._unsent.clear()
                 return
             del self._unsent[:sent]
+
+
+def _spare_what_stays() -> None:
+    """Set what was told up to here aside from garbage collection: a look through the pools of 10,000 Services holds
+    every client up for 25 ms and more. They leave no cycles when they go, nor do flows."""
+    gc.collect(1)
+    gc.freeze()
 
 
 def _socket(key: FrontendKey, descriptor: int) -> socket.socket:
