@@ -51,7 +51,10 @@ def _with_defaults(kind: Kind, document: Document) -> Document:
         ]
         return {**document, "subsets": subsets} if subsets else document
     if kind is PODS:
-        return {**document, "status": {"phase": "Pending", **(document.get("status") or {})}}
+        status = document.get("status") or {}
+        # A Pod with an address is a process that runs: there is no kubelet to say so.
+        phase = "Running" if status.get("podIP") or status.get("podIPs") else "Pending"
+        return {**document, "status": {"phase": phase, **status}}
     if kind is NAMESPACES:
         labels = {**labels_of(document), NAME_LABEL: metadata_of(document).get("name") or ""}
         active = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}

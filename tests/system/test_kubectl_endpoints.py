@@ -69,8 +69,10 @@ def test_a_pod_that_is_not_ready_leaves_the_loop_and_returns_with_readiness(
     kubectl.apply(myapp.service, *myapp.pods)
     myapp.wait_until_led_to(standalone, myapp.names)
     with KeptAlive(myapp) as stream:
+        assert kubectl("get", "pod", stream.pod, "--no-headers").split()[1:3] == ["1/1", "Running"]
         said = kubectl.patch_status("pod", stream.pod, {"conditions": [{"type": "Ready", "status": "False"}]})
         assert said == f"pod/{stream.pod} patched\n"
+        assert kubectl("get", "pod", stream.pod, "--no-headers").split()[1:3] == ["0/1", "Running"]
         left = myapp.names - {stream.pod}
         myapp.wait_until_led_to(standalone, left)
         assert myapp.loop() == dict.fromkeys(left, ROUNDS // 4)
