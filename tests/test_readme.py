@@ -10,8 +10,6 @@ import msgspec
 import pytest
 
 import proxy
-from proxy.admin.answer_counts import AnswerCounts
-from proxy.admin.metrics import exposition
 from proxy.admin.traffic_metrics import family_names
 from proxy.cli import COMMANDS, parser_of
 from proxy.client.kinds import KINDS
@@ -22,7 +20,7 @@ from proxy.flags import add_configuration_flags
 from proxy.model.pod_weight import WEIGHT_LABEL
 from proxy.plan import annotations
 from proxy.schedulers.registry import names
-from tests.admin.test_metrics import busy_proxy
+from tests.admin.test_metrics import busy_proxy, page_of
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -58,7 +56,7 @@ def test_every_close_reason_has_a_row_with_its_advice() -> None:
 
 async def test_every_metric_has_its_place() -> None:
     section = README[README.index("### Metrics") :].partition("\n### ")[0]
-    text = (await exposition(busy_proxy(), AnswerCounts())).decode()
+    text = await page_of(busy_proxy())
     families = {*re.findall(r"^# HELP ([a-z_]+)", text, re.MULTILINE), *family_names()}
     own = {name for name in families if name.startswith("svcproxy_")}
     assert set(re.findall(r"`(svcproxy_[a-z_]+)`", section)) == own

@@ -1,13 +1,16 @@
 """The text format of what passed through each Service.
 
-Imports this room's report and the layout of the counts. Written by hand, since ten thousand Services in use have
-hundreds of thousands of samples, each of which prometheus_client would make an object of. Invariant: a series is there
-from the first thing that it counts, so that a Service nobody uses costs nothing; histograms are cumulative, and names
-and labels are those of the Prometheus text format 0.0.4.
+Imports this room's report and templates, and the layout of the counts. Written by hand, since ten thousand Services in
+use have hundreds of thousands of samples, each of which prometheus_client would make an object of. Invariant: a series
+is there from the first thing that it counts, so that a Service nobody uses costs nothing; histograms are cumulative,
+and names and labels are those of the Prometheus text format 0.0.4.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import NamedTuple
 
+from proxy.admin.sample_text import CounterText, HistogramText, ReasonText
 from proxy.admin.traffic_report import EndpointTraffic, PortTraffic
 from proxy.shared_counts.layout import CONNECT_BOUNDS, DURATION_BOUNDS, EndpointCell, PoolCell
 
@@ -46,24 +49,55 @@ _FAMILIES = (
 )
 
 _SHARED_COUNTERS = (
-    ("svcproxy_received_bytes_total", PoolCell.RECEIVED_BYTES),
-    ("svcproxy_sent_bytes_total", PoolCell.SENT_BYTES),
-    ("svcproxy_connect_retries_total", PoolCell.RETRIES),
-    ("svcproxy_endpoint_ejections_total", PoolCell.EJECTIONS),
-    ("svcproxy_service_affinity_hits_total", PoolCell.AFFINITY_HITS),
-    ("svcproxy_service_affinity_misses_total", PoolCell.AFFINITY_MISSES),
-    ("svcproxy_service_affinity_evictions_total", PoolCell.AFFINITY_EVICTIONS),
+    (CounterText("svcproxy_received_bytes_total"), int(PoolCell.RECEIVED_BYTES)),
+    (CounterText("svcproxy_sent_bytes_total"), int(PoolCell.SENT_BYTES)),
+    (CounterText("svcproxy_connect_retries_total"), int(PoolCell.RETRIES)),
+    (CounterText("svcproxy_endpoint_ejections_total"), int(PoolCell.EJECTIONS)),
+    (CounterText("svcproxy_service_affinity_hits_total"), int(PoolCell.AFFINITY_HITS)),
+    (CounterText("svcproxy_service_affinity_misses_total"), int(PoolCell.AFFINITY_MISSES)),
+    (CounterText("svcproxy_service_affinity_evictions_total"), int(PoolCell.AFFINITY_EVICTIONS)),
 )
 _DATAGRAMS = (
-    ("svcproxy_udp_datagrams_received_total", PoolCell.RECEIVED_DATAGRAMS),
-    ("svcproxy_udp_datagrams_sent_total", PoolCell.SENT_DATAGRAMS),
+    (CounterText("svcproxy_udp_datagrams_received_total"), int(PoolCell.RECEIVED_DATAGRAMS)),
+    (CounterText("svcproxy_udp_datagrams_sent_total"), int(PoolCell.SENT_DATAGRAMS)),
 )
 _ENDPOINT_COUNTERS = (
-    ("svcproxy_endpoint_opened_total", EndpointCell.OPENED),
-    ("svcproxy_endpoint_failed_total", EndpointCell.FAILED),
-    ("svcproxy_endpoint_received_bytes_total", EndpointCell.RECEIVED_BYTES),
-    ("svcproxy_endpoint_sent_bytes_total", EndpointCell.SENT_BYTES),
+    (CounterText("svcproxy_endpoint_opened_total"), int(EndpointCell.OPENED)),
+    (CounterText("svcproxy_endpoint_failed_total"), int(EndpointCell.FAILED)),
+    (CounterText("svcproxy_endpoint_received_bytes_total"), int(EndpointCell.RECEIVED_BYTES)),
+    (CounterText("svcproxy_endpoint_sent_bytes_total"), int(EndpointCell.SENT_BYTES)),
 )
+_ENDPOINT_OPEN = CounterText("svcproxy_endpoint_open")
+_DROPPED = ReasonText("svcproxy_dropped_packets_total")
+_CONNECTING = HistogramText("svcproxy_connect_duration_seconds", CONNECT_BOUNDS)
+# A member of an enumeration is a slower constant.
+_OPENED, _FAILED, _CLOSED = int(PoolCell.OPENED), int(PoolCell.FAILED), int(PoolCell.CLOSED)
+_CONNECTS, _CONNECT_TIME = int(PoolCell.CONNECT_BUCKETS), int(PoolCell.CONNECT_MICROSECONDS)
+_DURATIONS, _DURATION = int(PoolCell.DURATION_BUCKETS), int(PoolCell.DURATION_MILLISECONDS)
+_ACTIVE, _INACTIVE = int(EndpointCell.ACTIVE), int(EndpointCell.INACTIVE)
+
+
+class _FlowTexts(NamedTuple):
+    """The families that TCP and UDP have under names of their own."""
+
+    opened: CounterText
+    open: CounterText
+    failed: ReasonText
+    closed: ReasonText
+    duration: HistogramText
+
+
+def _flow_texts(word: str) -> _FlowTexts:
+    return _FlowTexts(
+        CounterText(f"svcproxy_{word}s_opened_total"),
+        CounterText(f"svcproxy_{word}s_open"),
+        ReasonText(f"svcproxy_{word}s_failed_total"),
+        ReasonText(f"svcproxy_{word}s_closed_total"),
+        HistogramText(f"svcproxy_{word}_duration_seconds", DURATION_BOUNDS),
+    )
+
+
+_CONNECTIONS, _FLOWS = _flow_texts("connection"), _flow_texts("udp_flow")
 
 
 def family_names() -> tuple[str, ...]:
@@ -72,78 +106,72 @@ def family_names() -> tuple[str, ...]:
 
 
 class TrafficPage:
-    """Gathers the samples of one port after another; `text` puts them in the order that the format asks for."""
+    """Gathers the samples of one port after another; `pieces` has them in the order that the format asks for.
+
+    `reasons` are the labels of close reasons, in the order of their cells.
+    """
 
     def __init__(self, reasons: Sequence[str]) -> None:
-        self._reasons = reasons
-        self._samples: dict[str, list[str]] = {name: [] for name, _, _ in _FAMILIES}
+        self._reasons = tuple(reason.encode() for reason in reasons)
+        self._samples: dict[str, list[bytes]] = {name: [] for name, _, _ in _FAMILIES}
 
     def add(self, port: PortTraffic) -> None:
         """The samples of one port; none where nothing ever came."""
-        labels = f'namespace="{port.namespace}",service="{port.service}",port="{port.port}"'
+        cells, samples = port.cells, self._samples
+        labels = f'namespace="{port.namespace}",service="{port.service}",port="{port.port}"'.encode()
+        labels_and_protocol = b'%b,protocol="%b"' % (labels, port.protocol.encode())
         for reason, count in port.dropped.items():
-            dropped = f'{labels},protocol="{port.protocol}",reason="{reason}"'
-            self._put("svcproxy_dropped_packets_total", dropped, count)
-        if not (port.open or any(port.cells)):
+            samples[_DROPPED.name].append(_DROPPED.of(labels_and_protocol, reason.encode(), count))
+        if not (port.open or any(cells)):
             return
-        cells = port.cells
-        word = "udp_flow" if port.protocol == "UDP" else "connection"
-        self._put(f"svcproxy_{word}s_opened_total", labels, cells[PoolCell.OPENED])
-        self._put(f"svcproxy_{word}s_open", labels, port.open)
-        self._by_reason(f"svcproxy_{word}s_failed_total", labels, cells, PoolCell.FAILED)
-        self._by_reason(f"svcproxy_{word}s_closed_total", labels, cells, PoolCell.CLOSED)
-        lived = cells[PoolCell.DURATION_MILLISECONDS] / 1e3
-        self._histogram(
-            f"svcproxy_{word}_duration_seconds", labels, cells, PoolCell.DURATION_BUCKETS, DURATION_BOUNDS, lived
-        )
+        texts = _CONNECTIONS if port.protocol != "UDP" else _FLOWS
+        samples[texts.opened.name].append(texts.opened.of(labels, cells[_OPENED]))
+        samples[texts.open.name].append(texts.open.of(labels, port.open))
+        self._by_reason(texts.failed, labels, cells, _FAILED)
+        self._by_reason(texts.closed, labels, cells, _CLOSED)
+        self._histogram(texts.duration, labels, cells, _DURATIONS, cells[_DURATION] / 1e3)
         if port.protocol == "UDP":
             self._put_all(_DATAGRAMS, labels, cells)
         else:
-            took = cells[PoolCell.CONNECT_MICROSECONDS] / 1e6
-            self._histogram(
-                "svcproxy_connect_duration_seconds", labels, cells, PoolCell.CONNECT_BUCKETS, CONNECT_BOUNDS, took
-            )
-        labels = f'{labels},protocol="{port.protocol}"'
-        self._put_all(_SHARED_COUNTERS, labels, cells)
+            self._histogram(_CONNECTING, labels, cells, _CONNECTS, cells[_CONNECT_TIME] / 1e6)
+        self._put_all(_SHARED_COUNTERS, labels_and_protocol, cells)
         for endpoint in port.endpoints:
-            self._endpoint(f'{labels},endpoint="{endpoint.endpoint}",pod="{endpoint.pod}"', endpoint)
+            named = f',endpoint="{endpoint.endpoint}",pod="{endpoint.pod}"'.encode()
+            self._endpoint(labels_and_protocol + named, endpoint)
 
-    def text(self) -> Iterator[str]:
-        """The page, a family at a time; families without a sample are left out."""
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The page in pieces of some `size` bytes, which are no longer held once they are told; families without a
+        sample are left out."""
         for name, kind, about in _FAMILIES:
-            if samples := self._samples[name]:
-                yield f"# HELP {name} {about}\n# TYPE {name} {kind}\n{''.join(samples)}"
+            samples = self._samples.pop(name)
+            if not samples:
+                continue
+            yield f"# HELP {name} {about}\n# TYPE {name} {kind}\n".encode()
+            together = max(1, size // len(samples[0]))
+            for first in range(0, len(samples), together):
+                yield b"".join(samples[first : first + together])
+                samples[first : first + together] = [b""] * min(together, len(samples) - first)
 
-    def _endpoint(self, labels: str, endpoint: EndpointTraffic) -> None:
+    def _endpoint(self, labels: bytes, endpoint: EndpointTraffic) -> None:
         cells = endpoint.cells
         if not any(cells):
             return
         self._put_all(_ENDPOINT_COUNTERS, labels, cells)
-        self._put("svcproxy_endpoint_open", labels, cells[EndpointCell.ACTIVE] + cells[EndpointCell.INACTIVE])
+        self._samples[_ENDPOINT_OPEN.name].append(_ENDPOINT_OPEN.of(labels, cells[_ACTIVE] + cells[_INACTIVE]))
 
-    def _put(self, name: str, labels: str, value: int) -> None:
-        self._samples[name].append(f"{name}{{{labels}}} {value}\n")
-
-    def _put_all(self, counters: Sequence[tuple[str, int]], labels: str, cells: Sequence[int]) -> None:
-        for name, cell in counters:
+    def _put_all(self, counters: Sequence[tuple[CounterText, int]], labels: bytes, cells: Sequence[int]) -> None:
+        for text, cell in counters:
             if cells[cell]:
-                self._samples[name].append(f"{name}{{{labels}}} {cells[cell]}\n")
+                self._samples[text.name].append(text.of(labels, cells[cell]))
 
-    def _by_reason(self, name: str, labels: str, cells: Sequence[int], first: int) -> None:
-        for reason, count in zip(self._reasons, cells[first : first + len(self._reasons)], strict=True):
-            if count:
-                self._samples[name].append(f'{name}{{{labels},reason="{reason}"}} {count}\n')
+    def _by_reason(self, text: ReasonText, labels: bytes, cells: Sequence[int], first: int) -> None:
+        counts = cells[first : first + len(self._reasons)]
+        if any(counts):
+            samples = self._samples[text.name]
+            for reason, count in compress(zip(self._reasons, counts, strict=True), counts):
+                samples.append(text.of(labels, reason, count))
 
-    def _histogram(
-        self, name: str, labels: str, cells: Sequence[int], first: int, bounds: Sequence[float], total: float
-    ) -> None:
-        counts = cells[first : first + len(bounds) + 1]
-        if not any(counts):
-            return
-        lines, below = self._samples[name], 0
-        for bound, count in zip(bounds, counts, strict=False):
-            below += count
-            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {below}\n')
-        below += counts[-1]
-        lines.append(f'{name}_bucket{{{labels},le="+Inf"}} {below}\n')
-        lines.append(f"{name}_sum{{{labels}}} {total}\n{name}_count{{{labels}}} {below}\n")
+    def _histogram(self, text: HistogramText, labels: bytes, cells: Sequence[int], first: int, total: float) -> None:
+        counts = cells[first : first + text.buckets]
+        if any(counts):
+            self._samples[text.name].append(text.of(labels, counts, total))

@@ -32,7 +32,8 @@ class PortTraffic(msgspec.Struct, frozen=True):
 
 class Traffic(msgspec.Struct, frozen=True):
     """`reasons` are the labels of close reasons, in the order of their cells; `ports` are read as they are asked for,
-    and those through which nothing ever passed may be left out."""
+    and those through which nothing ever passed may be left out. None in between them is no port, but a moment for
+    others to have their turn."""
 
     reasons: tuple[str, ...] = ()
-    ports: Iterable[PortTraffic] = ()
+    ports: Iterable[PortTraffic | None] = ()

@@ -6,7 +6,7 @@ the count of a pool only grows, and goes with the pool.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 
 from proxy.control.capture import Captured
 from proxy.control.drop_meter import DropCause
@@ -39,7 +39,7 @@ class DropLedger:
         self._followed.pop(pool, None)
         self._counts.pop(pool, None)
 
-    def pools(self) -> Iterable[str]:
+    def pools(self) -> Set[str]:
         """Those at whose frontends anything may have been dropped."""
         return self._counts.keys()
 

@@ -9,7 +9,7 @@ an old value or a new one; a row that is given out anew begins at zero in every 
 import mmap
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import add
 
 from proxy.shared_counts.layout import REGIONS, Region
@@ -67,10 +67,25 @@ class SharedTable:
         """What all workers counted in a row, by cell."""
         return added_up(self._read(self.first_cell(region, row), region.width * self.columns), region.width)
 
-    def total(self, region: Region, row: int, cell: int) -> int:
-        """What all workers counted in one cell of a row."""
-        first, width, cells = self.first_cell(region, row) + cell, region.width, self.cells
-        return sum(cells[place] for place in range(first, first + width * self.columns, width))
+    def touched_totals(self, region: Region, row: int) -> list[int]:
+        """As `totals`, in half the time, of a row that was `touched`."""
+        first, width, cells = self.first_cell(region, row), region.width, self.cells
+        totals = cells[first : first + width].tolist()
+        for other in range(first + width, first + width * self.columns, width):
+            totals = list(map(add, totals, cells[other : other + width]))
+        return totals
+
+    def total(self, region: Region, rows: Iterable[int], counted: Sequence[int]) -> int:
+        """What all workers counted in these cells of these rows, all together."""
+        cells, width = self.cells, region.width
+        step = width * self.columns
+        start, total = self._first[region.name], 0
+        for row in rows:
+            first = start + row * step
+            for cell in counted:
+                for place in range(first + cell, first + step, width):
+                    total += cells[place]
+        return total
 
     def touched(self, region: Region) -> Iterator[int]:
         """The rows in which anything can have been counted, in order; the many others are zero."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -28,7 +29,7 @@ def samples(*ports: PortTraffic) -> list[tuple[str, dict[str, str], float]]:
     page = TrafficPage(REASONS)
     for each in ports:
         page.add(each)
-    families = text_string_to_metric_families("".join(page.text()))
+    families = text_string_to_metric_families(b"".join(page.pieces(1000)).decode())
     return [(sample.name, dict(sample.labels), sample.value) for family in families for sample in family.samples]
 
 
@@ -96,10 +97,26 @@ def test_a_histogram_is_cumulative_and_ends_with_its_count(counts: list[int]) ->
     assert ("svcproxy_connect_duration_seconds_sum", WEB, 2.5) in found
 
 
+@pytest.mark.parametrize("size", [1, 300, 1 << 20])
+def test_pieces_of_any_size_are_the_same_page(size: int) -> None:
+    def page() -> TrafficPage:
+        made = TrafficPage(REASONS)
+        for number in range(20):
+            counts: dict[int, int] = {PoolCell.OPENED: number, PoolCell.CONNECT_BUCKETS: number, PoolCell.CLOSED: 1}
+            made.add(PortTraffic("shop", f"web-{number}", "http", "TCP", 1, pool_cells(counts)))
+        return made
+
+    pieces = list(page().pieces(size))
+    assert b"".join(pieces) == b"".join(page().pieces(1000))
+    # A family's samples may differ in length by their numbers.
+    assert size == 1 or max(map(len, pieces)) <= max(2 * size, 3000)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+
+
 def test_samples_of_one_family_stand_together() -> None:
     page = TrafficPage(REASONS)
     for name in ("a", "b"):
         page.add(PortTraffic("shop", name, "", "TCP", 1, pool_cells({PoolCell.OPENED: 1})))
-    heads = [line.split()[2] for line in "".join(page.text()).splitlines() if line.startswith("# TYPE")]
+    heads = [line.split()[2] for line in b"".join(page.pieces(1000)).decode().splitlines() if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads))
     assert set(heads) <= set(family_names())

@@ -45,7 +45,8 @@ class Counted:
         self.columns[worker].tally(ENDPOINTS, row).gauge(EndpointCell.ACTIVE, number)
 
     def read(self, *, per_endpoint: bool = False) -> list[PortTraffic]:
-        return list(read_traffic(self.pools, self.table, self.ledger, self.drops, per_endpoint=per_endpoint).ports)
+        traffic = read_traffic(self.pools, self.table, self.ledger, self.drops, per_endpoint=per_endpoint)
+        return [port for port in traffic.ports if port is not None]
 
 
 @pytest.fixture
@@ -71,6 +72,33 @@ def test_the_workers_and_the_pools_of_one_port_are_added_up(counted: Counted) ->
         ("10.0.0.1:80", "web-a", 2),
         ("10.0.0.2:80", "web-b", 1),
     ]
+
+
+def test_pools_of_one_port_need_not_have_come_together(counted: Counted) -> None:
+    for key, service in (("a/4", "shop/a"), ("b/4", "shop/b"), ("a/6", "shop/a")):
+        rows = counted.pool(key, A, service=service)
+        counted.count(0, rows.pool, PoolCell.OPENED, 1)
+        counted.active(0, rows.endpoints[0], 2)
+    found = [(port.service, port.cells[PoolCell.OPENED], port.open) for port in counted.read()]
+    assert found == [("a", 2, 4), ("b", 1, 2)]
+
+
+def test_others_have_their_turn_while_it_is_found_out_what_there_is(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.control.traffic_reader._AT_ONCE", 2)
+    keys = [f"shop/web-{number}" for number in range(5)]
+    for key in keys:
+        counted.count(0, counted.pool(key, A, service=key).pool, PoolCell.OPENED, 1)
+    ports = iter(read_traffic(counted.pools, counted.table, counted.ledger, counted.drops).ports)
+    assert next(ports) is None
+    # What comes and goes meanwhile does no harm.
+    counted.pool("shop/new", A, service="shop/new")
+    del counted.pools[keys[4]]
+    counted.ledger.drop(keys[4])
+    told = list(ports)
+    assert told.count(None) == 2
+    assert [port.service for port in told if port is not None] == ["web-0", "web-1", "web-2", "web-3"]
 
 
 def test_endpoints_are_told_only_where_that_is_asked(counted: Counted) -> None:

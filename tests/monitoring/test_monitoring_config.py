@@ -12,10 +12,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.admin.answer_counts import AnswerCounts
-from proxy.admin.metrics import exposition
 from proxy.dataplane.close_reason import CloseReason
-from tests.admin.test_metrics import busy_proxy
+from tests.admin.test_metrics import busy_proxy, page_of
 
 CONFIG = Path(__file__).parents[2] / "config" / "monitoring"
 ALERTS = CONFIG / "alerts.yaml"
@@ -23,7 +21,7 @@ METRIC = re.compile(r"\b(?:svcproxy|kubeproxy|process)_[a-z_]+\b")
 
 
 async def exposed() -> set[str]:
-    text = (await exposition(busy_proxy(), AnswerCounts())).decode()
+    text = await page_of(busy_proxy())
     return {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
 
 

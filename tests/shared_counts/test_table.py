@@ -35,7 +35,10 @@ def test_a_new_table_takes_no_memory_and_counts_nothing(table: SharedTable) -> N
 def test_totals_add_the_columns_up(table: SharedTable) -> None:
     for number in range(3):
         table.cells[table.first_cell(POOLS, 5, number) + 8] = 10**number
-    assert table.totals(POOLS, 5)[8] == table.total(POOLS, 5, 8) == 111
+    assert table.totals(POOLS, 5)[8] == table.total(POOLS, [5], [8]) == 111
+    assert table.touched_totals(POOLS, 5) == table.totals(POOLS, 5)
+    table.cells[table.first_cell(POOLS, 7, 1) + 9] = 1000
+    assert table.total(POOLS, [5, 7, 9], [8, 9]) == 1111
     assert table.column_of(POOLS, 5, 1)[8] == 10
 
 
