@@ -26,6 +26,11 @@ class Descriptors:
         self._reported = -REPORT_INTERVAL
         self._waiting: deque[Callable[[], None]] = deque()
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     def take(self, count: int) -> bool:
         """Take `count` descriptors if there are as many; all or nothing."""
         if count > self.free:

@@ -82,6 +82,7 @@ class Reactor:
         "_interval",
         "_loop",
         "_next_tick",
+        "_resting",
         "_running",
         "_tick",
         "_timer",
@@ -98,6 +99,7 @@ class Reactor:
         self._doomed: list[SocketType] = []
         self._interval = _LONGEST_SLEEP
         self._loop: Loop | None = None
+        self._resting = False
         self._running = False
         self._tick: Callable[[], None] = _nothing
         self._timer: Timer | None = None
@@ -129,11 +131,21 @@ class Reactor:
         while self._running:
             events = poll(0 if self._again else max(0.0, self._next_tick - self.now), _BATCH)
             self.now = monotonic()
+            if self._resting and events:
+                self._resting = False
+                self._next_tick = self.now + self._interval
             self._dispatch(events)
             if self.now >= self._next_tick:
                 self._next_tick = self.now + self._interval
                 self._take_tick()
             self._finish_batch()
+
+    def rest(self) -> None:
+        """Called by the tick: nothing needs the next one before something happens, so `run` sleeps until it does. A
+        loop around has timers of its own all the same, and goes on to tick."""
+        if not self._again:
+            self._resting = True
+            self._next_tick = self.now + _LONGEST_SLEEP
 
     def stop(self) -> None:
         """Make `run` return. A signal's handler may call it too; `run` notices at the next event or tick."""

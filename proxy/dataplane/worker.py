@@ -26,7 +26,7 @@ from proxy.dataplane.worker_counts import WorkerCounts
 from proxy.plan.frontend import Frontend, FrontendKey
 
 TICK = 0.25
-"""Seconds between looks at deadlines; they are kept to this precision."""
+"""Seconds between looks at deadlines, while anything is open; they are kept to this precision."""
 
 
 class Worker:
@@ -131,6 +131,8 @@ class Worker:
             item.end(CloseReason.IDLE_TIMEOUT)
         resources.descriptors.wake()
         self.flush()
+        if not (resources.relays or resources.flows or resources.descriptors.is_awaited):
+            resources.reactor.rest()
 
     def flush(self) -> None:
         """Write what was counted, and the lines of the log."""

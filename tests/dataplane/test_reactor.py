@@ -254,6 +254,54 @@ def test_the_main_loop_dispatches_and_ticks_until_it_is_stopped(main_loop: React
     assert order == ["a", "tick", "b", "tick", "b", "tick"]
 
 
+class Slept:
+    """In the place of an epoll: gives the events of the test, and keeps how long it was asked to wait."""
+
+    def __init__(self, *events: list[tuple[int, int]]) -> None:
+        self.events = list(events)
+        self.waits: list[float] = []
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        self.waits.append(timeout)
+        return self.events.pop(0)
+
+
+def test_the_main_loop_sleeps_after_a_tick_that_rests_until_something_happens(main_loop: Reactor) -> None:
+    something = [(-1, READABLE)]
+    slept = Slept([], [], something, [], [])
+    ticks: list[int] = []
+
+    def tick() -> None:
+        ticks.append(len(slept.waits))
+        if len(ticks) == 2:
+            main_loop.rest()
+        if not slept.events:
+            main_loop.stop()
+
+    epoll, main_loop._epoll = main_loop._epoll, slept  # type: ignore[assignment]
+    main_loop.every(0.0, tick)
+    main_loop.run()
+    main_loop._epoll = epoll
+    assert ticks == [1, 2, 3, 4, 5]
+    assert [wait > 1 for wait in slept.waits] == [False, False, True, False, False]
+
+
+def test_the_main_loop_does_not_rest_while_somebody_waits_for_a_turn(main_loop: Reactor) -> None:
+    slept = Slept([], [])
+
+    def tick() -> None:
+        main_loop.again(Handled(lambda _: None))
+        main_loop.rest()
+        if not slept.events:
+            main_loop.stop()
+
+    epoll, main_loop._epoll = main_loop._epoll, slept  # type: ignore[assignment]
+    main_loop.every(0.0, tick)
+    main_loop.run()
+    main_loop._epoll = epoll
+    assert max(slept.waits) == 0.0
+
+
 def test_the_main_loop_runs_again_after_a_stop(main_loop: Reactor) -> None:
     ticks: list[None] = []
 

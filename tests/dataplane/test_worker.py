@@ -213,3 +213,44 @@ async def test_the_end_is_a_reset_with_its_reason(data_plane: Any, backends: Any
     (record,) = await data_plane.records_of(1)
     assert record["reason"] == "drain_deadline"
     assert data_plane.worker.open_relays == 0
+
+
+async def test_a_worker_rests_while_nothing_is_open_and_nobody_waits_for_descriptors(
+    data_plane: Any, backends: Any
+) -> None:
+    reactor, descriptors = data_plane.resources.reactor, data_plane.resources.descriptors
+
+    def rests() -> bool:
+        reactor._resting = False
+        data_plane.worker._tick()
+        return bool(reactor._resting)
+
+    assert rests()
+    key = data_plane.serve(data_plane.pool(await backends.echo()))
+    reader, writer = await asyncio.open_connection(key.address, key.port)
+    writer.write(b"x")
+    assert await reader.readexactly(1) == b"x"
+    assert not rests()
+    writer.close()
+    await data_plane.records_of(1)
+    assert rests()
+    flow = Unlimited()
+    data_plane.worker._counts._sampled = float("inf")
+    data_plane.resources.flows.add(flow)
+    assert not rests()
+    data_plane.resources.flows.discard(flow)
+    held = descriptors.free
+    descriptors.take(held)
+    descriptors.wait(lambda: None)
+    assert not rests()
+    descriptors.give(held)
+    assert rests()
+
+
+class Unlimited:
+    """A flow that never ends by itself."""
+
+    used = float("-inf")
+
+    def deadline(self) -> float:
+        return float("inf")
