@@ -6,6 +6,7 @@ inside a function or of a whole package counts too.
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,8 @@ MUTATORS = frozenset(
 )
 
 
-def package_modules() -> dict[str, str]:
+@cache
+def package_modules() -> Mapping[str, str]:
     """Module name to source, for every file of the package."""
     return {module_name(file): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
@@ -115,13 +117,18 @@ def module_name(file: Path) -> str:
     return ".".join(parts).removesuffix(".__init__")
 
 
+@cache
+def import_statements(source: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imports_of(source: str, modules: Mapping[str, str]) -> set[str]:
     """Every module that `source` names in an import; `from a import b` is a.b where that is one of `modules`."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in import_statements(source):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             assert node.level == 0, "imports are absolute here"
             assert node.module is not None
             members = {f"{node.module}.{alias.name}" for alias in node.names}
