@@ -6,6 +6,7 @@
 # make clean         remove what these made
 #
 # PYTHON=python3.12 chooses the interpreter, PYTEST_ARGS="-k affinity" the tests, BENCH_ARGS the benchmark's flags.
+# The tests run side by side on up to four CPUs (tests/conftest.py); PYTEST_ARGS="-n 0" runs them one after the other.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +29,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test system-programs
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	@status=0; \

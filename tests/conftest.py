@@ -1,4 +1,5 @@
-"""For every test: the marker `requires`, logging as it was before, and hypothesis without time limits.
+"""For every test: the markers `requires` and `long`, logging as it was before, hypothesis without time limits, and how
+many test processes `-n auto` means.
 
 Invariant: a test whose program is missing is skipped by that program's name, never passed or failed.
 """
@@ -13,19 +14,36 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from proxy.control.worker_count import default_workers
+from tests.lane import this_lane
+
 # A slow machine must not turn a test red.
 settings.register_profile("svcproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("svcproxy")
 
+_MOST_TEST_PROCESSES = 4
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _NETWORK_HERE = "/proc/thread-self/ns/net"
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes so much longer than others that it is started first")
     config.addinivalue_line("markers", "requires(*programs): skipped, by name, where a program is not installed")
     # Debian keeps nft, ip, haproxy and nginx out of an ordinary user's PATH.
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_DIRECTORIES}"
+    this_lane()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: as many test processes as CPUs, and none beside the first where there is only one."""
+    workers = min(default_workers(), _MOST_TEST_PROCESSES)
+    return workers if workers > 1 else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.admin.explanation_report import ExplanationReport, Verdict
 from proxy.model.changes import Changes
+from tests.lane import free_port
 
 ADDRESS = "127.96.7.1"
 Listening = Callable[..., Awaitable[Any]]
@@ -16,9 +17,7 @@ Listening = Callable[..., Awaitable[Any]]
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from proxy.control import health_check_ports
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.plan.addresses import with_port
 from proxy.plan.health_check import HealthCheck
+from tests.lane import free_port
 
 WEB = ("shop", "web")
 HERE = ("127.0.0.1", "::1")
@@ -59,9 +60,7 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_port()
 
 
 def checks(port: int, count: int = 1, families: tuple[str, ...] = ("IPv4", "IPv6")) -> tuple[HealthCheck, ...]:

@@ -12,14 +12,12 @@ import pytest
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.startup_error import StartupError
+from tests.lane import free_port
 
 
 @pytest.fixture
 def port() -> int:
-    """A port that is free on the Service's address."""
-    with socket.socket() as probe:
-        probe.bind(("127.96.7.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 async def backend(answer: bytes) -> asyncio.Server:

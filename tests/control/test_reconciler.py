@@ -17,6 +17,7 @@ from proxy.control.listening_group import ListeningGroup
 from proxy.control.listening_socket import open_listening_socket
 from proxy.control.reconciler import Reconciler
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
+from tests.lane import free_port
 from tests.system.harness.eventually import eventually
 
 ONE = Target("127.0.0.1", 9)
@@ -84,12 +85,6 @@ def frontend(key: FrontendKey, of: str = "web", **changes: Any) -> Frontend:
     return Frontend(key, of, f"default/{of}", "NodePort", **changes)
 
 
-def free_port(protocol: str = "TCP", address: str = "0.0.0.0") -> int:
-    """A port that nobody has on any address of the family."""
-    with open_listening_socket(FrontendKey(protocol, address, 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
 @contextmanager
 def holder(key: FrontendKey, shared: bool = False) -> Iterator[socket.socket]:
     """Somebody else's socket."""
@@ -142,7 +137,7 @@ def test_a_port_moves_between_addresses_within_one_delta(reconciler: Reconciler,
 def test_one_port_is_served_on_the_wildcard_and_on_an_address(
     reconciler: Reconciler, channel: Recorder, protocol: str, order: tuple[int, int]
 ) -> None:
-    port = free_port(protocol)
+    port = free_port()
     keys = [FrontendKey(protocol, "0.0.0.0", port), FrontendKey(protocol, "127.0.0.9", port)]
     reconciler.apply(Delta(pools=(pool(ONE),)))
     for index in order:
@@ -205,7 +200,7 @@ def test_a_frontend_that_is_not_wanted_any_more_has_not_failed(reconciler: Recon
 
 
 def test_a_udp_frontend_has_a_socket_while_it_has_a_usable_endpoint(reconciler: Reconciler, channel: Recorder) -> None:
-    key = FrontendKey("UDP", "127.0.0.1", free_port("UDP"))
+    key = FrontendKey("UDP", "127.0.0.1", free_port())
     reconciler.apply(Delta(pools=(pool(),), frontends=(frontend(key),)))
     assert not channel.sockets
     assert not reconciler.is_listening(key)
@@ -221,7 +216,7 @@ def test_a_udp_frontend_has_a_socket_while_it_has_a_usable_endpoint(reconciler: 
 
 
 def test_a_udp_frontend_that_drops_has_its_socket_always(reconciler: Reconciler, channel: Recorder) -> None:
-    key = FrontendKey("UDP", "127.0.0.1", free_port("UDP"))
+    key = FrontendKey("UDP", "127.0.0.1", free_port())
     reconciler.apply(Delta(pools=(pool(),), frontends=(frontend(key, when_empty="drop"),)))
     assert set(channel.sockets) == {key}
     reconciler.apply(Delta(frontends=(frontend(key),)))
@@ -231,7 +226,7 @@ def test_a_udp_frontend_that_drops_has_its_socket_always(reconciler: Reconciler,
 def test_a_udp_frontend_without_endpoints_does_not_fail_for_a_taken_port(
     reconciler: Reconciler, channel: Recorder
 ) -> None:
-    key = FrontendKey("UDP", "127.0.0.1", free_port("UDP"))
+    key = FrontendKey("UDP", "127.0.0.1", free_port())
     with holder(key):
         reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
         assert set(reconciler.failures) == {key}
@@ -274,7 +269,7 @@ def until_dropped(reconciler: Reconciler, key: str, counts: Mapping[DropCause, i
 def test_what_is_dropped_is_counted_by_pool_and_cause_whatever_becomes_of_the_sockets(
     reconciler: Reconciler, protocol: str, address: str
 ) -> None:
-    key = FrontendKey(protocol, address, free_port(protocol, address))
+    key = FrontendKey(protocol, address, free_port())
     ranged = frontend(key, when_empty="drop", source_ranges=("192.0.2.0/24", "2001:db8::/32"))
     reconciler.apply(Delta(pools=(pool(ONE),), frontends=(ranged,)))
     begin(key)

@@ -13,6 +13,7 @@ from proxy.control.listening_group import ListeningGroup, open_group
 from proxy.control.steering import must_steer, steered_to, worker_of
 from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
 from proxy.schedulers.registry import names
+from tests.lane import free_port
 
 WIDTH = 3
 HERE = Target("127.0.0.1", 9)
@@ -24,12 +25,6 @@ def pool(*targets: Target, affinity: int = 0, scheduler: str = "rr") -> Pool:
 
 def frontend(key: FrontendKey, **changes: Any) -> Frontend:
     return Frontend(key, "web", "default/web", "NodePort", **changes)
-
-
-def free_port(family: int) -> int:
-    with socket.socket(family) as probe:
-        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ def accepted_by(group: ListeningGroup, key: FrontendKey, source: str) -> int:
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
 def test_a_client_meets_one_socket_whatever_its_port(stack: ExitStack, protocol: str) -> None:
-    key = FrontendKey(protocol, "127.0.0.1", free_port(socket.AF_INET))
+    key = FrontendKey(protocol, "127.0.0.1", free_port())
     group = group_of(stack, key)
     group.settle(frontend(key), pool(HERE, affinity=60))
     for number in range(1, 30):
@@ -77,7 +72,7 @@ def test_a_client_meets_one_socket_whatever_its_port(stack: ExitStack, protocol:
 
 
 def test_ipv6_clients_are_steered(stack: ExitStack) -> None:
-    key = FrontendKey("TCP", "::1", free_port(socket.AF_INET6))
+    key = FrontendKey("TCP", "::1", free_port())
     group = group_of(stack, key)
     group.settle(frontend(key), pool(HERE, affinity=60))
     wanted = steered_to(ip_address("::1").packed, WIDTH)
@@ -85,7 +80,7 @@ def test_ipv6_clients_are_steered(stack: ExitStack) -> None:
 
 
 def test_steering_outlives_refusal_and_ends_with_affinity(stack: ExitStack) -> None:
-    key = FrontendKey("TCP", "127.0.0.1", free_port(socket.AF_INET))
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
     group = group_of(stack, key)
     sources = [f"127.0.0.{number}" for number in range(1, 20)]
     wanted = [steered_to(ip_address(source).packed, WIDTH) for source in sources]
@@ -101,7 +96,7 @@ def test_steering_outlives_refusal_and_ends_with_affinity(stack: ExitStack) -> N
 
 
 def test_affinity_that_comes_while_clients_are_refused_is_there_when_they_are_served(stack: ExitStack) -> None:
-    key = FrontendKey("TCP", "127.0.0.1", free_port(socket.AF_INET))
+    key = FrontendKey("TCP", "127.0.0.1", free_port())
     group = group_of(stack, key)
     group.settle(frontend(key), pool())
     group.settle(frontend(key), pool(HERE, affinity=60))
@@ -112,7 +107,7 @@ def test_affinity_that_comes_while_clients_are_refused_is_there_when_they_are_se
 
 @pytest.mark.parametrize("scheduler", ["dh", "lblc", "lblcr"])
 def test_who_asks_for_one_address_meets_one_socket_whoever_it_is(stack: ExitStack, scheduler: str) -> None:
-    port = free_port(socket.AF_INET)
+    port = free_port()
     wildcard = FrontendKey("TCP", "0.0.0.0", port)
     group = group_of(stack, wildcard)
     group.settle(frontend(wildcard), pool(HERE, scheduler=scheduler))

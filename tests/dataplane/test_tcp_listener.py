@@ -12,15 +12,14 @@ from proxy.control.listening_socket import open_listening_socket
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
 from proxy.schedulers.rr import RoundRobin
+from tests.lane import free_port
 
 NOBODY = Target("127.0.0.1", 1)
 
 
 def serve(data_plane: Any, pool: Any, address: str = "127.0.0.1", **changes: Any) -> FrontendKey:
     """A frontend on a port that was asked for by number: only such a one survives that it does not listen."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-        probe.bind((address, 0))
-        key = FrontendKey("TCP", address, probe.getsockname()[1])
+    key = FrontendKey("TCP", address, free_port())
     frontend = Frontend(key, pool.key, pool.service, "NodePort", **changes)
     data_plane.apply(Delta(pools=(pool,), frontends=(frontend,)), {key: open_listening_socket(key)})
     return key

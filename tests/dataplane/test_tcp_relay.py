@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.plan.frontend import Delta, FrontendKey, Target
+from tests.lane import free_port
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -37,9 +38,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 
 def unused_target(host: str = "127.0.0.1") -> Target:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return Target(host, probe.getsockname()[1])
+    return Target(host, free_port())
 
 
 async def test_bytes_go_both_ways(data_plane: Any, backends: Any, connect: Any) -> None:

@@ -15,6 +15,7 @@ from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
 from proxy.shared_counts.layout import PoolCell
+from tests.lane import free_port
 
 StartServer = Callable[..., Awaitable[Target]]
 Client = Callable[..., "Asking"]
@@ -96,9 +97,7 @@ async def until_readable(sock: socket.socket) -> None:
 
 def deaf() -> Target:
     """An address where nobody listens, so that ICMP refuses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Target("127.0.0.1", probe.getsockname()[1])
+    return Target("127.0.0.1", free_port())
 
 
 def failed(data_plane: Any) -> dict[str, int]:

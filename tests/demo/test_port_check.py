@@ -10,6 +10,7 @@ import pytest
 
 from proxy.demo.port_check import check_node_ports, unavailable
 from proxy.model.service import Service
+from tests.lane import free_port
 
 
 def service(*ports: dict[str, Any]) -> Service:
@@ -36,9 +37,7 @@ def test_a_taken_node_port_is_named_with_its_holder_and_the_way_round(
 
 
 def test_a_free_port_passes_and_is_free_afterwards() -> None:
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     services = [
         service({"port": 80, "nodePort": port}, {"port": 81, "protocol": "UDP", "nodePort": port}, {"port": 82})
     ]

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.lane import is_free
 from tests.system.harness.backends import StartBackends, echo_backend, http_backend, udp_backend
 from tests.system.harness.kubectl import Kubectl
 from tests.system.harness.manifests import Manifest, ManifestDirectory
 from tests.system.harness.myapp import MyApp
 from tests.system.harness.passage import Passage
-from tests.system.harness.places import Places, is_free
+from tests.system.harness.places import Places
 from tests.system.harness.standalone import Standalone
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy, left_behind
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.lane import alone, is_free
 from tests.system.harness.manifests import service
-from tests.system.harness.places import Places, is_free
+from tests.system.harness.places import Places
 from tests.system.harness.process import Process
 from tests.system.harness.svcproxy import METRICS_PORT, environment_in, left_behind
 
@@ -27,7 +28,14 @@ StartDemo = Callable[..., Process]
 
 
 @pytest.fixture(autouse=True)
-def _ports_of_the_demo_are_free() -> None:
+def _ports_of_the_demo() -> Iterator[None]:
+    """They are the same for everybody, so that these tests run one by one."""
+    with alone("demo"):
+        skip_unless_free()
+        yield
+
+
+def skip_unless_free() -> None:
     taken = [f"{address}:{port}" for address, port in POD_PORTS.items() if not is_free(port, address)]
     if taken or not is_free(NODE_PORT):
         pytest.skip(f"the demo's ports are taken on this machine: {', '.join(taken) or NODE_PORT}")

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.lane import is_free
 from tests.system.harness.backends import StartBackends
 from tests.system.harness.manifests import ManifestDirectory, endpoint_slice, pod, port, service
-from tests.system.harness.places import Places, is_free
+from tests.system.harness.places import Places
 from tests.system.harness.process import Process
 from tests.system.harness.svcproxy import StartSvcproxy, environment_in, left_behind
 

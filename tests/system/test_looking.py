@@ -1,5 +1,6 @@
 """get, describe and explain against a running proxy; what is explained is what a client then meets."""
 
+import io
 import json
 import socket
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.namespace_link import linked_programs
+from proxy.cli import main
 from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import ask, connect, is_refused
 from tests.system.harness.command import svcproxy_command
@@ -50,11 +52,12 @@ class Scene:
         self.proxy = self._start(manifests, configuration=configuration)
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """Exit status and output of a command that looks at the proxy."""
+        """Exit status and output of a command that looks at the proxy; run here, which spares its start."""
         assert self.proxy is not None
         server = f"{self.proxy.status_address}:{METRICS_PORT}"
-        done = svcproxy_command(self._directory, *arguments, "--server", server)
-        return done.returncode, done.stdout
+        output = io.StringIO()
+        status = main([*arguments, "--server", server], output, io.StringIO(), environment_in(self._directory))
+        return status, output.getvalue()
 
     def explain(self, client: str, address: str = HERE) -> Any:
         _, output = self.run("explain", f"{address}:{self.node_port}", "--from", client, "-o", "json")

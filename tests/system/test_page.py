@@ -1,12 +1,12 @@
 """The page in a real browser: what it shows, how it follows, how it is used without a mouse and on a phone."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lane import this_lane
 from tests.system.conftest import OpenFiles
 from tests.system.harness.browser import Browser
 from tests.system.harness.eventually import eventually
@@ -21,14 +21,21 @@ pytestmark = [pytest.mark.requires("chromium", "chromedriver"), pytest.mark.time
 MANY = 1000
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for all tests of the page: each has a tab of its own, and the page an address of its own."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium is not None
-    assert driver is not None
-    opened = Browser(tmp_path / "profile", chromium, driver)
+    if chromium is None or driver is None:
+        pytest.skip("not installed: chromium, chromedriver")
+    opened = Browser(tmp_path_factory.mktemp("chromium") / "profile", chromium, driver)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Browser:
+    chromium.fresh_tab()
+    return chromium
 
 
 def url(proxy: Svcproxy, user: str = "") -> str:
@@ -216,7 +223,7 @@ def many(svcproxy: StartSvcproxy, open_files: OpenFiles) -> Callable[[], Svcprox
         items = list(manifests())
         everything = {"apiVersion": "v1", "kind": "List", "metadata": {"name": "all"}, "items": items}
         # The range of a test is too small for so many; no other test has this one.
-        wide = {"serviceClusterIPRange": [f"127.{97 + os.getpid() % 32}.0.0/20"]}
+        wide = {"serviceClusterIPRange": [this_lane().wide_network()]}
         return svcproxy([everything], configuration=wide)
 
     return start

@@ -123,6 +123,7 @@ def at_rest(proxy: Svcproxy) -> dict[int, Held]:
     return {pid: held(pid) for pid in family(proxy)}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_an_hours_worth_of_churn_leaves_nothing_behind(
     svcproxy: StartSvcproxy,

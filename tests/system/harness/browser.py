@@ -1,6 +1,7 @@
 """A headless Chromium, driven as a reader would, and what it shows of svcproxy's page.
 
 Invariant: it has a profile of its own and talks to nobody but the page; `close` ends it and all that it started.
+Nothing of one `fresh_tab` is left in the next but what the page keeps for its own address.
 """
 
 from collections.abc import Mapping
@@ -44,10 +45,20 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self._driver = webdriver.Chrome(options=options, service=Service(driver))
-        self.resize(1440, 900)
 
     def close(self) -> None:
         self._driver.quit()
+
+    def fresh_tab(self) -> None:
+        """Leave the page for an empty one, as wide and as light as a new window; nothing is said in the console yet."""
+        before = self._driver.current_window_handle
+        self._driver.switch_to.new_window("tab")
+        after = self._driver.current_window_handle
+        self._driver.switch_to.window(before)
+        self._driver.close()
+        self._driver.switch_to.window(after)
+        self.resize(1440, 900)
+        self.complaints()
 
     def open(self, url: str) -> None:
         """Load the page and wait until it is live."""
