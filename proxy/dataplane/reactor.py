@@ -173,6 +173,11 @@ class Reactor:
         if not self._awake:
             self._wake()
 
+    @property
+    def doomed(self) -> int:
+        """How many sockets are still open that will be closed at the end of this batch."""
+        return len(self._doomed)
+
     def again(self, waiting: Waiting) -> None:
         """Call `go_on` after the other descriptors had their turn: what is left when a budget ran out."""
         self._again.append(waiting)

@@ -62,7 +62,12 @@ class TcpAcceptor:
         # The C-level accept: a descriptor and an address, without the layers of Python that build a socket twice.
         accept = self._socket._accept  # type: ignore[attr-defined]
         family, resources, listener_of = self._socket.family, self._resources, self._listener_of
+        doomed = resources.reactor.doomed
         for accepted in range(self._burst):
+            if doomed and resources.descriptors.free < doomed + DESCRIPTORS:
+                # What counts as free is not closed yet: the next batch tells of these clients again.
+                self._burst = max(1, accepted)
+                return
             if not resources.descriptors.take(DESCRIPTORS):
                 # A pipe that nobody uses is worth less than a client.
                 resources.pipes.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.control.listening_socket import open_listening_socket
+from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
 from proxy.schedulers.rr import RoundRobin
@@ -188,6 +189,20 @@ async def test_the_third_client_waits_where_there_is_room_for_two(
     assert len(calls) <= before + 1
     clients[0][1].close()
     assert await asyncio.wait_for(clients[2][0].readexactly(1), 10) == b"y"
+
+
+async def test_nobody_is_accepted_for_descriptors_that_are_not_closed_yet(make_data_plane: Any, backends: Any) -> None:
+    data_plane = make_data_plane(descriptors=5)
+    key = serve(data_plane, data_plane.pool(await backends.named("good")))
+    with knock(key) as client:
+        ended = [socket.SocketType() for _ in range(3)]
+        for each in ended:
+            data_plane.resources.reactor.close(each)
+        acceptor_of(data_plane, key).ready(LEVEL)
+        assert data_plane.worker.open_relays == 0
+        loop = asyncio.get_running_loop()
+        assert await asyncio.wait_for(loop.sock_recv(client, 10), 10) == b"good"
+    assert [each.fileno() for each in ended] == [-1] * 3
 
 
 async def test_idle_pipes_give_way_to_a_client(make_data_plane: Any, backends: Any) -> None:
