@@ -3,7 +3,6 @@
 Invariant: a Service that is not known yet has no endpoints and no settings, which is no error.
 """
 
-import json
 from typing import Any
 
 from tests.system.harness.svcproxy import Svcproxy
@@ -11,9 +10,7 @@ from tests.system.harness.svcproxy import Svcproxy
 
 def held_services(proxy: Svcproxy) -> dict[str, Any]:
     """The reports by the names of the Services."""
-    status, body = proxy.get("/api/v1/services")
-    assert status == 200
-    return {each["service"]["metadata"]["name"]: each for each in json.loads(body)["services"]}
+    return {each["service"]["metadata"]["name"]: each for each in proxy.services()}
 
 
 def held_endpoints(proxy: Svcproxy, name: str) -> set[str]:

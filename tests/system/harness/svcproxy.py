@@ -100,10 +100,17 @@ class Svcproxy(Process):
         return [found[number] for number in sorted(found)]
 
     def service(self, name: str) -> dict[str, Any]:
-        """What the proxy reports of a Service in the namespace default."""
+        """What the proxy reports of a Service in the namespace default, in force by now."""
+        return next(each for each in self.services() if each["service"]["metadata"]["name"] == name)
+
+    def services(self) -> list[dict[str, Any]]:
+        """What the proxy reports of its Services, once that is in force: a question to the workers is answered by each
+        of them after everything that it was told before."""
         status, body = self.get("/api/v1/services")
         assert status == 200
-        return next(each for each in json.loads(body)["services"] if each["service"]["metadata"]["name"] == name)
+        assert self.get("/api/v1/connections?limit=1")[0] == 200
+        reported: list[dict[str, Any]] = json.loads(body)["services"]
+        return reported
 
     def endpoints(self, name: str) -> dict[str, int]:
         """The weights of a Service's endpoints by `address:port`, of all its pools together."""
