@@ -1,7 +1,7 @@
 """The page: files that a browser makes a picture of the proxy from.
 
 Imports this room; the files are beside this module, in `page/`. Invariants: they are the same for everybody and
-hold no data; only what is in `page/` is served, read once.
+hold no data; only what is in `page/` is served beside the close reasons, read once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from aiohttp import web
 
+from proxy.admin.close_reasons_page import PATH, close_reasons_page
 from proxy.admin.json_answer import Handler
 
 _DIRECTORY = Path(__file__).parent / "page"
@@ -19,13 +20,19 @@ _TYPES: Mapping[str, str] = MappingProxyType(
 
 
 def page_routes() -> Iterable[web.RouteDef]:
-    """The page at /, and what it loads below /page/."""
+    """The page at /, what it loads below /page/, and the list of close reasons that it leads to."""
     files = [file for file in sorted(_DIRECTORY.iterdir()) if file.suffix in _TYPES]
-    return [web.get("/" if file.name == "index.html" else f"/page/{file.name}", _answering(file)) for file in files]
+    return [
+        web.get(PATH, _answering(close_reasons_page().encode(), "text/html")),
+        *(web.get(_path_of(file), _answering(file.read_bytes(), _TYPES[file.suffix])) for file in files),
+    ]
 
 
-def _answering(file: Path) -> Handler:
-    body, kind = file.read_bytes(), _TYPES[file.suffix]
+def _path_of(file: Path) -> str:
+    return "/" if file.name == "index.html" else f"/page/{file.name}"
+
+
+def _answering(body: bytes, kind: str) -> Handler:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(body=body, content_type=kind, charset="utf-8")

@@ -5,6 +5,7 @@ Joins the room `demo` to the proxy's main job. Invariant: nothing outlives the c
 
 import argparse
 import asyncio
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from proxy.commands.run import run_proxy
 from proxy.config import Configuration
 from proxy.demo.demo import demonstrate
 from proxy.demo.manifests import DemoManifestError, copy_manifests
+from proxy.demo.own_command import own_command
 from proxy.demo.places import Places
 from proxy.demo.port_check import PortUnavailableError
 from proxy.flags import configuration_from
@@ -78,7 +80,11 @@ def _run_in(
     first = configuration()
     logs.configure(first.log_format, first.log_level, errors)
     copy_manifests(manifests, arguments.node_port)
-    places = Places(manifests=manifests, kubeconfig=Path(first.state_directory, FILE_NAME))
+    places = Places(
+        manifests=manifests,
+        kubeconfig=Path(first.state_directory, FILE_NAME),
+        command=own_command(sys.argv[0], sys.executable),
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(demonstrate(places, output, partial(run_proxy, first, configuration, errors)))
 

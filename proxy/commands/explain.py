@@ -1,6 +1,7 @@
-"""`svcproxy explain`: who would serve a client's next connection, and why.
+"""`svcproxy explain`: who would serve a client's next connection, and why; and what a close reason asks one to do.
 
-Talks to the admin address of a running proxy. Invariant: asks, and changes nothing.
+Talks to the admin address of a running proxy, but for the reasons, which it knows. Invariant: asks, and changes
+nothing.
 """
 
 import argparse
@@ -11,8 +12,11 @@ import msgspec
 
 from proxy.admin.explanation_report import ExplanationReport, ExplanationsAnswer, Verdict
 from proxy.client.admin_api import AdminAPI, NotFoundError, add_server_flags, admin_api
+from proxy.client.close_reason_text import reason_reports, reason_table
 from proxy.client.explain_target import parse_client, parse_target
 from proxy.client.explanation_text import explanation_text
+from proxy.client.one_of import OneOf
+from proxy.dataplane.close_reason import CloseReason
 from proxy.startup_error import StartupError
 
 _EPILOG = """\
@@ -30,14 +34,22 @@ examples:
   svcproxy explain 127.96.0.10:53/udp --from 10.0.0.7:40000     a UDP flow that may be there already
   svcproxy explain [fd00:96::10]:80
   svcproxy explain service myapp --from 10.0.0.7                every address of a Service
+  svcproxy explain reason connect_refused                       what to do about a flow that ended so
+  svcproxy explain reason                                       every reason that logs and metrics name
 """
 _SERVICE = ("service", "services", "svc")
+_REASON = ("reason", "reasons")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("what", metavar="ADDRESS:PORT[/PROTOCOL]", nargs="+", help='where the client goes, or "service NAME"')
+    add(
+        "what",
+        metavar="ADDRESS:PORT[/PROTOCOL]",
+        nargs="+",
+        help='where the client goes, "service NAME", or "reason [NAME...]"',
+    )
     add("--from", dest="client", metavar="ADDRESS[:PORT]", help="the client; without it, anybody")
     add("-n", "--namespace", metavar="NAME", default="default", help="the Service's namespace (default)")
     add("-o", "--output", metavar="FORMAT", choices=("json", "yaml"), help="json or yaml")
@@ -46,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
     """Print; exit status 1 where nobody would serve at some address. Raises StartupError."""
+    if arguments.what[0] in _REASON:
+        output.write(_reasons(arguments))
+        return 0
     query = _query(arguments)
     try:
         explanations = _ask(admin_api(arguments, environment), query)
@@ -79,9 +94,24 @@ def _ask(api: AdminAPI, query: Mapping[str, str]) -> tuple[ExplanationReport, ..
     return api.get("explain", ExplanationsAnswer, **query).explanations
 
 
+def _reasons(arguments: argparse.Namespace) -> str:
+    """The named close reasons, or all. Raises StartupError."""
+    by_name = {reason.value: reason for reason in CloseReason}
+    known = OneOf("reason", {name: name for name in by_name})
+    try:
+        wanted = [by_name[known(name)] for name in arguments.what[1:]]
+    except argparse.ArgumentTypeError as error:
+        raise StartupError(f"explain: {error}") from error
+    reports = reason_reports(wanted or CloseReason)
+    return _data(reports, arguments.output) or reason_table(reports)
+
+
 def _render(explanations: tuple[ExplanationReport, ...], format: str | None) -> str:
+    return _data(explanations, format) or "\n".join(map(explanation_text, explanations))
+
+
+def _data(reports: object, format: str | None) -> str:
+    """Empty where a person shall read it."""
     if format == "json":
-        return msgspec.json.format(msgspec.json.encode(explanations)).decode() + "\n"
-    if format == "yaml":
-        return msgspec.yaml.encode(explanations).decode()
-    return "\n".join(map(explanation_text, explanations))
+        return msgspec.json.format(msgspec.json.encode(reports)).decode() + "\n"
+    return msgspec.yaml.encode(reports).decode() if format == "yaml" else ""

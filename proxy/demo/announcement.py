@@ -1,14 +1,16 @@
 """What the demo tells its user once everything listens.
 
-Imports `model`, the tables of `admin` and this room. Invariant: every line to try works as printed, in another
-terminal.
+Imports `model`, the tables of `admin`, where `client` looks for a proxy, and this room. Invariant: every line to try
+works as printed, in another terminal.
 """
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from proxy.admin.service_table import render, rows
+from proxy.client.admin_api import DEFAULT_SERVER
 from proxy.demo.places import Places
 from proxy.model.problem import Problem
 from proxy.model.service import Service
@@ -34,7 +36,7 @@ def announcement(
         "Small servers play five web pods, a redis and an echo server; svcproxy answers for their Services:\n",
         render(rows(by_name.values(), now)),
         *_about_problems(len(tuple(problems))),
-        *_about_page(page),
+        *_about_looking(page, places.command),
         "Try, in another terminal:\n",
         "".join(f"  {line}\n" for line in _lines_to_try(by_name)),
         *_about_names(by_name, name_servers),
@@ -52,8 +54,13 @@ def _about_problems(count: int) -> list[str]:
     return [f"The log above names {count} {'problem' if count == 1 else 'problems'}; everything else works.\n"]
 
 
-def _about_page(page: str) -> list[str]:
-    return [f"Watch it in a browser: {page}\n"] if page else []
+def _about_looking(page: str, command: str) -> list[str]:
+    """Without a page nobody may look at the proxy."""
+    if not page:
+        return []
+    server = urlsplit(page).netloc
+    flag = "" if server == DEFAULT_SERVER else f" --server {server}"
+    return [f"Watch it in a browser: {page}\n", f"Or in another terminal:\n\n  {command} top{flag}\n"]
 
 
 def _lines_to_try(services: Mapping[str, Service]) -> list[str]:

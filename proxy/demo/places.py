@@ -1,6 +1,6 @@
 """Where the user of a demo finds what may be changed while it runs.
 
-Imports nothing of ours. Invariant: both paths are absolute, so that they mean the same in another terminal.
+Imports nothing of ours. Invariant: all mean the same in another terminal.
 """
 
 from pathlib import Path
@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 
 class Places(NamedTuple):
-    """The directory of `manifests`, and the file `kubeconfig`, which leads kubectl to the demo's API."""
+    """The directory of `manifests`, the file `kubeconfig`, which leads kubectl to the demo's API, and the `command`
+    that looks at the demo."""
 
     manifests: Path
     kubeconfig: Path
+    command: str

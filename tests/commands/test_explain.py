@@ -8,6 +8,7 @@ import pytest
 
 from proxy.admin.explanation_report import EndpointChance, ExplanationReport, ExplanationsAnswer, Step, Verdict
 from proxy.client.explanation_text import explanation_text
+from proxy.dataplane.close_reason import CloseReason
 from tests.commands.conftest import Answering, Run, Start, ok
 
 A, B = EndpointChance("10.1.0.1:80", "web-a", 1.0), EndpointChance("10.1.0.2:80", "", 0.25)
@@ -126,3 +127,23 @@ def test_a_service_without_addresses_or_unknown_is_an_error(proxy: Answering, ru
     )
     proxy.answers["/api/v1/explain"] = (404, b'{"error": "Service default/web is not known to this proxy"}')
     assert run(proxy.address, "explain", "svc", "web") == (1, "", "Service default/web is not known to this proxy\n")
+
+
+def test_a_close_reason_is_explained_without_a_proxy(run: Run) -> None:
+    status, output, errors = run("127.0.0.1:1", "explain", "reason", "connect_refused")
+    assert (status, errors) == (0, "")
+    assert output.splitlines()[1] == f"connect_refused   {CloseReason.CONNECT_REFUSED.advice}"
+    assert len(run("127.0.0.1:1", "explain", "reasons")[1].splitlines()) == 1 + len(CloseReason)
+
+
+def test_close_reasons_are_data_too(run: Run) -> None:
+    output = run("127.0.0.1:1", "explain", "reason", "shutdown", "error", "-o", "json")[1]
+    assert [each["reason"] for each in json.loads(output)] == ["shutdown", "error"]
+
+
+def test_a_reason_that_there_is_not_is_a_mistake(run: Run) -> None:
+    status, _, errors = run("127.0.0.1:1", "explain", "reason", "connect_refuse")
+    assert (status, errors) == (
+        2,
+        'svcproxy: explain: unknown reason "connect_refuse": did you mean "connect_refused"?\n',
+    )

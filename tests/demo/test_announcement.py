@@ -32,7 +32,7 @@ SERVICES = [
 def lines(
     services: list[Service] = SERVICES, *problems: Problem, place: Path = Path("/copy"), page: str = ""
 ) -> list[str]:
-    places = Places(place / "manifests", place / "kubeconfig")
+    places = Places(place / "manifests", place / "kubeconfig", "/bin/svcproxy")
     return announcement(services, problems, places, page, NAME_SERVERS, NOW).splitlines()
 
 
@@ -57,6 +57,12 @@ def test_gives_the_lines_to_try_with_the_real_addresses() -> None:
 def test_says_where_the_page_is() -> None:
     assert "Watch it in a browser: http://127.0.0.1:10249/" in lines(page="http://127.0.0.1:10249/")
     assert not any("browser" in line for line in lines())
+
+
+def test_gives_the_line_that_watches_it_in_a_terminal() -> None:
+    assert "  /bin/svcproxy top" in lines(page="http://127.0.0.1:10249/")
+    assert "  /bin/svcproxy top --server [::1]:10250" in lines(page="http://[::1]:10250/")
+    assert not any("svcproxy top" in line for line in lines())
 
 
 def test_gives_the_line_that_asks_for_a_name() -> None:

@@ -40,7 +40,7 @@ async def test_the_servers_run_for_as_long_as_the_proxy_and_then_end(tmp_path: P
         assert str(tmp_path) in output.getvalue()
         return 7
 
-    assert await demonstrate(Places(tmp_path, tmp_path / "kubeconfig"), output, run_proxy) == 7
+    assert await demonstrate(Places(tmp_path, tmp_path / "kubeconfig", "svcproxy"), output, run_proxy) == 7
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address, 8080))
 
@@ -53,6 +53,6 @@ async def test_a_taken_node_port_keeps_the_proxy_from_starting(tmp_path: Path, a
         port = holder.getsockname()[1]
         write_manifests(tmp_path, address, port)
         with pytest.raises(PortUnavailableError, match=rf"0\.0\.0\.0:{port}/TCP.*--node-port"):
-            await demonstrate(Places(tmp_path, tmp_path / "kubeconfig"), io.StringIO(), run_proxy)
+            await demonstrate(Places(tmp_path, tmp_path / "kubeconfig", "svcproxy"), io.StringIO(), run_proxy)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address, 8080))

@@ -100,6 +100,20 @@ def test_the_printed_lines_reach_redis_and_echo(start_demo: StartDemo) -> None:
     assert shell(printed_line(demo, "echo hello over UDP")) == "hello over UDP\n"
 
 
+def test_the_printed_line_watches_it_in_a_terminal(start_demo: StartDemo) -> None:
+    line = printed_line(start_demo(), sys.executable)
+    assert " top --server " in line
+    table = {row.split()[0]: row.split() for row in shell(f"{line} --once --delay 0.1").splitlines()}
+    assert table["myapp"][-2:] == ["5", "serving"]
+
+
+def test_every_printed_line_is_walked(start_demo: StartDemo) -> None:
+    """What stands in a line of its own to be run begins with one of these, each of which has a test here."""
+    walked = ("while true", "curl ", "echo ", "dig ", "export ", "kubectl ", "sed ", sys.executable)
+    indented = [line for line in start_demo().stdout if line.startswith("  ") and line.strip()]
+    assert [line for line in indented if not line.strip().startswith(walked)] == []
+
+
 @pytest.mark.requires("dig")
 def test_the_printed_lines_find_services_by_name(start_demo: StartDemo) -> None:
     demo = start_demo()
