@@ -94,7 +94,8 @@ class WorkerChannel:
         self._queue.append(item)
         if self.ended:
             self._forget()
-        elif len(self._queue) == 1:
+        elif self._retry is None and not (len(self._queue) > 1 and isinstance(self._queue[0], Iterator)):
+            # Also where something waits already: the worker may have read by now, and goes on while the next is made.
             self._write()
 
     def _write(self) -> None:

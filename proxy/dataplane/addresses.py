@@ -39,5 +39,6 @@ def is_wildcard(address: str) -> bool:
 
 def place_of(key: FrontendKey) -> tuple[str, int]:
     """Address and port as getsockname gives them: an IPv6 address may be written in more than one way."""
-    family = socket.AF_INET6 if ":" in key.address else socket.AF_INET
-    return socket.inet_ntop(family, socket.inet_pton(family, key.address)), key.port
+    if ":" not in key.address:
+        return key.address, key.port
+    return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, key.address)), key.port

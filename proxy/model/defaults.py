@@ -1,7 +1,8 @@
 """What the API server fills in when an object leaves it out.
 
 Imports only this room. Invariant: pure and idempotent; only what the object alone decides is filled in, never what
-needs an allocator or the cluster's IP families.
+needs an allocator or the cluster's IP families. An object that lacks nothing, as an API server sends it, is itself the
+result, for a copy costs more than the look.
 """
 
 from msgspec.structs import replace
@@ -26,15 +27,23 @@ def default_service(service: Service) -> Service:
 
     Also keeps clusterIP and clusterIPs in step when only one of the two is given.
     """
-    spec = _default_addresses(_default_affinity(replace(service.spec, type=service.spec.type or "ClusterIP")))
-    spec = replace(spec, ports=tuple(_default_port(port) for port in spec.ports))
-    spec = _default_policies(spec)
-    return replace(service, spec=spec, status=_default_status(service.status, spec.type))
+    spec = service.spec
+    if not spec.type:
+        spec = replace(spec, type="ClusterIP")
+    spec = _default_policies(_default_addresses(_default_affinity(spec)))
+    ports = tuple([_default_port(port) for port in spec.ports])
+    if ports != spec.ports:
+        spec = replace(spec, ports=ports)
+    status = _default_status(service.status, spec.type)
+    if spec is service.spec and status is service.status:
+        return service
+    return replace(service, spec=spec, status=status)
 
 
 def default_endpoint_slice(endpoint_slice: EndpointSlice) -> EndpointSlice:
     """`endpoint_slice` with named and typed ports, as SetDefaults_EndpointPort of pkg/apis/discovery/v1/defaults.go."""
-    return replace(endpoint_slice, ports=tuple(_default_endpoint_port(port) for port in endpoint_slice.ports))
+    ports = tuple([_default_endpoint_port(port) for port in endpoint_slice.ports])
+    return endpoint_slice if ports == endpoint_slice.ports else replace(endpoint_slice, ports=ports)
 
 
 def externally_accessible(spec: ServiceSpec) -> bool:
@@ -43,11 +52,15 @@ def externally_accessible(spec: ServiceSpec) -> bool:
 
 
 def _default_endpoint_port(port: EndpointPort) -> EndpointPort:
+    if port.name is not None and port.protocol:
+        return port
     return replace(port, name=port.name or "", protocol=port.protocol or "TCP")
 
 
 def _default_port(port: ServicePort) -> ServicePort:
     # A targetPort of 0 or "" is the API's unset IntOrString.
+    if port.protocol and port.target_port:
+        return port
     return replace(port, protocol=port.protocol or "TCP", target_port=port.target_port or port.port)
 
 
@@ -68,6 +81,8 @@ def _default_affinity(spec: ServiceSpec) -> ServiceSpec:
         config is None or config.client_ip is None or config.client_ip.timeout_seconds is None
     ):
         config = SessionAffinityConfig(client_ip=ClientIPConfig(timeout_seconds=DEFAULT_AFFINITY_TIMEOUT_SECONDS))
+    if affinity == spec.session_affinity and config is spec.session_affinity_config:
+        return spec
     return replace(spec, session_affinity=affinity, session_affinity_config=config)
 
 
@@ -81,6 +96,12 @@ def _default_policies(spec: ServiceSpec) -> ServiceSpec:
     allocate = spec.allocate_load_balancer_node_ports
     if allocate is None and spec.type == "LoadBalancer":
         allocate = True
+    if (internal, external, allocate) == (
+        spec.internal_traffic_policy,
+        spec.external_traffic_policy,
+        spec.allocate_load_balancer_node_ports,
+    ):
+        return spec
     return replace(
         spec,
         internal_traffic_policy=internal,

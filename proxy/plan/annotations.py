@@ -16,6 +16,7 @@ from proxy.plan.settings import PlanSettings
 SCHEDULER = "svcproxy.io/scheduler"
 IDLE_TIMEOUT = "svcproxy.io/idle-timeout"
 CONNECT_TIMEOUT = "svcproxy.io/connect-timeout"
+_OURS = frozenset((SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT))
 
 
 class ServiceOptions(msgspec.Struct, frozen=True):
@@ -29,6 +30,8 @@ class ServiceOptions(msgspec.Struct, frozen=True):
 
 def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> ServiceOptions:
     """Read the annotations of one Service."""
+    if _OURS.isdisjoint(annotations):
+        return ServiceOptions(settings.scheduler, settings.connect_timeout, None, ())
     problems: list[FieldError] = []
     scheduler = _scheduler(annotations, settings, problems)
     connect_timeout = _duration(annotations, CONNECT_TIMEOUT, problems, positive=True)

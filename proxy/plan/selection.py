@@ -6,13 +6,13 @@ neither the order of the slices nor the order within them, except that the last 
 `ip:port` wins, slices being read by name.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from proxy.model.endpoint_slice import HEADLESS_LABEL, Endpoint, EndpointSlice
-from proxy.plan.addresses import canonical_address, family_of, with_port
+from proxy.plan.addresses import canonical_address
 
 
 class PortIdentity(NamedTuple):
@@ -30,12 +30,16 @@ class Locality(NamedTuple):
     zone: str
 
 
-class PortEndpoint(NamedTuple):
+class PortEndpoint(msgspec.Struct, frozen=True, gc=False):
     """One endpoint with the number that the Service port has there."""
 
     address: str
     port: int
     endpoint: Endpoint
+
+
+Member = tuple[str, int, Endpoint]
+"""As a PortEndpoint, with 0 where the port has the same number everywhere. There are millions of them for a moment."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -59,14 +63,14 @@ class Candidates:
 
     __slots__ = ("_of_any_port", "slices")
 
-    def __init__(self, slices: tuple[tuple[EndpointSlice, tuple[tuple[str, Endpoint], ...]], ...]) -> None:
+    def __init__(self, slices: tuple[tuple[EndpointSlice, Sequence[Member]], ...]) -> None:
         self.slices = slices
-        self._of_any_port: tuple[Locality, Selection] | None = None
+        self._of_any_port: tuple[Locality, _Chosen] | None = None
 
-    def of_any_port(self, locality: Locality) -> Selection:
-        """What is chosen where a port has one number in all slices, with 0 in its place; worked out once for all."""
+    def of_any_port(self, locality: Locality) -> "_Chosen":
+        """What is chosen for every port that has one number in all slices; worked out once for all of them."""
         if self._of_any_port is None or self._of_any_port[0] != locality:
-            self._of_any_port = locality, _selected(_merged(self.slices, [[0]] * len(self.slices)), locality)
+            self._of_any_port = locality, _choose(_merged(self.slices, [(0,)] * len(self.slices)), locality)
         return self._of_any_port[1]
 
 
@@ -74,7 +78,7 @@ def candidates_of(slices: Iterable[EndpointSlice], family: str) -> Candidates:
     """What all ports of a Service choose from in one family."""
     return Candidates(
         tuple(
-            (each, tuple(_with_addresses(each, family)))
+            (each, _members(each, family))
             for each in sorted(slices, key=lambda each: each.key)
             if each.address_type == family and HEADLESS_LABEL not in each.metadata.labels
         )
@@ -85,60 +89,67 @@ def select_endpoints(candidates: Candidates, port: PortIdentity, locality: Local
     """Choose among the candidates of one Service in the port's family."""
     numbers = [_numbers(endpoint_slice, port) for endpoint_slice, _ in candidates.slices]
     if numbers and len(numbers[0]) == 1 and all(each == numbers[0] for each in numbers):
-        return _at(candidates.of_any_port(locality), numbers[0][0])
-    return _selected(_merged(candidates.slices, numbers), locality)
+        return _selection(candidates.of_any_port(locality), numbers[0][0])
+    return _selection(_choose(_merged(candidates.slices, numbers), locality))
 
 
-def _at(selection: Selection, number: int) -> Selection:
-    """The same endpoints with the number that the port has in all slices."""
+class _Chosen(NamedTuple):
+    """The sets of a Selection, of members."""
+
+    cluster: Sequence[Member]
+    local: Sequence[Member]
+    draining: Sequence[Member]
+    has_any: bool
+    cluster_reason: str
+    local_reason: str
+
+
+def _selection(chosen: _Chosen, number: int = 0) -> Selection:
+    """With this number for members that have none of their own."""
     return Selection(
-        cluster=_numbered(selection.cluster, number),
-        local=_numbered(selection.local, number),
-        draining=_numbered(selection.draining, number),
-        has_any=selection.has_any,
-        cluster_reason=selection.cluster_reason,
-        local_reason=selection.local_reason,
+        cluster=_numbered(chosen.cluster, number),
+        local=_numbered(chosen.local, number),
+        draining=_numbered(chosen.draining, number),
+        has_any=chosen.has_any,
+        cluster_reason=chosen.cluster_reason,
+        local_reason=chosen.local_reason,
     )
 
 
-def _numbered(endpoints: Iterable[PortEndpoint], number: int) -> tuple[PortEndpoint, ...]:
-    return tuple([PortEndpoint(address, number, endpoint) for address, _, endpoint in endpoints])
+def _numbered(members: Sequence[Member], number: int) -> tuple[PortEndpoint, ...]:
+    if not members:
+        return ()
+    return tuple([PortEndpoint(address, own or number, endpoint) for address, own, endpoint in members])
 
 
-def _selected(endpoints: Sequence[PortEndpoint], locality: Locality) -> Selection:
-    ready = [each for each in endpoints if each.endpoint.ready]
-    draining = [each for each in endpoints if each.endpoint.terminating and each.endpoint.serving]
+def _choose(members: Sequence[Member], locality: Locality) -> _Chosen:
+    ready = [each for each in members if each[2].ready]
+    draining = [each for each in members if each[2].terminating and each[2].serving]
     cluster, cluster_reason = _cluster_set(ready, draining, locality)
     local, local_reason = _local_set(ready, draining, locality.node_name)
-    return Selection(
-        cluster=tuple(cluster),
-        local=tuple(local),
-        draining=tuple(draining),
-        has_any=bool(ready or draining),
-        cluster_reason=cluster_reason,
-        local_reason=local_reason,
-    )
+    return _Chosen(cluster, local, draining, bool(ready or draining), cluster_reason, local_reason)
 
 
-def _with_addresses(endpoint_slice: EndpointSlice, family: str) -> Iterator[tuple[str, Endpoint]]:
+def _members(endpoint_slice: EndpointSlice, family: str) -> list[Member]:
+    is_ipv6 = family == "IPv6"
+    found: list[Member] = []
     for endpoint in endpoint_slice.endpoints:
         address = canonical_address(endpoint.addresses[0]) if endpoint.addresses else None
-        if address is not None and family_of(address) == family:
-            yield address, endpoint
+        if address is not None and (":" in address) is is_ipv6:
+            found.append((address, 0, endpoint))
+    return found
 
 
-def _merged(
-    slices: Iterable[tuple[EndpointSlice, Iterable[tuple[str, Endpoint]]]], numbers: Iterable[Iterable[int]]
-) -> list[PortEndpoint]:
+def _merged(slices: Iterable[tuple[EndpointSlice, Iterable[Member]]], numbers: Iterable[Iterable[int]]) -> list[Member]:
     """With the numbers that the port has in each slice. An endpoint counts, unless it is a terminating one whose
     address a new Pod may already have."""
-    found: dict[str, PortEndpoint] = {}
-    for (_, endpoints), of_slice in zip(slices, numbers, strict=True):
+    found: dict[str, Member] = {}
+    for (_, members), of_slice in zip(slices, numbers, strict=True):
         for number in of_slice:
-            for address, endpoint in endpoints:
-                text = with_port(address, number)
+            for address, _, endpoint in members:
+                text = f"[{address}]:{number}" if ":" in address else f"{address}:{number}"
                 if text not in found or not endpoint.terminating:
-                    found[text] = PortEndpoint(address, number, endpoint)
+                    found[text] = (address, number, endpoint)
     return [found[text] for text in sorted(found)]
 
 
@@ -151,8 +162,8 @@ def _numbers(endpoint_slice: EndpointSlice, port: PortIdentity) -> list[int]:
 
 
 def _cluster_set(
-    ready: Sequence[PortEndpoint], draining: Sequence[PortEndpoint], locality: Locality
-) -> tuple[Sequence[PortEndpoint], str]:
+    ready: Sequence[Member], draining: Sequence[Member], locality: Locality
+) -> tuple[Sequence[Member], str]:
     if not ready:
         return draining, "no endpoint is ready; terminating ones serve" if draining else "no endpoint is ready"
     same_node = _hinted(ready, _node_hints, locality.node_name)
@@ -164,24 +175,22 @@ def _cluster_set(
     return ready, ""
 
 
-def _local_set(
-    ready: Sequence[PortEndpoint], draining: Sequence[PortEndpoint], node_name: str
-) -> tuple[Sequence[PortEndpoint], str]:
+def _local_set(ready: Sequence[Member], draining: Sequence[Member], node_name: str) -> tuple[Sequence[Member], str]:
     if not node_name:
         return (), "the name of this node is not known, so no endpoint counts as local"
-    local_ready = [each for each in ready if each.endpoint.node_name == node_name]
+    local_ready = [each for each in ready if each[2].node_name == node_name]
     if local_ready:
         return local_ready, ""
-    local_draining = [each for each in draining if each.endpoint.node_name == node_name]
+    local_draining = [each for each in draining if each[2].node_name == node_name]
     where = f"no endpoint on node {node_name} is ready"
     return local_draining, f"{where}; terminating ones serve" if local_draining else where
 
 
-def _hinted(ready: Sequence[PortEndpoint], hints: Callable[[Endpoint], Sequence[str]], own: str) -> list[PortEndpoint]:
+def _hinted(ready: Sequence[Member], hints: Callable[[Endpoint], Sequence[str]], own: str) -> list[Member]:
     """The endpoints hinted for `own`; none of them where one ready endpoint lacks the hint."""
-    if not own or not all(hints(each.endpoint) for each in ready):
+    if not own or not all(hints(each[2]) for each in ready):
         return []
-    return [each for each in ready if own in hints(each.endpoint)]
+    return [each for each in ready if own in hints(each[2])]
 
 
 def _node_hints(endpoint: Endpoint) -> Sequence[str]:

@@ -5,7 +5,7 @@ cluster IP of that family, whatever its other addresses are (kube-proxy, pkg/pro
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from proxy.model.service import LoadBalancerIngress, Service
@@ -32,8 +32,8 @@ class ServiceAddress(NamedTuple):
     source_ranges: tuple[str, ...] = ()
 
 
-def unserved_reason(service: Service, settings: PlanSettings) -> str:
-    """Why the Service has no listener at all, in words for people; empty for one that is served."""
+def unserved_reason(service: Service, families: Collection[str], settings: PlanSettings) -> str:
+    """Why the Service, of these families, has no listener at all, in words for people; empty for one that is served."""
     name = service.metadata.labels.get(PROXY_NAME_LABEL)
     if name is not None and name != (settings.proxy_name or None):
         return f'labelled for proxy "{name}"'
@@ -43,7 +43,7 @@ def unserved_reason(service: Service, settings: PlanSettings) -> str:
         return "ExternalName: DNS answers with another name, there is no address to listen on"
     if "None" in service.spec.cluster_ips:
         return "headless: DNS answers with the endpoints, there is no address to listen on"
-    return "" if families_of(service) else "waiting for a cluster IP"
+    return "" if families else "waiting for a cluster IP"
 
 
 def families_of(service: Service) -> tuple[str, ...]:
@@ -59,20 +59,20 @@ def service_addresses(service: Service, family: str, settings: PlanSettings) -> 
     spec = service.spec
     addresses = [ServiceAddress(AddressKind.CLUSTER_IP, address) for address in _canonical(spec.cluster_ips)]
     balanced = [ingress.ip for ingress in _ingress(service) if not _ingress_note(ingress)]
-    ranges = _source_ranges(spec.load_balancer_source_ranges, family)
-    addresses += [ServiceAddress(AddressKind.LOAD_BALANCER, address, ranges) for address in _canonical(balanced)]
+    if balanced:
+        ranges = _source_ranges(spec.load_balancer_source_ranges, family)
+        addresses += [ServiceAddress(AddressKind.LOAD_BALANCER, address, ranges) for address in _canonical(balanced)]
     addresses += [ServiceAddress(AddressKind.EXTERNAL_IP, address) for address in _canonical(spec.external_ips)]
     addresses += [ServiceAddress(AddressKind.NODE_PORT, address) for address in settings.node_port_addresses]
     return (each for each in addresses if family_of(each.address) == family)
 
 
-def address_notes(service: Service) -> Iterator[str]:
-    """Why a served Service is not reached at some of its addresses, in words for people."""
+def address_notes(service: Service, families: Collection[str]) -> Iterator[str]:
+    """Why a served Service of these families is not reached at some of its addresses, in words for people."""
     ingresses = _ingress(service)
     if service.spec.type == "LoadBalancer" and not ingresses:
         yield "waiting for a load balancer address"
     yield from (note for ingress in ingresses if (note := _ingress_note(ingress)))
-    families = families_of(service)
     outside = (*service.spec.external_ips, *(ingress.ip for ingress in ingresses))
     for address in dict.fromkeys(_canonical(outside)):
         if family_of(address) not in families:

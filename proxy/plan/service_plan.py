@@ -86,14 +86,14 @@ def plan_service(
     One departure from kube-proxy: there, traffic that starts on this node uses every endpoint even where the policy
     is Local; a frontend has one pool for all sources, so here Local holds for that traffic as well.
     """
-    reason = unserved_reason(service, settings)
+    families = families_of(service)
+    reason = unserved_reason(service, families, settings)
     if reason:
         return ServicePlan(notes=(reason,))
     options = read_annotations(service.metadata.annotations, settings)
     locality = Locality(settings.node_name, node_zone)
     inputs = _Inputs(service, "/".join(service.key), tuple(slices), weights, locality, settings, options)
     unsupported = [(index, port) for index, port in enumerate(service.spec.ports) if port.protocol == "SCTP"]
-    families = families_of(service)
     parts = [
         _plan_port(inputs, port, family)
         for family in (_family(inputs, name) for name in families)
@@ -103,7 +103,10 @@ def plan_service(
     return ServicePlan(
         pools=tuple(pool for part in parts for pool in part.pools),
         frontends=_first_of_each_key(frontend for part in parts for frontend in part.frontends),
-        notes=(*address_notes(service), *(f"port {port.port}/SCTP: not supported" for _, port in unsupported)),
+        notes=(
+            *address_notes(service, families),
+            *(f"port {port.port}/SCTP: not supported" for _, port in unsupported),
+        ),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
         problems=(*options.problems, *(_sctp_problem(index) for index, _ in unsupported)),
         health_checks=health_checks(service, families, inputs.slices, settings.node_name),
@@ -194,7 +197,7 @@ def _pool(
         affinity_seconds=_affinity_seconds(inputs.service),
         connect_timeout=options.connect_timeout,
         idle_timeout=protocol_idle_timeout if options.idle_timeout is None else options.idle_timeout,
-        targets=tuple(_target(inputs, each) for each in endpoints),
+        targets=_targets(inputs, endpoints),
         draining=tuple((each.address, each.port) for each in draining if each not in endpoints),
     )
 
@@ -207,11 +210,15 @@ def _affinity_seconds(service: Service) -> int:
     return DEFAULT_AFFINITY_SECONDS if seconds is None else seconds
 
 
-def _target(inputs: _Inputs, chosen: PortEndpoint) -> Target:
+def _targets(inputs: _Inputs, endpoints: Iterable[PortEndpoint]) -> tuple[Target, ...]:
     """Pods are in their Service's namespace, so `targetRef.namespace` says nothing new."""
-    reference = chosen.endpoint.target_ref
-    if reference is None or reference.kind != "Pod":
-        return Target(chosen.address, chosen.port)
-    weights = inputs.weights
-    weight = weights.get((inputs.service.metadata.namespace, reference.name), 1) if weights else 1
-    return Target(chosen.address, chosen.port, weight, reference.name)
+    weights, namespace = inputs.weights, inputs.service.metadata.namespace
+    found = []
+    for each in endpoints:
+        reference = each.endpoint.target_ref
+        if reference is None or reference.kind != "Pod":
+            found.append(Target(each.address, each.port))
+        else:
+            weight = weights.get((namespace, reference.name), 1) if weights else 1
+            found.append(Target(each.address, each.port, weight, reference.name))
+    return tuple(found)

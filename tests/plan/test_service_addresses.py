@@ -43,7 +43,7 @@ def reached(subject: Service, family: str = "IPv4", settings: PlanSettings = SET
 )
 def test_serves_its_own_share_of_the_services(label: str | None, own_name: str, reason: str) -> None:
     labels = {} if label is None else {PROXY_NAME_LABEL: label}
-    assert unserved_reason(service(labels), PlanSettings(proxy_name=own_name)) == reason
+    assert unserved_reason(service(labels), ("IPv4",), PlanSettings(proxy_name=own_name)) == reason
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ def test_serves_its_own_share_of_the_services(label: str | None, own_name: str, 
     ],
 )
 def test_says_why_a_service_has_no_address(spec: dict[str, Any], word: str) -> None:
-    assert unserved_reason(service(**spec), SETTINGS).startswith(word)
+    subject = service(**spec)
+    assert unserved_reason(subject, families_of(subject), SETTINGS).startswith(word)
 
 
 def test_the_families_are_those_of_the_cluster_ips_in_their_order() -> None:
@@ -84,7 +85,7 @@ def test_every_kind_of_address_is_there_in_its_family_only() -> None:
         ("ExternalIP", "2001:db8::2"),
         ("NodePort", "::"),
     ]
-    assert not list(address_notes(subject))
+    assert not list(address_notes(subject, families_of(subject)))
 
 
 def test_node_ports_are_on_each_configured_address_of_the_family() -> None:
@@ -108,19 +109,21 @@ def test_node_ports_are_on_each_configured_address_of_the_family() -> None:
 )
 def test_a_load_balancer_address_that_is_not_served_has_a_note(ingress: list[dict[str, str]], note: str) -> None:
     subject = service(type="LoadBalancer", ingress=ingress)
-    assert list(address_notes(subject)) == [note]
+    assert list(address_notes(subject, families_of(subject))) == [note]
     assert "LoadBalancer" not in dict(reached(subject))
 
 
 def test_an_external_ip_of_a_family_without_cluster_ip_has_a_note() -> None:
-    notes = list(address_notes(service(externalIPs=["2001:db8::9", "192.0.2.1"])))
-    assert notes == ["address 2001:db8::9: the Service has no IPv6 cluster IP"]
+    subject = service(externalIPs=["2001:db8::9", "192.0.2.1"])
+    assert list(address_notes(subject, families_of(subject))) == [
+        "address 2001:db8::9: the Service has no IPv6 cluster IP"
+    ]
 
 
 def test_a_stale_load_balancer_status_of_another_type_is_ignored() -> None:
     subject = service(ingress=[{"ip": "198.51.100.1"}, {"hostname": "x"}])
     assert "LoadBalancer" not in dict(reached(subject))
-    assert not list(address_notes(subject))
+    assert not list(address_notes(subject, families_of(subject)))
 
 
 @pytest.mark.parametrize(

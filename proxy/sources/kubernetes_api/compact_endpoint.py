@@ -17,22 +17,17 @@ _CONDITIONS = MappingProxyType(
 
 
 def compact_endpoint(endpoint: Endpoint) -> Endpoint:
-    """An equal endpoint in less room."""
-    conditions = endpoint.conditions
+    """An equal endpoint in less room. Written out, because it is done for every endpoint there is."""
+    conditions, reference = endpoint.conditions, endpoint.target_ref
+    node_name, zone = endpoint.node_name, endpoint.zone
     return Endpoint(
         endpoint.addresses,
         _CONDITIONS[conditions.ready, conditions.serving, conditions.terminating],
         endpoint.hostname,
-        None if endpoint.target_ref is None else _compact_reference(endpoint.target_ref),
-        _shared(endpoint.node_name),
-        _shared(endpoint.zone),
+        None
+        if reference is None
+        else TargetReference(sys.intern(reference.kind), reference.name, sys.intern(reference.namespace)),
+        None if node_name is None else sys.intern(node_name),
+        None if zone is None else sys.intern(zone),
         endpoint.hints,
     )
-
-
-def _compact_reference(reference: TargetReference) -> TargetReference:
-    return TargetReference(sys.intern(reference.kind), reference.name, sys.intern(reference.namespace))
-
-
-def _shared(text: str | None) -> str | None:
-    return None if text is None else sys.intern(text)
