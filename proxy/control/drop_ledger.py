@@ -2,11 +2,11 @@
 
 Imports this room. Drops are read when they are asked for, and whenever a frontend is about to be something else; so
 they cost nothing in between. Invariants: what a frontend dropped stays its pool's when the frontend goes or moves on;
-the count of a pool only grows, and goes with the pool.
+the count of a pool only grows, and goes with the last pool of its Service port.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 
 from proxy.control.capture import Captured
 from proxy.control.drop_meter import DropCause
@@ -34,10 +34,14 @@ class DropLedger:
         if not followed:
             del self._followed[pool]
 
-    def forget(self, pool: str) -> None:
-        """The pool is gone. Should it come back, it is another one."""
+    def forget(self, pool: str, heir: Callable[[], str | None]) -> None:
+        """The pool is gone. What it has comes to another of the same Service port, if there is one; should it come
+        back, it is another one."""
         self._followed.pop(pool, None)
-        self._counts.pop(pool, None)
+        counts = self._counts.pop(pool, None)
+        inheriting = heir() if counts else None
+        if counts is not None and inheriting is not None:
+            self._counts.setdefault(inheriting, Counter()).update(counts)
 
     def pools(self) -> Set[str]:
         """Those at whose frontends anything may have been dropped."""

@@ -9,6 +9,7 @@ the data plane is told of it.
 import errno
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from resource import RLIMIT_NOFILE, getrlimit
 from socket import socket
 
@@ -20,7 +21,7 @@ from proxy.control.listening_socket import is_lacking_descriptors, is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.dataplane.messages import is_usable
 from proxy.logs import fields
-from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, ServicePort
 
 _HOLDERS_NAMED = 5
 """For so many failed binds of one change the holder is looked up, which takes 20 ms each on the loop that forwards."""
@@ -81,15 +82,18 @@ class Reconciler:
         for key in delta.removed_frontends:
             self._unwant(key)
         for pool_key in delta.removed_pools:
-            del self._pools[pool_key]
+            pool = self._pools.pop(pool_key)
             self._by_pool.pop(pool_key, None)
-            self.drops.forget(pool_key)
+            self.drops.forget(pool_key, partial(self._any_pool_of, pool.service_port))
         self._settle(delta, touched - set(delta.removed_frontends))
 
     def retry(self) -> None:
         """Try again to bind what could not be bound."""
         if self._failures:
             self._settle(Delta(), set(self._failures))
+
+    def _any_pool_of(self, port: ServicePort) -> str | None:
+        return next((key for key, pool in self._pools.items() if pool.service_port == port), None)
 
     def _want(self, frontend: Frontend) -> None:
         before = self._frontends.get(frontend.key)

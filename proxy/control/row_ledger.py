@@ -3,17 +3,20 @@
 Imports `plan.frontend`, `shared_counts` and the data plane's messages. Invariants: an endpoint that stays keeps its
 row, and one that comes back before its row was given to another gets the same again, since flows may still be counted
 there; no row is given out twice before it was released; where there are no rows left, things go uncounted and are
-served all the same.
+served all the same; what a pool had counted outlives it for as long as others of its Service port are there, so that
+the port's counters never go back (another policy, or a family less, is another set of pools).
 """
 
 import logging
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import add
 from typing import NamedTuple
 
 from proxy.dataplane.messages import PoolRows
 from proxy.dataplane.stickiness import Place
-from proxy.plan.frontend import Pool, Target
+from proxy.plan.frontend import Pool, ServicePort, Target
 from proxy.shared_counts.column import NO_ROW
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, Region
 
@@ -55,6 +58,7 @@ class _Holding(NamedTuple):
     """A pool's rows: its own, and those of its targets."""
 
     row: int
+    port: ServicePort
     targets: tuple[Target, ...]
     endpoints: "array[int]"
 
@@ -71,6 +75,9 @@ class RowLedger:
         self._left: dict[RowLease, tuple[str, Place] | None] = {}
         self._returning: dict[str, dict[Place, int]] = {}
         self._parts: dict[RowLease, tuple[RowLease, ...]] = {}
+        self._pools_of: Counter[ServicePort] = Counter()
+        self._departing: dict[RowLease, ServicePort] = {}
+        self._departed: dict[ServicePort, Sequence[int]] = {}
 
     def hold(self, pool: Pool) -> PoolRows:
         """The rows of a pool that is new or another."""
@@ -78,7 +85,9 @@ class RowLedger:
         row = held.row if held is not None else self._pool_rows.take()
         if held is None or pool.targets != held.targets:
             endpoints = self._endpoint_rows_of(pool, held)
-            self._held[pool.key] = held = _Holding(row, pool.targets, endpoints)
+            if held is None:
+                self._pools_of[pool.service_port] += 1
+            self._held[pool.key] = held = _Holding(row, pool.service_port, pool.targets, endpoints)
         return PoolRows(held.row, tuple(held.endpoints))
 
     def drop(self, key: str) -> None:
@@ -91,6 +100,11 @@ class RowLedger:
         whole = RowLease(self._pools, held.row)
         self._leave(whole, None)
         self._parts[whole] = parts
+        self._pools_of[held.port] -= 1
+        if not self._pools_of[held.port]:
+            self._forget(held.port)
+        elif held.row != NO_ROW:
+            self._departing[whole] = held.port
 
     def rows_of(self, key: str) -> PoolRows | None:
         """The rows of a pool as it was held last; None for one that is not held."""
@@ -114,6 +128,16 @@ class RowLedger:
         """Every pool that is held, with its own row."""
         return ((key, held.row) for key, held in self._held.items())
 
+    def departing(self) -> Iterator[tuple[ServicePort, PoolRows]]:
+        """The pools that are gone and whose rows are not released, where others of the port are there; with the rows of
+        the endpoints that may still have flows."""
+        for whole, port in self._departing.items():
+            yield port, PoolRows(whole.row, tuple(part.row for part in self._parts[whole] if part in self._left))
+
+    def departed(self) -> Mapping[ServicePort, Sequence[int]]:
+        """What pools had counted whose rows were released, by cell, where others of the port are there."""
+        return self._departed
+
     def left(self) -> tuple[RowLease, ...]:
         """The rows that were left and not released."""
         return tuple(self._left)
@@ -129,11 +153,26 @@ class RowLedger:
             self._left[lease] = None
         return True
 
-    def release(self, lease: RowLease) -> None:
-        """Nobody counts in a retired row any more, and it was wiped."""
+    def is_departing(self, lease: RowLease) -> bool:
+        """Whether what was counted in the row is still asked for."""
+        return lease in self._departing
+
+    def release(self, lease: RowLease, cells: Sequence[int] = ()) -> None:
+        """Nobody counts in a retired row any more, and it was wiped; these were its cells, if they are asked for."""
         del self._left[lease]
         self._parts.pop(lease, None)
+        port = self._departing.pop(lease, None)
+        if port is not None:
+            before = self._departed.get(port)
+            self._departed[port] = list(map(add, before, cells)) if before is not None else cells
         (self._pool_rows if lease.region is self._pools else self._endpoint_rows).put_back(lease.row)
+
+    def _forget(self, port: ServicePort) -> None:
+        """The last pool of the port is gone. Should it come back, it is another one."""
+        del self._pools_of[port]
+        self._departed.pop(port, None)
+        for whole in [whole for whole, of in self._departing.items() if of == port]:
+            del self._departing[whole]
 
     def _endpoint_rows_of(self, pool: Pool, held: _Holding | None) -> "array[int]":
         before = _by_place(held) if held is not None else {}

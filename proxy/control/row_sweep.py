@@ -40,8 +40,9 @@ async def sweep_once(ledger: RowLedger, data_plane: DataPlane) -> None:
     # What was counted up to here is written with the next answer.
     await _applied(data_plane)
     async for lease in _unhurried(quiet):
+        cells = data_plane.table.totals(lease.region, lease.row) if ledger.is_departing(lease) else ()
         data_plane.table.wipe(lease.region, lease.row)
-        ledger.release(lease)
+        ledger.release(lease, cells)
 
 
 async def _unhurried(leases: Sequence[RowLease]) -> AsyncIterator[RowLease]:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+ServicePort = tuple[str, str, str]
+"""A port of a Service as people count it: Service, name of the port, protocol."""
+
 
 class Target(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One endpoint as a pool uses it. `pod` is a name for people (log, tables), never an identity.
@@ -42,6 +45,11 @@ class Pool(msgspec.Struct, frozen=True, gc=False, array_like=True):
     idle_timeout: float
     targets: tuple[Target, ...]
     draining: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def service_port(self) -> ServicePort:
+        """What it is a pool of, with those of the other family and of another policy."""
+        return self.service, self.port_name, self.protocol
 
 
 class FrontendKey(NamedTuple):

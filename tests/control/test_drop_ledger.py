@@ -68,8 +68,21 @@ def test_a_pool_that_is_gone_has_no_counts() -> None:
     ledger, one = DropLedger(), Dropping()
     ledger.follow("web", ONE, one)
     one.dropped[RANGES] = 2
-    ledger.forget("web")
+    ledger.forget("web", lambda: None)
     assert ledger.of("web") == {}
     assert list(ledger.pools()) == []
-    ledger.forget("web")
+    ledger.forget("web", lambda: None)
     ledger.leave("web", ONE)
+
+
+def test_what_a_pool_has_comes_to_another_of_its_port() -> None:
+    ledger, one = DropLedger(), Dropping()
+    for pool in ("web/local", "web"):
+        ledger.follow(pool, ONE, one)
+        one.dropped[RANGES] = 2
+        ledger.leave(pool, ONE)
+    ledger.forget("web/local", lambda: "web")
+    assert ledger.of("web") == {RANGES: 4}
+    ledger.forget("web", lambda: "web/6")
+    assert ledger.of("web/6") == {RANGES: 4}
+    assert list(ledger.pools()) == ["web/6"]

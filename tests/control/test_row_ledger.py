@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.control.row_ledger import RowLease, RowLedger
+from proxy.dataplane.messages import PoolRows
 from proxy.plan.frontend import Pool, Target
 from proxy.shared_counts.column import NO_ROW
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, Region
@@ -122,3 +124,46 @@ def test_no_row_ever_has_two_owners(steps: list[tuple[str, list[str] | None, boo
         assert len({*pools, *(each.row for each in left if each.region is POOLS)}) == len(pools) + sum(
             each.region is POOLS for each in left
         )
+
+
+def two_of_a_port() -> tuple[Pool, Pool]:
+    local = pool(ADDRESSES[:1], key="web/local")
+    return msgspec.structs.replace(local, service="default/web"), pool(ADDRESSES[:1], key="web")
+
+
+def test_what_pools_had_counted_outlives_them_while_others_of_their_port_are_there() -> None:
+    ledger = RowLedger()
+    one, other = two_of_a_port()
+    rows = ledger.hold(one)
+    ledger.hold(other)
+    ledger.drop(one.key)
+    assert list(ledger.departing()) == [(one.service_port, rows)]
+    whole, part = RowLease(POOLS, rows.pool), RowLease(ENDPOINTS, rows.endpoints[0])
+    assert (ledger.is_departing(whole), ledger.is_departing(part)) == (True, False)
+    ledger.release(part)
+    assert list(ledger.departing()) == [(one.service_port, PoolRows(rows.pool, ()))]
+    ledger.release(whole, [1, 2, 3])
+    assert list(ledger.departing()) == []
+    assert ledger.departed() == {one.service_port: [1, 2, 3]}
+    second = ledger.hold(one)
+    ledger.drop(one.key)
+    ledger.release(RowLease(ENDPOINTS, second.endpoints[0]))
+    ledger.release(RowLease(POOLS, second.pool), [10, 10, 10])
+    assert ledger.departed() == {one.service_port: [11, 12, 13]}
+    ledger.drop(other.key)
+    assert ledger.departed() == {}
+
+
+def test_a_port_that_is_gone_as_a_whole_is_not_remembered() -> None:
+    ledger = RowLedger()
+    one, other = two_of_a_port()
+    rows = [ledger.hold(each) for each in (one, other)]
+    ledger.drop(one.key)
+    ledger.drop(other.key)
+    assert list(ledger.departing()) == []
+    ledger.hold(one)
+    for each in rows:
+        ledger.release(RowLease(ENDPOINTS, each.endpoints[0]))
+        ledger.release(RowLease(POOLS, each.pool), [5])
+    assert ledger.departed() == {}
+    assert list(ledger.departing()) == []

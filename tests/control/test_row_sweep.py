@@ -1,9 +1,10 @@
 """The sweep: a row is free again only when nothing counts in it any more."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.control import row_sweep
@@ -11,7 +12,7 @@ from proxy.control.row_ledger import RowLease, RowLedger
 from proxy.control.row_sweep import sweep_once, sweep_rows
 from proxy.plan.frontend import Pool, Target
 from proxy.shared_counts.column import Column, Tally
-from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
+from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell, PoolCell
 from proxy.shared_counts.table import SharedTable
 
 
@@ -101,8 +102,8 @@ async def test_after_each_change_is_swept_until_no_row_is_left(workers: Any, mon
     ledger, changed, freed = RowLedger(), asyncio.Event(), asyncio.Event()
     release = ledger.release
 
-    def release_and_tell(lease: RowLease) -> None:
-        release(lease)
+    def release_and_tell(lease: RowLease, cells: Sequence[int]) -> None:
+        release(lease, cells)
         freed.set()
 
     monkeypatch.setattr(ledger, "release", release_and_tell)
@@ -125,3 +126,20 @@ async def test_after_each_change_is_swept_until_no_row_is_left(workers: Any, mon
         assert workers.asked >= enough
         assert ledger.left() == ()
     sweeping.cancel()
+
+
+async def test_the_counts_of_a_pool_come_to_its_port_when_its_row_is_freed(workers: Any) -> None:
+    ledger = RowLedger()
+    staying = msgspec.structs.replace(pool("10.0.0.1"), key="web/local")
+    ledger.hold(staying)
+    rows = ledger.hold(pool("10.0.0.1"))
+    column = Column(workers.table, 1)
+    tally = column.tally(POOLS, rows.pool)
+    tally.counts[PoolCell.OPENED] = 7
+    tally.touch()
+    ledger.drop("web")
+    workers.before = column.flush
+    while ledger.left():
+        await sweep_once(ledger, workers)
+    assert ledger.departed()[staying.service_port][PoolCell.OPENED] == 7
+    assert workers.table.totals(POOLS, rows.pool) == [0] * POOLS.width

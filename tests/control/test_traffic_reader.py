@@ -8,7 +8,7 @@ import pytest
 from proxy.admin.traffic_report import PortTraffic
 from proxy.control.drop_ledger import DropLedger
 from proxy.control.drop_meter import DropCause
-from proxy.control.row_ledger import RowLedger
+from proxy.control.row_ledger import RowLease, RowLedger
 from proxy.control.traffic_reader import read_traffic
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.messages import PoolRows
@@ -72,6 +72,34 @@ def test_the_workers_and_the_pools_of_one_port_are_added_up(counted: Counted) ->
         ("10.0.0.1:80", "web-a", 2),
         ("10.0.0.2:80", "web-b", 1),
     ]
+
+
+def test_the_counters_of_a_port_do_not_go_back_with_one_of_its_pools(counted: Counted) -> None:
+    local, cluster = "shop/web:http/TCP/IPv4/local", "shop/web:http/TCP/IPv4"
+    rows = counted.pool(local, A)
+    counted.count(0, rows.pool, PoolCell.OPENED, 5)
+    counted.active(1, rows.endpoints[0], 2)
+    counted.pool(cluster, A)
+
+    def told() -> list[tuple[int, int]]:
+        return [(port.cells[PoolCell.OPENED], port.open) for port in counted.read()]
+
+    assert told() == [(5, 2)]
+    counted.ledger.drop(local)
+    del counted.pools[local]
+    assert told() == [(5, 2)]
+    counted.count(0, rows.pool, PoolCell.OPENED, 1)
+    assert told() == [(6, 2)]
+    counted.active(1, rows.endpoints[0], 0)
+    for lease in (RowLease(ENDPOINTS, rows.endpoints[0]), RowLease(POOLS, rows.pool)):
+        assert counted.ledger.retire(lease)
+        cells = counted.table.totals(lease.region, lease.row)
+        counted.table.wipe(lease.region, lease.row)
+        counted.ledger.release(lease, cells)
+        assert told() == [(6, 0)]
+    counted.ledger.drop(cluster)
+    del counted.pools[cluster]
+    assert told() == []
 
 
 def test_pools_of_one_port_need_not_have_come_together(counted: Counted) -> None:

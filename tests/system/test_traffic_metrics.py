@@ -149,6 +149,31 @@ def test_datagrams_that_begin_no_flow_are_counted_by_their_reason(
     assert sample(proxy, "udp_flows_opened_total", service="dns") == 1
 
 
+def test_counters_do_not_go_back_when_the_policy_changes(
+    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
+) -> None:
+    (a,) = echo_backends("a")
+    node_port = places.node_port()
+    here = {"addresses": [a.address], "nodeName": "this"}
+
+    def web(policy: str) -> Manifest:
+        return service("web", port(80, nodePort=node_port), type="NodePort", externalTrafficPolicy=policy)
+
+    proxy = svcproxy([web("Local"), endpoint_slice("web", [here], {"port": a.port})], "--hostname-override", "this")
+    with Conversation(HERE, node_port) as held:
+        ask_often(5, HERE, node_port)
+        until(proxy, "connections_opened_total", lambda value: value == 6, service="web")
+        proxy.manifests.put(web("Cluster"))
+        eventually(lambda: len(proxy.service("web")["pools"]) == 1, "the other policy")
+        assert sample(proxy, "connections_opened_total", service="web") == 6
+        assert sample(proxy, "connections_open", service="web") == 1
+        ask_often(3, HERE, node_port)
+        until(proxy, "connections_opened_total", lambda value: value == 9, service="web")
+        held.finish()
+    until(proxy, "connections_open", lambda value: value == 0, service="web")
+    until(proxy, "connections_closed_total", lambda value: value == 9, service="web")
+
+
 def test_health_check_ports_are_among_the_descriptors_of_a_data_plane_that_shares_the_limit(
     svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
 ) -> None:
