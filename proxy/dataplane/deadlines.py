@@ -31,6 +31,9 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, item: object) -> bool:
+        return item in self._tokens
+
     def __iter__(self) -> Iterator[Expiring]:
         return iter(self._items.values())
 

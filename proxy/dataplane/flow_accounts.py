@@ -39,11 +39,10 @@ class Flow(Protocol):
 class FlowAccounts:
     """One instance a worker."""
 
-    __slots__ = ("_sampled", "_since")
+    __slots__ = ("_sampled",)
 
     def __init__(self) -> None:
         self._sampled: dict[Flow, tuple[int, int]] = {}
-        self._since = 0.0
 
     def failed(self, balancer: Balancer, reason: CloseReason) -> None:
         """A flow is over that no upstream took."""
@@ -68,9 +67,8 @@ class FlowAccounts:
         if self._sampled:
             self._sampled.pop(flow, None)
 
-    def sample(self, flows: Iterable[Flow], now: float) -> None:
-        """Count what was carried up to now by those that were used since the last call."""
-        since, self._since = self._since, now
+    def sample(self, flows: Iterable[Flow], since: float) -> None:
+        """Count what was carried up to now by those of these open flows that were used since then."""
         for flow in flows:
             if flow.used >= since:
                 upstream = flow.upstream

@@ -3,11 +3,8 @@
 Imports this room and `shared_counts`. Invariant: counters go on from what a dead predecessor left in the column.
 """
 
-from collections.abc import Iterator
-
-from proxy.dataplane.flow_accounts import Flow
+from proxy.dataplane.flow_sampler import FlowSampler
 from proxy.dataplane.resources import Resources
-from proxy.dataplane.udp_flow import UdpFlow
 from proxy.shared_counts.layout import WorkerCell
 
 _AFFINITY = (
@@ -18,25 +15,18 @@ _AFFINITY = (
 )
 
 
-_SAMPLE_INTERVAL = 1.0
-"""Seconds between two looks at what open flows have carried."""
-
-
 class WorkerCounts:
     """Brings the worker's own row up to date."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._sampled = 0.0
+        self._sampler = FlowSampler(resources)
         self._inherited = {cell: resources.column.own.counts[cell] for cell, _ in _AFFINITY}
 
     def write(self) -> None:
         """Write how things stand, and whatever was counted since the last time."""
         resources = self._resources
-        now = resources.reactor.now
-        if now - self._sampled >= _SAMPLE_INTERVAL:
-            self._sampled = now
-            resources.accounts.sample(_open_flows(resources), now)
+        self._sampler.look(resources.reactor.now)
         own, affinity = resources.column.own, resources.affinity.statistics()
         own.gauge(WorkerCell.CONNECTIONS, len(resources.relays))
         own.gauge(WorkerCell.FLOWS, len(resources.flows))
@@ -46,10 +36,3 @@ class WorkerCounts:
         for cell, name in _AFFINITY:
             own.counts[cell] = self._inherited[cell] + getattr(affinity, name)
         resources.column.flush()
-
-
-def _open_flows(resources: Resources) -> Iterator[Flow]:
-    yield from resources.relays
-    for flow in resources.flows:
-        assert isinstance(flow, UdpFlow)
-        yield flow

@@ -80,6 +80,7 @@ def test_every_byte_is_counted_once_however_often_it_is_looked_at(steps: list[tu
         flow.used = float(now)
         if looked_at:
             accounts.sample([flow], float(now))
+            accounts.sample([flow], 0.0)
             assert pool[PoolCell.RECEIVED_BYTES] == flow.carried[0]
     closed(accounts, flow)
     assert (pool[PoolCell.RECEIVED_BYTES], pool[PoolCell.SENT_BYTES]) == flow.carried
@@ -88,10 +89,10 @@ def test_every_byte_is_counted_once_however_often_it_is_looked_at(steps: list[tu
 
 def test_one_that_is_still_dialling_or_was_not_used_is_left_alone() -> None:
     accounts, flow, pool, _ = fresh()
-    accounts.sample([flow], 10.0)
+    accounts.sample([flow], 0.0)
     flow.carried = (5, 5)
     flow.used = 9.0
-    accounts.sample([flow], 11.0)
+    accounts.sample([flow], 10.0)
     assert pool[PoolCell.RECEIVED_BYTES] == 0
 
 

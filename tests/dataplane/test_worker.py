@@ -235,7 +235,7 @@ async def test_a_worker_rests_while_nothing_is_open_and_nobody_waits_for_descrip
     await data_plane.records_of(1)
     assert rests()
     flow = Unlimited()
-    data_plane.worker._counts._sampled = float("inf")
+    data_plane.worker._counts._sampler._began = float("inf")
     data_plane.resources.flows.add(flow)
     assert not rests()
     data_plane.resources.flows.discard(flow)
