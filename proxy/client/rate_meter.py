@@ -40,35 +40,47 @@ class ServiceLine(NamedTuple):
     received_rate: float
     sent_rate: float
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether a rate is other than 0."""
+        return any((self.opened_rate, self.failed_rate, self.received_rate, self.sent_rate))
+
 
 class RateMeter:
-    """Remembers the counts of the last look."""
+    """Remembers the lines of the last look, and looks only into Services that moved since. It is the one that asks the
+    picture what was touched."""
 
     def __init__(self) -> None:
-        self._last: dict[Identity, EndpointCounts] = {}
-        self._time = 0.0
+        self._lines: dict[str, ServiceLine] = {}
+        self._moving: set[str] = set()
+        self._time: float | None = None
 
     def measure(self, picture: LivePicture, now: float) -> list[ServiceLine]:
         """The lines of this moment, by name; `now` is monotonic seconds. Rates are 0 at the first look."""
-        elapsed, self._time = now - self._time if self._last else 0.0, now
-        seen: dict[Identity, EndpointCounts] = {}
-        lines = [
-            _service(name, service, self._endpoints(service, picture, elapsed, seen))
-            for name, service in sorted(picture.services.items())
-        ]
-        self._last = seen
-        return lines
+        elapsed, self._time = now - self._time if self._time is not None else 0.0, now
+        for name in picture.touched() | self._moving:
+            service = picture.services.get(name)
+            before = self._lines.pop(name, None)
+            if service is not None:
+                line = _service(name, service, _endpoints(service, picture, elapsed, before))
+                self._lines[name] = line
+        self._moving = {name for name, line in self._lines.items() if line.is_moving}
+        return [self._lines[name] for name in sorted(self._lines)]
 
-    def _endpoints(
-        self, service: ServiceView, picture: LivePicture, elapsed: float, seen: dict[Identity, EndpointCounts]
-    ) -> Iterator[EndpointLine]:
-        for pool in service.pools:
-            for place, endpoint in enumerate(pool.endpoints):
-                counts = picture.counts(pool.key, place)
-                identity = (pool.key, endpoint.address, endpoint.port)
-                seen[identity] = counts
-                before = self._last.get(identity, counts)
-                yield EndpointLine(pool, endpoint, counts, *_rates(before, counts, elapsed))
+
+def _endpoints(
+    service: ServiceView, picture: LivePicture, elapsed: float, before: ServiceLine | None
+) -> Iterator[EndpointLine]:
+    last = {_identity(line): line.counts for line in before.endpoints} if before is not None else {}
+    for pool in service.pools:
+        for place, endpoint in enumerate(pool.endpoints):
+            counts = picture.counts(pool.key, place)
+            then = last.get((pool.key, endpoint.address, endpoint.port), counts)
+            yield EndpointLine(pool, endpoint, counts, *_rates(then, counts, elapsed))
+
+
+def _identity(line: EndpointLine) -> Identity:
+    return line.pool.key, line.endpoint.address, line.endpoint.port
 
 
 def _rates(before: EndpointCounts, counts: EndpointCounts, elapsed: float) -> Iterator[float]:

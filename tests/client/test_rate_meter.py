@@ -1,5 +1,6 @@
 """Rates from two looks."""
 
+from proxy.admin.live_frame import Frame
 from proxy.client.live_picture import LivePicture
 from proxy.client.rate_meter import RateMeter, ServiceLine
 from tests.client.picture import counts, endpoint, frame, service
@@ -64,3 +65,23 @@ def test_services_come_by_name() -> None:
     picture = LivePicture()
     picture.take(frame(service("web"), service("api"), service("db", namespace="data")), whole=True)
     assert [line.name for line in RateMeter().measure(picture, 1.0)] == ["data/db", "default/api", "default/web"]
+
+
+def test_what_no_frame_names_any_more_is_at_rest_and_goes_on_later() -> None:
+    picture, meter = LivePicture(), RateMeter()
+    rates = []
+    picture.take(frame(service("web", endpoint(1)), service("api", endpoint(2))), whole=True)
+    meter.measure(picture, 1.0)
+    for moment, opened in enumerate((10, None, None, 30), start=2):
+        if opened is not None:
+            picture.take(Frame(time=1.0, counts={POOL: {0: counts(opened=opened)}}), whole=False)
+        rates.append([line.opened_rate for line in meter.measure(picture, float(moment))])
+    assert rates == [[0.0, 10.0], [0.0, 0.0], [0.0, 0.0], [0.0, 20.0]]
+
+
+def test_a_service_that_leaves_has_no_line() -> None:
+    picture, meter = LivePicture(), RateMeter()
+    picture.take(frame(service("web", endpoint(1)), service("api")), whole=True)
+    meter.measure(picture, 1.0)
+    picture.take(Frame(time=1.0, services={"default/web": None}), whole=False)
+    assert [line.name for line in meter.measure(picture, 2.0)] == ["default/api"]
