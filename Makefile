@@ -3,6 +3,7 @@
 # make lint          ruff and mypy
 # make bench         measure beside HAProxy and nginx (bench-quick: under three minutes)
 # make wheel-compiled  a wheel whose hot modules mypyc has compiled, in dist/ (needs a C compiler)
+# make test-compiled  every test (or PYTEST_ARGS=tests/dataplane) against that wheel
 # make clean         remove what these made
 #
 # PYTHON=python3.12 chooses the interpreter, PYTEST_ARGS="-k affinity" the tests, BENCH_ARGS the benchmark's flags.
@@ -10,6 +11,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILED := build/compiled
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -21,7 +23,7 @@ SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig dnsmasq-base:
 	kubernetes-client:kubectl prometheus:promtool chromium:chromium chromium-driver:chromedriver \
 	tmux:tmux zsh:zsh strace:strace
 
-.PHONY: demo test lint bench bench-quick wheel-compiled clean system-programs
+.PHONY: demo test lint bench bench-quick wheel-compiled test-compiled clean system-programs
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -44,12 +46,35 @@ bench: $(VENV)/.installed-bench
 bench-quick: $(VENV)/.installed-bench
 	@$(BIN)/python tests/bench/run.py --quick $(BENCH_ARGS)
 
+wheel-compiled: $(COMPILED)/.built
+	@mkdir -p dist && cp $(COMPILED)/wheel/*.whl dist/
+
+# The same tests, with the wheel in the place of the sources: PYTEST_ARGS names those of the data plane, or any others.
+test-compiled: $(COMPILED)/.venv/.installed-test system-programs
+	@echo "running the tests against the compiled wheel"
+	@installed=$$($(COMPILED)/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	$(COMPILED)/.venv/bin/pytest -n auto --dist worksteal -o pythonpath="$$installed . tests/bench" $(PYTEST_ARGS)
+
 # From a copy: mypyc leaves its extensions beside the sources, where they would be imported in their place.
-wheel-compiled: $(BIN)/python
-	@echo "compiling the hot modules into a wheel in dist/"
-	@rm -rf build/compiled && mkdir -p build/compiled
-	@cp -r proxy config pyproject.toml README.md LICENSE build/compiled/
-	@HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(PIP) wheel --no-deps --wheel-dir dist ./build/compiled
+$(COMPILED)/.built: pyproject.toml $(shell find proxy config -type f -not -name '*.pyc') | $(BIN)/python
+	@command -v "$${CC:-cc}" >/dev/null || { echo "there is no C compiler (Debian: apt-get install gcc)" >&2; exit 1; }
+	@echo "compiling the hot modules into a wheel"
+	@rm -rf $(COMPILED)/wheel $(COMPILED)/source && mkdir -p $(COMPILED)/source
+	@cp -r proxy config pyproject.toml README.md LICENSE $(COMPILED)/source/
+	@HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(PIP) wheel --no-deps --wheel-dir $(COMPILED)/wheel $(COMPILED)/source
+	@touch $@
+
+$(COMPILED)/.venv/.installed: $(COMPILED)/.built
+	@echo "installing the compiled wheel into $(COMPILED)/.venv"
+	@rm -rf $(COMPILED)/.venv && $(BIN)/python -m venv $(COMPILED)/.venv
+	@$(COMPILED)/.venv/bin/python -m pip -qq --disable-pip-version-check install $(COMPILED)/wheel/*.whl
+	@touch $@
+
+$(COMPILED)/.venv/.installed-test: $(COMPILED)/.venv/.installed
+	@echo "installing the test tools into $(COMPILED)/.venv"
+	@wheel=$$(echo $(COMPILED)/wheel/*.whl); \
+	$(COMPILED)/.venv/bin/python -m pip -qq --disable-pip-version-check install "$$wheel[test]"
+	@touch $@
 
 clean:
 	@echo "removing $(VENV), caches and build results"

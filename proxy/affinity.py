@@ -12,15 +12,13 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import msgspec
-
 _KEY_BYTES = 20
 _CLIENT_BITS = 128
 _RECLAIMED_PER_STORE = 2
 _TURNS_PER_EVICTION = 8
 
 
-class AffinityStatistics(msgspec.Struct, frozen=True):
+class AffinityStatistics(NamedTuple):
     """Counts of one table; all but `entries` only grow. `evictions` are live entries that made room for others,
     `expirations` entries that outlived their timeout or their group."""
 

@@ -10,11 +10,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import proxy
 from proxy.control.worker_count import default_workers
+from proxy.dataplane import reactor
 from tests.lane import this_lane
 
 # A slow machine must not turn a test red.
@@ -26,10 +29,21 @@ _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 _NETWORK_HERE = "/proc/thread-self/ns/net"
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
+IS_COMPILED = not reactor.__file__.endswith(".py")
+"""Whether the proxy under test is the compiled wheel."""
+
+
+def pytest_report_header() -> str:
+    """Say whether the sources or an installed wheel are tested."""
+    return f"proxy: {Path(proxy.__file__).parent}{', compiled' if IS_COMPILED else ''}"
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes so much longer than others that it is started first")
     config.addinivalue_line("markers", "requires(*programs): skipped, by name, where a program is not installed")
+    config.addinivalue_line(
+        "markers", "interpreted: replaces a method, which a class that mypyc compiled does not allow"
+    )
     # Debian keeps nft, ip, haproxy and nginx out of an ordinary user's PATH.
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_DIRECTORIES}"
     this_lane()
@@ -51,6 +65,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = [program for program in marker.args if shutil.which(program) is None]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}")
+    if IS_COMPILED and item.get_closest_marker("interpreted"):
+        pytest.skip("what it replaces is compiled")
 
 
 @pytest.fixture(autouse=True)

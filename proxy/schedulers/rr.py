@@ -53,5 +53,5 @@ class RoundRobin(Scheduler):
         if self.last is None:
             return None
         present = set(self.destinations)
-        passed = self.order[: self.order.index(self.last) + 1]
-        return next((backend for backend in reversed(passed) if backend in present), None)
+        passed = self.order.index(self.last) + 1
+        return next((backend for backend in reversed(self.order[:passed]) if backend in present), None)

@@ -284,6 +284,7 @@ async def test_a_burst_grows_with_the_crowd_and_shrinks_with_it(data_plane: Any,
     assert acceptor._burst <= 2
 
 
+@pytest.mark.interpreted
 async def test_a_defect_while_dialling_costs_that_client_alone(
     data_plane: Any, backends: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

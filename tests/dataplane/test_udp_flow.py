@@ -117,6 +117,7 @@ async def test_a_flow_is_counted_once_however_it_ends(data_plane: Any) -> None:
         assert (flow.upstream.active, flow.upstream.failures) == (0, 1)
 
 
+@pytest.mark.interpreted
 async def test_a_defect_ends_the_flow_alone(
     data_plane: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
