@@ -109,7 +109,8 @@ class NameService:
                 udp, tcp = self._open_first(places)
             except _CannotListen as failure:
                 if is_first:
-                    _log.warning(f"cannot serve DNS: {failure}, or choose another address with --dns ADDR:PORT|off")
+                    reason = await asyncio.to_thread(failure.explain)
+                    _log.warning(f"cannot serve DNS: {reason}, or choose another address with --dns ADDR:PORT|off")
                 continue
             self._missing.remove(places)
             await server.serve(udp, tcp)
@@ -133,7 +134,7 @@ class NameService:
             except OSError as error:
                 for sock in opened:
                     sock.close()
-                raise _CannotListen(str(explain(Frontend(key, "", "DNS", "DNS"), error))) from error
+                raise _CannotListen(key, error) from error
         return opened[0], opened[1]
 
 
@@ -145,4 +146,14 @@ def _name_server(configuration: Configuration) -> "NameServer":
 
 
 class _CannotListen(Exception):
-    """Why a place cannot be had, in words."""
+    """A place cannot be had."""
+
+    def __init__(self, key: FrontendKey, error: OSError) -> None:
+        super().__init__(key, error)
+        self.key = key
+        self.error = error
+
+    def explain(self) -> str:
+        """Why, in words. To find who holds the place reads every process of the machine, which is not for a loop, and
+        for nobody but a reader."""
+        return str(explain(Frontend(self.key, "", "DNS", "DNS"), self.error))

@@ -1,5 +1,7 @@
 """Where names are answered: what the configuration asks for, and what is done about a place that is taken."""
 
+import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -9,6 +11,7 @@ from proxy.client_connection import ClientConnection
 from proxy.config import Configuration
 from proxy.control.name_service import NameService, dns_address, name_service_places
 from proxy.dns.settings import DNSSettings
+from proxy.plan.frontend import FrontendKey
 
 FIXED = DNSSettings(bind_address=("127.0.0.1", 5353))
 
@@ -74,6 +77,33 @@ async def test_a_taken_place_costs_one_warning_and_nothing_else(start: Start, ca
             f"cannot serve DNS: cannot listen on 127.0.0.1:{place[1]}/TCP: port {place[1]} is taken by"
             in record.message
         )
+
+
+async def test_who_holds_a_place_is_looked_up_for_the_warning_alone(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[FrontendKey] = []
+    enough = asyncio.Event()
+    looked_up: list[int] = []
+
+    def refuse(key: FrontendKey, **_: object) -> socket.socket:
+        tries.append(key)
+        if len(tries) == 8:
+            enough.set()
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    def look_up(_protocol: str, _address: str, port: int) -> None:
+        looked_up.append(port)
+
+    monkeypatch.setattr("proxy.control.name_service.FIRST_RETRY", 0.001)
+    monkeypatch.setattr("proxy.control.name_service.LONGEST_RETRY", 0.001)
+    monkeypatch.setattr("proxy.control.name_service.open_listening_socket", refuse)
+    monkeypatch.setattr("proxy.control.bind_failure.holder_of", look_up)
+    await start(DNSSettings())
+    await asyncio.wait_for(enough.wait(), 20)
+    assert {key.port for key in tries} == {53, 10053}
+    assert looked_up == [10053]
+    assert len(caplog.records) == 1
 
 
 async def test_off_is_nothing_at_all(start: Start) -> None:
