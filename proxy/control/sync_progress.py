@@ -7,6 +7,7 @@ line that moves and is gone in the end, elsewhere a log line now and then.
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
@@ -16,8 +17,9 @@ from proxy.model.source_statistics import ResourceStatistics
 FRAME = 0.1
 LINE_INTERVAL = 3.0
 
-_WIDTH = 24
-_BLOCK = 6
+_WIDTH = 10
+_BLOCK = 3
+_USUAL_COLUMNS = 80
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +54,9 @@ class SyncProgress:
                 received = received_objects(self._statistics())
                 if received:
                     step += 1
-                    terminal.write(f"{CLEAR_LINE}{bar(step)} {in_words(received)}")
+                    # What is wider would go on in a line that nobody clears.
+                    line = f"{bar(step)} {in_words(received)}"[: columns_of(terminal) - 1]
+                    terminal.write(f"{CLEAR_LINE}{line}")
                     terminal.flush()
 
 
@@ -64,6 +68,14 @@ def _cleared(terminal: TextIO) -> Iterator[None]:
     finally:
         terminal.write(CLEAR_LINE)
         terminal.flush()
+
+
+def columns_of(terminal: TextIO) -> int:
+    """How wide a terminal is; the usual width where it does not say."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or _USUAL_COLUMNS
+    except (OSError, ValueError):
+        return _USUAL_COLUMNS
 
 
 def received_objects(resources: Iterable[ResourceStatistics]) -> dict[str, int]:
@@ -81,5 +93,5 @@ def bar(step: int) -> str:
 
 def in_words(received: dict[str, int]) -> str:
     """`received 12,345 objects: services 1,000, endpointslices 11,345`."""
-    parts = ", ".join(f"{resource} {count:,}" for resource, count in received.items())
+    parts = ", ".join(f"{resource.partition('.')[0]} {count:,}" for resource, count in received.items())
     return f"received {sum(received.values()):,} objects: {parts}"

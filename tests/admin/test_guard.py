@@ -1,5 +1,6 @@
 """Who may read the admin address, asked over real connections."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,8 +10,10 @@ import pytest
 from proxy.admin.admin_token import AdminToken
 from proxy.admin.guard import HEADERS, OPEN_PATHS, is_loopback, names_this_machine
 from proxy.admin.http_server import HTTPServer
+from proxy.config import Configuration
 from tests.admin.inspected import FakeProxy
 
+CONFIGURED = Configuration()
 PATHS = ("/", "/api/v1/services", "/api/v1/stream", "/metrics", "/livez", "/nothing")
 
 
@@ -41,6 +44,40 @@ async def test_nothing_is_answered_without_the_token_where_there_is_one() -> Non
                 }
                 assert "adminTokenFile" in (await response.json())["error"]
         assert await status(url + "/api/v1/services", Authorization="Bearer s3cret") == 200
+
+
+def paths_of(server: HTTPServer) -> list[str]:
+    """Every path that the admin address knows, parameters filled in."""
+    resources = server._runners[1].app.router.resources()
+    return [re.sub(r"\{\w+\}", "default", resource.canonical) for resource in resources]
+
+
+async def test_no_path_forgets_to_ask_for_the_token() -> None:
+    server = HTTPServer(FakeProxy(), AdminToken("s3cret"))
+    await server.start(("127.0.0.1", 0), ("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{server._runners[1].addresses[0][1]}"
+    paths = paths_of(server)
+    assert {*PATHS, *OPEN_PATHS} - {"/nothing"} <= set(paths)
+    assert {await status(url + path) for path in paths} == {401}
+    await server.stop()
+
+
+async def test_there_is_nothing_but_reading() -> None:
+    server = HTTPServer(FakeProxy())
+    await server.start(("127.0.0.1", 0), ("127.0.0.1", 0))
+    for runner in server._runners:
+        methods = {route.method for route in runner.app.router.routes()}
+        assert methods == {"GET", "HEAD"}
+    await server.stop()
+
+
+async def test_it_listens_on_loopback_unless_told_otherwise_and_nowhere_else() -> None:
+    host, port = CONFIGURED.metrics_bind_address
+    assert (is_loopback(host), port) == (True, 10249)
+    server = HTTPServer(FakeProxy())
+    await server.start(("127.0.0.2", 0), (host, 0))
+    assert [[address[0] for address in runner.addresses] for runner in server._runners] == [["127.0.0.2"], [host]]
+    await server.stop()
 
 
 async def test_beyond_loopback_and_without_a_token_health_and_metrics_alone_are_answered(

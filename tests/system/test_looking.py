@@ -132,6 +132,33 @@ def test_explaining_changes_nothing(scene: Scene) -> None:
     assert [ask(HERE, scene.node_port) for _ in range(3)] == asked
 
 
+READING = (
+    *("/", "/page/main.js", "/close-reasons", "/metrics", "/configz", "/proxyMode", "/livez", "/readyz", "/healthz"),
+    *(
+        f"/api/v1/{each}"
+        for each in ("services", "services/default/web", "endpoints", "workers", "problems", "changes")
+    ),
+    *(f"/api/v1/{each}" for each in ("names", "connections", "affinity", "explain?namespace=default&service=web")),
+)
+
+
+@pytest.mark.parametrize("affinity", ["None", "ClientIP"])
+def test_looking_changes_nothing(scene: Scene, affinity: str) -> None:
+    scene.serve(affinity=affinity)
+    assert scene.proxy is not None
+    asked = [ask(HERE, scene.node_port) for _ in range(3)]
+    before = held(scene)
+    for path in READING * 2:
+        assert scene.proxy.get(path)[0] == 200, path
+    assert held(scene) == before
+    assert [ask(HERE, scene.node_port) for _ in range(3)] == asked
+
+
+def held(scene: Scene) -> list[tuple[str, str]]:
+    """Which client is bound to which endpoint."""
+    return [(each["client"], each["endpoint"]) for each in json.loads(scene.run("get", "aff", "-o", "json")[1])]
+
+
 def test_who_is_refused_is_told_so(scene: Scene) -> None:
     scene.serve(pods=False)
     assert scene.explain(HERE)["verdict"] == "refused"
