@@ -12,7 +12,7 @@ from proxy.admin.inspected_flows import InspectedFlows
 from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.name_routes import InspectedNames
 from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import HealthReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
 from proxy.admin.traffic_report import Traffic
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
@@ -81,6 +81,9 @@ class Inspected(Protocol):
 
     def workers(self) -> tuple[WorkerReport, ...]:
         """The data planes, by index."""
+
+    def lags(self) -> tuple[WorkerLag, ...]:
+        """How late the data planes come to what is due, by index."""
 
     def statistics(self) -> ProxyStatistics:
         """The counts of this moment."""

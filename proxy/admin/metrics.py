@@ -9,10 +9,16 @@ Services in use 40 MB and 0.6 s of processor time).
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
+from itertools import accumulate
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, UnknownMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    UnknownMetricFamily,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
@@ -21,10 +27,11 @@ from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.dns_metrics import dns_families
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_list import LARGEST_PIECE, TURN
-from proxy.admin.report import ProxyStatistics, WorkerReport
+from proxy.admin.report import ProxyStatistics, WorkerLag, WorkerReport
 from proxy.admin.traffic_metrics import TrafficPage
 from proxy.admin.traffic_report import Traffic
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.shared_counts.layout import LAG_BOUNDS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -117,6 +124,7 @@ def _proxy_families(inspected: Inspected) -> Iterator[Metric]:
     yield from _known_state(statistics.known_state_of)
     yield _no_local_endpoints(statistics)
     yield from _workers(inspected.workers())
+    yield _lags(inspected.lags())
     yield from _resources(inspected.followed())
     yield from dns_families(inspected.name_service.statistics())
     build = GaugeMetricFamily("svcproxy_build_info", "Always 1; the label says which version runs.", labels=["version"])
@@ -163,6 +171,18 @@ def _workers(workers: Iterable[WorkerReport]) -> Iterator[Metric]:
         for worker in workers:
             gauge.add_metric([str(worker.index)], getattr(worker, field))
         yield gauge
+
+
+def _lags(lags: Iterable[WorkerLag]) -> Metric:
+    family = HistogramMetricFamily(
+        "svcproxy_worker_loop_lag_seconds",
+        "How late the worker came to its tick, of which there are four a second while it has clients.",
+        labels=["worker"],
+    )
+    for lag in lags:
+        cumulative = zip((*map(str, LAG_BOUNDS), "+Inf"), accumulate(lag.counts), strict=True)
+        family.add_metric([str(lag.index)], buckets=list(cumulative), sum_value=lag.seconds)
+    return family
 
 
 def _resources(resources: Iterable[ResourceStatistics]) -> Iterator[Metric]:

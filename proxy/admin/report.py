@@ -75,6 +75,14 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     descriptor_capacity: int = 0
 
 
+class WorkerLag(msgspec.Struct, frozen=True):
+    """How late the ticks of one data plane came: how many by LAG_BOUNDS, and all together in seconds."""
+
+    index: int
+    counts: tuple[int, ...]
+    seconds: float
+
+
 class ProxyStatistics(msgspec.Struct, frozen=True):
     """Counts of this moment, and of everything since the start where the name says total.
 

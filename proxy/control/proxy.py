@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
 from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import HealthReport, ProxyStatistics, ServiceReport, WorkerReport
+from proxy.admin.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
 from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
@@ -62,7 +62,7 @@ from proxy.plan.local_gaps import local_gaps
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.settings import plan_settings
-from proxy.shared_counts.layout import WORKERS, WorkerCell
+from proxy.shared_counts.layout import LAG_BOUNDS, WORKERS, WorkerCell
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 
@@ -190,6 +190,11 @@ class Proxy:
     def workers(self) -> tuple[WorkerReport, ...]:
         """The data planes, by index."""
         return self._data_plane.workers()
+
+    def lags(self) -> tuple[WorkerLag, ...]:
+        """How late the data planes come to what is due, by index."""
+        table = self._data_plane.table
+        return tuple(_lag(index, table.column_of(WORKERS, 0, index)) for index in range(table.columns))
 
     @property
     def measurements(self) -> CollectorRegistry:
@@ -396,6 +401,11 @@ class Proxy:
             CloseReason.SHUTDOWN if self._termination.insisted.is_set() else CloseReason.DRAIN_DEADLINE
         )
         _log.info("stopped", extra=fields(connections_cut=left))
+
+
+def _lag(index: int, cells: Sequence[int]) -> WorkerLag:
+    counts = cells[WorkerCell.LAG_BUCKETS : WorkerCell.LAG_BUCKETS + len(LAG_BOUNDS) + 1]
+    return WorkerLag(index, tuple(counts), cells[WorkerCell.LAG_MICROSECONDS] / 1e6)
 
 
 _FIXED = (

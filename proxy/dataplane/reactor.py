@@ -71,8 +71,8 @@ class Timer(Protocol):
 
 class Reactor:
     """Dispatches readiness, either by `run`, until `stop`, or within a loop that it was embedded in; the latter costs a
-    wake-up and two system calls more a batch. `now` is monotonic seconds, taken once a batch. `buffer` is shared by
-    all relays of the worker: it holds bytes only within one call."""
+    wake-up and two system calls more a batch. `now` is monotonic seconds, taken once a batch; the last tick came `late`
+    by so many. `buffer` is shared by all relays of the worker: it holds bytes only within one call."""
 
     __slots__ = (
         "_again",
@@ -88,6 +88,7 @@ class Reactor:
         "_timer",
         "buffer",
         "handlers",
+        "late",
         "now",
         "view",
     )
@@ -104,6 +105,7 @@ class Reactor:
         self._tick: Callable[[], None] = _nothing
         self._timer: Timer | None = None
         self.handlers: dict[int, Watched] = {}
+        self.late = 0.0
         self.buffer = bytearray(BUFFER_SIZE)
         self.view = memoryview(self.buffer)
         self.now = monotonic()
@@ -136,6 +138,7 @@ class Reactor:
                 self._next_tick = self.now + self._interval
             self._dispatch(events)
             if self.now >= self._next_tick:
+                self.late = self.now - self._next_tick
                 self._next_tick = self.now + self._interval
                 self._take_tick()
             self._finish_batch()
@@ -255,6 +258,8 @@ class Reactor:
         assert self._loop is not None
         self._timer = self._loop.call_later(self._interval, self._embedded_tick)
         self.now = monotonic()
+        self.late = max(0.0, self.now - self._next_tick)
+        self._next_tick = self.now + self._interval
         self._take_tick()
 
     def _take_tick(self) -> None:

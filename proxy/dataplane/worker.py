@@ -130,6 +130,7 @@ class Worker:
             assert isinstance(item, TcpRelay | UdpFlow)
             item.end(CloseReason.IDLE_TIMEOUT)
         resources.descriptors.wake()
+        self._counts.came_late(resources.reactor.late)
         self.flush()
         if not (resources.relays or resources.flows or resources.descriptors.is_awaited):
             resources.reactor.rest()

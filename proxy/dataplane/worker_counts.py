@@ -3,9 +3,11 @@
 Imports this room and `shared_counts`. Invariant: counters go on from what a dead predecessor left in the column.
 """
 
+from bisect import bisect_left
+
 from proxy.dataplane.flow_sampler import FlowSampler
 from proxy.dataplane.resources import Resources
-from proxy.shared_counts.layout import WorkerCell
+from proxy.shared_counts.layout import LAG_BOUNDS, WorkerCell
 
 _AFFINITY = (
     (WorkerCell.AFFINITY_HITS, "hits"),
@@ -22,6 +24,12 @@ class WorkerCounts:
         self._resources = resources
         self._sampler = FlowSampler(resources)
         self._inherited = {cell: resources.column.own.counts[cell] for cell, _ in _AFFINITY}
+
+    def came_late(self, seconds: float) -> None:
+        """The tick came so long after its time."""
+        counts = self._resources.column.own.counts
+        counts[WorkerCell.LAG_BUCKETS + bisect_left(LAG_BOUNDS, seconds)] += 1
+        counts[WorkerCell.LAG_MICROSECONDS] += int(seconds * 1e6)
 
     def write(self) -> None:
         """Write how things stand, and whatever was counted since the last time."""

@@ -39,6 +39,10 @@ class WorkerCell(IntEnum):
     AFFINITY_MISSES = 34
     AFFINITY_EVICTIONS = 35
     AFFINITY_EXPIRATIONS = 36
+    LAG_MICROSECONDS = 37
+    """How late the ticks came that `LAG_BUCKETS` counts, all together."""
+    LAG_BUCKETS = 40
+    """The first of a cell for each of LAG_BOUNDS, and one for what came later."""
 
 
 class PoolCell(IntEnum):
@@ -84,6 +88,10 @@ CONNECT_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 """Seconds; upper bounds of the buckets that count how long a connect took."""
 DURATION_BOUNDS = (0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0)
 """Seconds; upper bounds of the buckets that count how long a flow lived."""
+
+
+LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Seconds; upper bounds of the buckets that count how late a worker's tick came."""
 
 
 class EndpointCell(IntEnum):

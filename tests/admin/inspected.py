@@ -17,6 +17,7 @@ from proxy.admin.report import (
     PoolReport,
     ProxyStatistics,
     ServiceReport,
+    WorkerLag,
     WorkerReport,
 )
 from proxy.admin.traffic_report import Traffic
@@ -29,6 +30,7 @@ from proxy.model.metadata import ObjectMeta
 from proxy.model.problem import Problem
 from proxy.model.service import Service, ServicePort, ServiceSpec
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.shared_counts.layout import LAG_BOUNDS
 from tests.admin.inspected_flows import FakeFlows
 
 
@@ -116,6 +118,9 @@ class FakeProxy:
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return (WorkerReport(0, 4711, "running", 0, 7, 4),)
+
+    def lags(self) -> tuple[WorkerLag, ...]:
+        return (WorkerLag(0, (*range(len(LAG_BOUNDS)), 2), 1.5),)
 
     def followed(self) -> tuple[ResourceStatistics, ...]:
         return self.resources

@@ -98,6 +98,10 @@ async def test_workers_and_resources_have_their_own_series() -> None:
     found = await samples(busy_proxy())
     assert found["svcproxy_workers_running", ()] == 1
     assert found["svcproxy_worker_tcp_connections", ("0",)] == 7
+    assert found["svcproxy_worker_loop_lag_seconds_bucket", ("0.0025", "0")] == 1
+    assert found["svcproxy_worker_loop_lag_seconds_bucket", ("2.5", "0")] == 55
+    assert found["svcproxy_worker_loop_lag_seconds_count", ("0",)] == 57
+    assert found["svcproxy_worker_loop_lag_seconds_sum", ("0",)] == 1.5
     assert found["svcproxy_watch_lists_total", ("services",)] == 2
     assert found["svcproxy_watch_decode_errors_total", ("services",)] == 4
     assert found["svcproxy_watch_age_seconds", ("services",)] == 0.5

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from socket import SocketType
 
@@ -252,6 +253,33 @@ def test_the_main_loop_dispatches_and_ticks_until_it_is_stopped(main_loop: React
     main_loop.every(0.01, tick)
     main_loop.run()
     assert order == ["a", "tick", "b", "tick", "b", "tick"]
+
+
+@pytest.mark.parametrize("is_embedded", [False, True])
+async def test_a_tick_knows_how_late_it_came(is_embedded: bool) -> None:
+    reactor = Reactor()
+    if is_embedded:
+        reactor.embed(asyncio.get_running_loop())
+    late: list[float] = []
+    over = asyncio.Event()
+
+    def tick() -> None:
+        late.append(reactor.late)
+        if len(late) == 1:
+            # Whatever holds a loop up: the next tick is due meanwhile.
+            time.sleep(0.05)
+        else:
+            reactor.stop()
+            over.set()
+
+    reactor.every(0.01, tick)
+    if is_embedded:
+        await asyncio.wait_for(over.wait(), 10)
+    else:
+        await asyncio.to_thread(reactor.run)
+    reactor.release()
+    assert late[0] >= 0
+    assert late[1] >= 0.03
 
 
 class Slept:

@@ -167,6 +167,7 @@ def test_counters_do_not_go_back_when_the_policy_changes(
         eventually(lambda: len(proxy.service("web")["pools"]) == 1, "the other policy")
         assert sample(proxy, "connections_opened_total", service="web") == 6
         assert sample(proxy, "connections_open", service="web") == 1
+        until(proxy, "worker_loop_lag_seconds_count", lambda value: value > 0, worker="0")
         ask_often(3, HERE, node_port)
         until(proxy, "connections_opened_total", lambda value: value == 9, service="web")
         held.finish()
