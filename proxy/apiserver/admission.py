@@ -38,6 +38,11 @@ def admitted(kind: Kind, document: Document, current: Document | None, trial: Tr
     return complete
 
 
+def observed_of_pod(observed: Document) -> Document:
+    """A Pod's status with its phase: one with an address runs, since no kubelet is there to say so."""
+    return {"phase": "Running" if observed.get("podIP") or observed.get("podIPs") else "Pending", **observed}
+
+
 def _with_defaults(kind: Kind, document: Document) -> Document:
     if kind is ENDPOINT_SLICES:
         ports = [{"name": "", "protocol": "TCP", **port} for port in _maps(document.get("ports"))]
@@ -51,10 +56,7 @@ def _with_defaults(kind: Kind, document: Document) -> Document:
         ]
         return {**document, "subsets": subsets} if subsets else document
     if kind is PODS:
-        status = document.get("status") or {}
-        # A Pod with an address is a process that runs: there is no kubelet to say so.
-        phase = "Running" if status.get("podIP") or status.get("podIPs") else "Pending"
-        return {**document, "status": {"phase": phase, **status}}
+        return {**document, "status": observed_of_pod(document.get("status") or {})}
     if kind is NAMESPACES:
         labels = {**labels_of(document), NAME_LABEL: metadata_of(document).get("name") or ""}
         active = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}

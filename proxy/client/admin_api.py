@@ -34,10 +34,10 @@ class _Failure(msgspec.Struct):
 
 
 class AdminAPI:
-    """One proxy's API. `server` is IP:PORT; `token` is sent if it is not empty."""
+    """One proxy's API. `server` is IP:PORT, or the address of its page; `token` is sent if it is not empty."""
 
     def __init__(self, server: str, token: str = "") -> None:
-        host, _, port = server.rpartition(":")
+        host, _, port = server.removeprefix("http://").rstrip("/").rpartition(":")
         if not host or not port.isdecimal():
             raise StartupError(f'--server must be IP:PORT, not "{server}"')
         self.server = server

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from proxy.apiserver.admission import observed_of_pod
 from proxy.apiserver.document import Document, document_of, metadata_of
 from proxy.apiserver.embedded_api import EmbeddedAPI
-from proxy.apiserver.kinds import KINDS, NAMESPACES, Kind, kind_named
+from proxy.apiserver.kinds import KINDS, NAMESPACES, PODS, Kind, kind_named
 from proxy.apiserver.options import DeleteOptions, WriteOptions
 from proxy.apiserver.patching import APPLY_PATCH, MERGE_PATCH
 from proxy.apiserver.proposals import Patch
@@ -72,6 +73,8 @@ class ManifestLoader:
             await self._api.operations.create(NAMESPACES, "", namespace, _MERGE)
         await self._api.operations.patch(kind, key, Patch(msgspec.json.encode(document), APPLY_PATCH), _APPLY)
         if observed:
+            if kind is PODS:
+                observed = observed_of_pod(observed)
             patch = Patch(msgspec.json.encode({"status": observed}), MERGE_PATCH)
             await self._api.operations.patch(kind, key, patch, _MERGE, "status")
 

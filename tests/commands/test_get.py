@@ -404,6 +404,11 @@ def test_where_nobody_answers_the_way_out_is_said(get: Get) -> None:
     assert "--server" in errors
 
 
+def test_the_address_of_the_page_is_an_address_too(get: Get, proxy: Answering) -> None:
+    proxy.answers["/api/v1/services"] = proxy.answers.get("/api/v1/services", (200, b'{"services":[]}'))
+    assert get("svc", "--server", f"http://{proxy.address}/")[0] == 0
+
+
 @pytest.mark.parametrize("server", ["nonsense", "127.0.0.1", "127.0.0.1:http", ":80"])
 def test_an_address_must_have_a_port(get: Get, server: str) -> None:
     status, _, errors = get("svc", "--server", server)

@@ -96,6 +96,18 @@ async def test_what_clients_change_is_told(tmp_path: Path) -> None:
         assert changes.removed_services == (("default", "web"),)
 
 
+async def test_a_pod_of_a_file_with_an_address_runs(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    absent = POD.replace("{name: a,", "{name: b,").replace("status: {podIP: 127.0.0.9}", "")
+    (manifests / "pods.yaml").write_text(f"{POD}---{absent}")
+    async with aclosing(source(tmp_path, manifests).changes()) as batches:
+        await anext(batches)
+        _, pods = await request(tmp_path, "GET", "/api/v1/namespaces/default/pods")
+    phases = {pod["metadata"]["name"]: pod["status"]["phase"] for pod in pods["items"]}
+    assert phases == {"a": "Running", "b": "Pending"}
+
+
 async def test_a_restart_tells_the_same_first_state(tmp_path: Path) -> None:
     manifests = tmp_path / "manifests"
     manifests.mkdir()
