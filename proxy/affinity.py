@@ -10,12 +10,12 @@ lined up gets another turn when room is needed (the second chance of Corbató's 
 
 from array import array
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-_KEY_BYTES = 20
-_CLIENT_BITS = 128
-_RECLAIMED_PER_STORE = 2
-_TURNS_PER_EVICTION = 8
+_KEY_BYTES: Final = 20
+_CLIENT_BITS: Final = 128
+_RECLAIMED_PER_STORE: Final = 2
+_TURNS_PER_EVICTION: Final = 8
 
 
 class AffinityStatistics(NamedTuple):

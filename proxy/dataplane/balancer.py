@@ -8,6 +8,7 @@ workers.
 
 from collections.abc import Collection, Iterable
 from random import Random
+from typing import Final
 
 from proxy.affinity import AffinityGroup
 from proxy.dataplane.addresses import client_number, fold
@@ -23,8 +24,11 @@ from proxy.shared_counts.column import NO_ROW, Column, Tally, private_tally
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, PoolCell
 
 # Counted with every connection; a member of an enumeration is a slower constant.
-_OPENED, _HITS, _MISSES = map(int, (PoolCell.OPENED, PoolCell.AFFINITY_HITS, PoolCell.AFFINITY_MISSES))
-_BY_NOTHING, _BY_SOURCE = KeyedBy.NOTHING, KeyedBy.SOURCE
+_OPENED: Final = int(PoolCell.OPENED)
+_HITS: Final = int(PoolCell.AFFINITY_HITS)
+_MISSES: Final = int(PoolCell.AFFINITY_MISSES)
+_BY_NOTHING: Final = KeyedBy.NOTHING
+_BY_SOURCE: Final = KeyedBy.SOURCE
 
 
 class Balancer:

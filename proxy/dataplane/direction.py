@@ -10,7 +10,7 @@ import os
 import select
 import socket
 from socket import SocketType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.dataplane.pipes import Pipe
 from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URGENT, WRITABLE, Reactor
@@ -18,21 +18,21 @@ from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URG
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_relay import TcpRelay
 
-_DONTWAIT = socket.MSG_DONTWAIT
-_SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-_SEND_LAST = _SEND | socket.MSG_MORE
-_SPLICE = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+_DONTWAIT: Final = socket.MSG_DONTWAIT
+_SEND: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_SEND_LAST: Final = _SEND | socket.MSG_MORE
+_SPLICE: Final = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
-FULL_READS_BEFORE_SPLICE = 4
+FULL_READS_BEFORE_SPLICE: Final = 4
 """How many full buffers in a row make a direction move to a pipe."""
-READS_PER_TURN = 8
+READS_PER_TURN: Final = 8
 """After so many full buffers the other connections get their turn."""
-SMALL_SPLICE = 32 * 1024
+SMALL_SPLICE: Final = 32 * 1024
 """A splice below this says that the bulk transfer is over."""
 
-_BYTES = select.EPOLLIN
-_UNTIL_EMPTY = FINISHED | FAILED | URGENT
-_HOW_IT_ENDS = FINISHED | select.EPOLLERR | URGENT
+_BYTES: Final = select.EPOLLIN
+_UNTIL_EMPTY: Final = FINISHED | FAILED | URGENT
+_HOW_IT_ENDS: Final = FINISHED | select.EPOLLERR | URGENT
 
 
 class Direction:

@@ -11,10 +11,11 @@ a datagram sent in the envelope that `answering` gives leaves from the address t
 import socket
 import struct
 import sys
+from typing import Final
 
 import msgspec
 
-ENVELOPE_SIZE = 80
+ENVELOPE_SIZE: Final = 80
 """Bytes, a multiple of the alignment that the kernel's control messages have."""
 
 _CONTROL_HEADER = socket.CMSG_LEN(0)

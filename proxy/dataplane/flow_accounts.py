@@ -7,7 +7,7 @@ bytes of a long transfer are counted while they pass. Invariant: every byte and 
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
@@ -15,11 +15,17 @@ from proxy.dataplane.upstream import Upstream
 from proxy.shared_counts.layout import CONNECT_BOUNDS, DURATION_BOUNDS, EndpointCell, PoolCell
 
 # A member of an enumeration is a slower constant.
-_OPENED, _RECEIVED, _SENT = int(PoolCell.OPENED), int(PoolCell.RECEIVED_BYTES), int(PoolCell.SENT_BYTES)
-_FAILED, _CLOSED = int(PoolCell.FAILED), int(PoolCell.CLOSED)
-_CONNECTS, _CONNECT_TIME = int(PoolCell.CONNECT_BUCKETS), int(PoolCell.CONNECT_MICROSECONDS)
-_DURATIONS, _DURATION = int(PoolCell.DURATION_BUCKETS), int(PoolCell.DURATION_MILLISECONDS)
-_RECEIVED_THERE, _SENT_THERE = int(EndpointCell.RECEIVED_BYTES), int(EndpointCell.SENT_BYTES)
+_OPENED: Final = int(PoolCell.OPENED)
+_RECEIVED: Final = int(PoolCell.RECEIVED_BYTES)
+_SENT: Final = int(PoolCell.SENT_BYTES)
+_FAILED: Final = int(PoolCell.FAILED)
+_CLOSED: Final = int(PoolCell.CLOSED)
+_CONNECTS: Final = int(PoolCell.CONNECT_BUCKETS)
+_CONNECT_TIME: Final = int(PoolCell.CONNECT_MICROSECONDS)
+_DURATIONS: Final = int(PoolCell.DURATION_BUCKETS)
+_DURATION: Final = int(PoolCell.DURATION_MILLISECONDS)
+_RECEIVED_THERE: Final = int(EndpointCell.RECEIVED_BYTES)
+_SENT_THERE: Final = int(EndpointCell.SENT_BYTES)
 
 
 class Flow(Protocol):

@@ -11,22 +11,22 @@ import select
 from collections.abc import Callable
 from socket import SocketType
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
-FINISHED = select.EPOLLRDHUP
-URGENT = select.EPOLLPRI
-FAILED = select.EPOLLERR | select.EPOLLHUP
-READABLE = select.EPOLLIN | FINISHED | FAILED
-WRITABLE = select.EPOLLOUT
+FINISHED: Final = select.EPOLLRDHUP
+URGENT: Final = select.EPOLLPRI
+FAILED: Final = select.EPOLLERR | select.EPOLLHUP
+READABLE: Final = select.EPOLLIN | FINISHED | FAILED
+WRITABLE: Final = select.EPOLLOUT
 
-EDGES = select.EPOLLIN | FINISHED | URGENT | select.EPOLLET
-EDGES_AND_ROOM = EDGES | WRITABLE
-LEVEL = select.EPOLLIN
+EDGES: Final = select.EPOLLIN | FINISHED | URGENT | select.EPOLLET
+EDGES_AND_ROOM: Final = EDGES | WRITABLE
+LEVEL: Final = select.EPOLLIN
 
-BUFFER_SIZE = 256 * 1024
-_BATCH = 256
-_LONGEST_SLEEP = 60.0
-_ROUNDS = 4
+BUFFER_SIZE: Final = 256 * 1024
+_BATCH: Final = 256
+_LONGEST_SLEEP: Final = 60.0
+_ROUNDS: Final = 4
 
 _log = logging.getLogger(__name__)
 

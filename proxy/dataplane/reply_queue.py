@@ -6,12 +6,13 @@ listener's.
 """
 
 import logging
+from typing import Final
 
 from proxy.dataplane.envelope import ENVELOPE_SIZE, EnvelopeLayout
 from proxy.dataplane.message_vector import SLOT_SIZE, MessageVector, slots_of
 from proxy.dataplane.reactor import Reactor
 
-_CAPACITY = 32
+_CAPACITY: Final = 32
 
 _log = logging.getLogger(__name__)
 

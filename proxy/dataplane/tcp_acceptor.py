@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from socket import SocketType
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.resources import Resources
@@ -19,10 +19,10 @@ from proxy.dataplane.tcp_relay import DESCRIPTORS, TcpRelay
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_listener import TcpListener
 
-BACKLOG = 4096
-_MOST_ACCEPTS = 64
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_RESET = pack("ii", 1, 0)
+BACKLOG: Final = 4096
+_MOST_ACCEPTS: Final = 64
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_RESET: Final = pack("ii", 1, 0)
 
 _log = logging.getLogger(__name__)
 

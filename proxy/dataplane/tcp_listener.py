@@ -5,6 +5,7 @@ Imports this room. Invariant: a socket of its own that refuses is not watched, s
 
 import socket
 from socket import SocketType
+from typing import Final
 
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.lazy_pool import LazyPool
@@ -12,7 +13,7 @@ from proxy.dataplane.resources import Resources
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Frontend
 
-_WILDCARDS = ("0.0.0.0", "::")
+_WILDCARDS: Final = ("0.0.0.0", "::")
 
 
 class TcpListener:

@@ -14,7 +14,7 @@ from os import strerror
 from socket import SocketType
 from struct import pack
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import endpoint_text
@@ -27,21 +27,22 @@ from proxy.dataplane.upstream import Upstream
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_listener import TcpListener
 
-_DIAL = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-_DONTWAIT = socket.MSG_DONTWAIT
-_SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-_RESET = pack("ii", 1, 0)
+_DIAL: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_DONTWAIT: Final = socket.MSG_DONTWAIT
+_SEND: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_RESET: Final = pack("ii", 1, 0)
 # Needed with every connection; a member of an enumeration is a slower constant.
-_NO_ENDPOINTS, _CLIENT_CLOSED = CloseReason.NO_ENDPOINTS, CloseReason.CLIENT_CLOSED
-_BACKEND_CLOSED = CloseReason.BACKEND_CLOSED
-_FIRST_READ = 16 * 1024
+_NO_ENDPOINTS: Final = CloseReason.NO_ENDPOINTS
+_CLIENT_CLOSED: Final = CloseReason.CLIENT_CLOSED
+_BACKEND_CLOSED: Final = CloseReason.BACKEND_CLOSED
+_FIRST_READ: Final = 16 * 1024
 """Bytes that are taken from a client before there is a backend to send them to."""
-_FAR = 64
+_FAR: Final = 64
 """Where the handshake was not over when connect() returned, so many dials do not expect it to be."""
-SHORTEST_ATTEMPT = 0.25
+SHORTEST_ATTEMPT: Final = 0.25
 """Seconds that one upstream is given at least while there are others to try."""
 
-DESCRIPTORS = 2
+DESCRIPTORS: Final = 2
 """What one relay holds: the client's socket and the backend's."""
 
 

@@ -6,7 +6,7 @@ and of nobody else, come back to its client; it ends once, with one reason.
 
 from socket import SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SocketType
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import endpoint_text
@@ -19,10 +19,10 @@ from proxy.shared_counts.layout import PoolCell
 if TYPE_CHECKING:
     from proxy.dataplane.udp_listener import UdpListener
 
-_DATAGRAM = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+_DATAGRAM: Final = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC
 # A member of an enumeration is a slower constant.
-_SENT_DATAGRAMS = int(PoolCell.SENT_DATAGRAMS)
-_LOOK_EVERY = 16
+_SENT_DATAGRAMS: Final = int(PoolCell.SENT_DATAGRAMS)
+_LOOK_EVERY: Final = 16
 
 
 class UdpFlow:

@@ -9,7 +9,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.dataplane.envelope import ENVELOPE_SIZE, EnvelopeLayout
 from proxy.dataplane.reactor import LEVEL
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from proxy.dataplane.udp_listener import UdpListener
 
 # A member of an enumeration is a slower constant.
-_RECEIVED_DATAGRAMS = int(PoolCell.RECEIVED_DATAGRAMS)
+_RECEIVED_DATAGRAMS: Final = int(PoolCell.RECEIVED_DATAGRAMS)
 
 _log = logging.getLogger(__name__)
 

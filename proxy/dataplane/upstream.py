@@ -6,6 +6,7 @@ shared table the moment it changes.
 """
 
 import socket
+from typing import Final
 
 from proxy.dataplane.addresses import endpoint_text
 from proxy.plan.frontend import Target
@@ -14,11 +15,13 @@ from proxy.shared_counts.column import Tally, private_tally
 from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
 
 # Read with every connection; a member of an enumeration is a slower constant.
-_ACTIVE, _INACTIVE, _FAILING = map(int, (EndpointCell.ACTIVE, EndpointCell.INACTIVE, EndpointCell.FAILING))
-_OPENED = int(EndpointCell.OPENED)
+_ACTIVE: Final = int(EndpointCell.ACTIVE)
+_INACTIVE: Final = int(EndpointCell.INACTIVE)
+_FAILING: Final = int(EndpointCell.FAILING)
+_OPENED: Final = int(EndpointCell.OPENED)
 
-FIRST_PENALTY = 1.0
-LONGEST_PENALTY = 30.0
+FIRST_PENALTY: Final = 1.0
+LONGEST_PENALTY: Final = 30.0
 
 
 class Upstream(Backend):

@@ -8,12 +8,12 @@ it left; row 0 is nobody's, and what is counted in it stays with who counts.
 
 from array import array
 from collections.abc import MutableSequence
-from typing import cast
+from typing import Final, cast
 
 from proxy.shared_counts.layout import WORKERS, Region, WorkerCell
 from proxy.shared_counts.table import SharedTable
 
-NO_ROW = 0
+NO_ROW: Final = 0
 """The row of what is not counted: there are more of its kind than the table has rows for."""
 
 
