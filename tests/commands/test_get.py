@@ -405,7 +405,6 @@ def test_where_nobody_answers_the_way_out_is_said(get: Get) -> None:
 
 
 def test_the_address_of_the_page_is_an_address_too(get: Get, proxy: Answering) -> None:
-    proxy.answers["/api/v1/services"] = proxy.answers.get("/api/v1/services", (200, b'{"services":[]}'))
     assert get("svc", "--server", f"http://{proxy.address}/")[0] == 0
 
 
