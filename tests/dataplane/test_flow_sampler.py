@@ -136,6 +136,7 @@ def test_after_a_defect_it_begins_anew(sampled: Sampled) -> None:
     assert sampled.received == PORTION + 1
 
 
+@pytest.mark.interpreted
 def test_udp_flows_are_looked_at_too(sampled: Sampled) -> None:
     (upstream,) = sampled.balancer.upstreams
 
