@@ -11,7 +11,9 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 
+from proxy.admin.json_list import LARGEST_PIECE
 from proxy.admin.live_frame import Frame, frame_pieces
 from proxy.admin.live_view import LiveView
 from proxy.admin.turns import Turns
@@ -26,6 +28,9 @@ MOST_VIEWERS = 32
 _MOST_FRAMES = 60
 _MOST_BYTES = 4 << 20
 
+Event = tuple[bytes, ...]
+"""One or more events as they are sent, in pieces: those of a large proxy are megabytes."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,11 +42,11 @@ class Broadcast:
         self._view: LiveView | None = None
         self._clock = clock
         self._epoch = secrets.token_hex(4)
-        self._frames: deque[bytes] = deque()
+        self._frames: deque[Event] = deque()
         self._bytes = 0
         self._last = 0
         self._ticked_at = self._sent_at = 0.0
-        self._snapshot: tuple[int, bytes] = (-1, b"")
+        self._snapshot: tuple[int, Event] = (-1, ())
         self._news = asyncio.Event()
         self._viewers = 0
         self._most = most
@@ -76,14 +81,14 @@ class Broadcast:
         self._stop()
         self._tell()
 
-    async def after(self, place: int) -> tuple[int, bytes]:
+    async def after(self, place: int) -> tuple[int, Event]:
         """The events after a place, and the place of the last of them; the whole picture where they are no longer
         held."""
         missing = self._last - place
         if place < 0 or missing > len(self._frames):
             return await self._whole()
-        events = b"".join(self._frames[index] for index in range(len(self._frames) - missing, len(self._frames)))
-        return self._last, events
+        frames = islice(self._frames, len(self._frames) - missing, None)
+        return self._last, tuple(chain.from_iterable(frames))
 
     def has_news(self, place: int) -> bool:
         """Whether there is something to tell to a reader at this place."""
@@ -125,23 +130,22 @@ class Broadcast:
         self._last += 1
         self._sent_at = now
 
-    def _keep(self, event: bytes) -> None:
+    def _keep(self, event: Event) -> None:
         self._frames.append(event)
-        self._bytes += len(event)
+        self._bytes += sum(map(len, event))
         while self._frames and (len(self._frames) > _MOST_FRAMES or self._bytes > _MOST_BYTES):
-            self._bytes -= len(self._frames.popleft())
+            self._bytes -= sum(map(len, self._frames.popleft()))
 
-    async def _whole(self) -> tuple[int, bytes]:
+    async def _whole(self) -> tuple[int, Event]:
         """The newest place and the snapshot there, encoded once."""
         async with self._making:
             if self._snapshot[0] != self._last and self._view is not None:
                 self._snapshot = self._last, await self._event("snapshot", self._view.snapshot(), Turns())
             return self._snapshot
 
-    async def _event(self, kind: str, frame: Frame, turns: Turns) -> bytes:
-        parts = [f"id: {self._epoch}-{self._last}\nevent: {kind}\ndata: ".encode()]
-        await turns.do(_collected(frame_pieces(frame), parts))
-        return b"".join((*parts, b"\n\n"))
+    async def _event(self, kind: str, frame: Frame, turns: Turns) -> Event:
+        head = f"id: {self._epoch}-{self._last}\nevent: {kind}\ndata: ".encode()
+        return await turns.do(_joined(chain((head,), frame_pieces(frame), (b"\n\n",))))
 
     def _place_of(self, last_event: str) -> int:
         """-1 where an id is not one of this process."""
@@ -172,17 +176,24 @@ class Viewer:
         self._broadcast = broadcast
         self._place = place
 
-    async def read(self) -> bytes:
+    async def read(self) -> Event:
         """The events since the last call, waiting for one if need be; empty at the end."""
         while not (self._broadcast.closed or self._broadcast.has_news(self._place)):
             await self._broadcast.wait()
         if self._broadcast.closed:
-            return b""
+            return ()
         self._place, events = await self._broadcast.after(self._place)
         return events
 
 
-def _collected(pieces: Iterable[bytes], parts: list[bytes]) -> Generator[None, None, None]:
+def _joined(pieces: Iterable[bytes]) -> Generator[None, None, Event]:
+    """Small pieces put together, none of the results much larger than LARGEST_PIECE."""
+    joined: list[bytes] = []
+    waiting = bytearray()
     for piece in pieces:
-        parts.append(piece)
+        waiting += piece
+        if len(waiting) >= LARGEST_PIECE:
+            joined.append(bytes(waiting))
+            waiting.clear()
         yield
+    return (*joined, bytes(waiting))

@@ -12,8 +12,8 @@ from time import perf_counter
 import msgspec
 from aiohttp import web
 
-TURN = 0.004
-"""Seconds after which a piece is sent, and others get their turn."""
+from proxy.admin.turns import TURN
+
 LARGEST_PIECE = 64 << 10
 """Bytes after which it is, too."""
 PATIENCE = 30.0

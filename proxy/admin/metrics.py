@@ -26,10 +26,11 @@ from proxy import __version__
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.dns_metrics import dns_families
 from proxy.admin.inspected import Inspected
-from proxy.admin.json_list import LARGEST_PIECE, TURN
+from proxy.admin.json_list import LARGEST_PIECE
 from proxy.admin.report import ProxyStatistics, WorkerLag, WorkerReport
 from proxy.admin.traffic_metrics import TrafficPage
 from proxy.admin.traffic_report import Traffic
+from proxy.admin.turns import TURN
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.shared_counts.layout import LAG_BOUNDS
 

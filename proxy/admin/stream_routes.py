@@ -12,7 +12,7 @@ from proxy import __version__
 from proxy.admin.broadcast import Broadcast
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import failure
-from proxy.admin.json_list import LARGEST_PIECE, write
+from proxy.admin.json_list import write
 from proxy.admin.live_view import LiveView
 
 _RETRY = b"retry: 1000\n\n"
@@ -37,8 +37,8 @@ def stream_routes(inspected: Inspected, application: web.Application, most: int)
             await response.prepare(request)
             await write(request, response, _RETRY)
             while events := await viewer.read():
-                for start in range(0, len(events), LARGEST_PIECE):
-                    await write(request, response, events[start : start + LARGEST_PIECE])
+                for piece in events:
+                    await write(request, response, piece)
         return response
 
     return (web.get("/api/v1/stream", stream),)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Generator
 from typing import TypeVar
 
-TURN = 0.004
-"""Seconds that a turn lasts, its last step aside."""
+TURN = 0.002
+"""Seconds that a turn lasts, its last step aside. A request takes a few turns of the loop to be read and answered."""
 
 Result = TypeVar("Result")
 

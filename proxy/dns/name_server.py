@@ -13,7 +13,8 @@ from random import SystemRandom
 from proxy.dns.forwarder import Forwarder
 from proxy.dns.message import write_error
 from proxy.dns.name_index import NameIndex
-from proxy.dns.name_report import NameReport, name_reports
+from proxy.dns.name_listing import name_reports
+from proxy.dns.name_report import NameReport
 from proxy.dns.question import CHECKING_DISABLED
 from proxy.dns.record_types import NOERROR, REFUSED, SERVFAIL
 from proxy.dns.resolution import Resolution

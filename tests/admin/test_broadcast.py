@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.admin import broadcast, turns
-from proxy.admin.broadcast import Broadcast
+from proxy.admin.broadcast import Broadcast, Event
 from proxy.admin.live_view import LiveView
 from tests.admin.inspected import FakeProxy, service_report
 
@@ -29,13 +29,13 @@ def frames(proxy: FakeProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broadc
     made.close()
 
 
-def kind_and_services(events: bytes) -> tuple[str, int]:
-    event, data = (line.partition(": ")[2] for line in events.decode().splitlines()[1:3])
+def kind_and_services(events: Event) -> tuple[str, int]:
+    event, data = (line.partition(": ")[2] for line in b"".join(events).decode().splitlines()[1:3])
     return event, len(json.loads(data).get("services", {}))
 
 
-def place(events: bytes) -> str:
-    return events.decode().splitlines()[0].removeprefix("id: ")
+def place(events: Event) -> str:
+    return b"".join(events).decode().splitlines()[0].removeprefix("id: ")
 
 
 async def test_a_reader_gets_no_half_a_picture(frames: Broadcast) -> None:
@@ -73,3 +73,11 @@ async def test_readers_share_one_snapshot(frames: Broadcast, proxy: FakeProxy) -
         first, second = await asyncio.gather(one.read(), other.read())
         assert first is second
         assert proxy.asked == SERVICES
+
+
+async def test_a_long_picture_is_in_pieces(frames: Broadcast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcast, "LARGEST_PIECE", 1000)
+    with frames.viewer() as viewer:
+        events = await viewer.read()
+    assert len(events) > 3
+    assert kind_and_services(events) == ("snapshot", SERVICES)
