@@ -61,9 +61,12 @@ class Reconciler:
 
     def everything(self) -> tuple[Delta, Sockets]:
         """What a worker that starts must know."""
-        frontends = tuple(self._frontends[key] for key in self._groups)
-        delta = Delta(pools=tuple(self._pools.values()), frontends=frontends)
-        return delta, {**self._capture.shared, **self._own_sockets(self._groups)}
+        frontends, groups = self._frontends, self._groups
+        # What listens is a part of what is wanted, and nearly always all of it: 20,000 look-ups hold the loop.
+        listening = frontends.values() if len(groups) == len(frontends) else (frontends[key] for key in groups)
+        delta = Delta(pools=tuple(self._pools.values()), frontends=tuple(listening))
+        own = {key: group.sockets for key, group in groups.items() if group.sockets}
+        return delta, {**self._capture.shared, **own}
 
     def use(self, capture: Capture) -> None:
         """Take clients in another way; nothing is open yet."""

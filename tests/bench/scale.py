@@ -6,12 +6,15 @@ are processes of their own, and every wait is bounded.
 """
 
 import argparse
+import http.client
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +37,8 @@ _COMMANDS = ("link set lo up", "route add local 10.128.0.0/9 dev lo")
 # A pause of random length between changes, so that they do not fall in step with anything periodic in the proxy.
 _PAUSE_SECONDS = (0.005, 0.03)
 _MIB = 2**20
+_HEALTH_PORT = 10256
+_CLIENTS_AFTER_DEATH = 24
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -59,6 +64,7 @@ class Figures(msgspec.Struct, frozen=True):
     control_mib: float
     workers_mib: list[float]
     changes: list[float]
+    restart: "Restart | None"
 
     def __str__(self) -> str:
         workers = "/".join(f"{size:.0f}" for size in self.workers_mib) or "-"
@@ -66,8 +72,20 @@ class Figures(msgspec.Struct, frozen=True):
             f"{self.case}: all listening in {self.listening_seconds:.2f} s ({self.processor_seconds[0]:.2f} s of "
             f"processor time, workers {self.processor_seconds[1]:.2f} s); control {self.control_mib:.0f} MiB, "
             f"workers {workers} MiB; one change, {len(self.changes)} times: "
-            f"{milliseconds(self.changes)}"
+            f"{milliseconds(self.changes)}{'' if self.restart is None else f'; {self.restart}'}"
         )
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """A worker killed: seconds until everybody was served again, and the longest that anybody waited for /healthz
+    meanwhile, which is how long the control process was elsewhere."""
+
+    back: float
+    longest_wait: float
+
+    def __str__(self) -> str:
+        back = f"a killed worker is back in {self.back:.2f} s"
+        return f"{back}, /healthz answers in {self.longest_wait * 1e3:.1f} ms at most"
 
 
 class Curve(msgspec.Struct, frozen=True):
@@ -146,7 +164,9 @@ def _measure(case: Case, changes: int) -> Figures:
                 used = cpu_seconds([first]), cpu_seconds(others)
                 _check_bound(log)
                 control, workers = _memory(child)
-                return Figures(case, listening, used, control, workers, _change_often(probe, kubeconfig, case, changes))
+                latencies = _change_often(probe, kubeconfig, case, changes)
+                restart = _restart(probe, others[0]) if others else None
+                return Figures(case, listening, used, control, workers, latencies, restart)
 
 
 def _command(case: Case, directory: Path) -> list[str]:
@@ -194,6 +214,35 @@ def _memory(child: Child) -> tuple[float, list[float]]:
     control = psutil.Process(child.process.pid)
     workers = sorted(each.memory_info().rss / _MIB for each in control.children(recursive=True))
     return control.memory_info().rss / _MIB, workers
+
+
+def _restart(probe: ScaleProbe, worker: int) -> Restart:
+    """Each connection meets the killed worker or another one, by its port; who meets it waits until it is back."""
+    waits: list[float] = []
+    over = threading.Event()
+    asking = threading.Thread(target=_ask_health, args=(waits, over))
+    asking.start()
+    began = time.monotonic()
+    try:
+        os.kill(worker, signal.SIGKILL)
+        for _ in range(_CLIENTS_AFTER_DEATH):
+            probe.reached(0)
+        back = time.monotonic() - began
+    finally:
+        over.set()
+        asking.join()
+    return Restart(back, max(waits))
+
+
+def _ask_health(waits: list[float], over: threading.Event) -> None:
+    """Ask again and again over one connection, and note how long each answer took."""
+    connection = http.client.HTTPConnection("127.0.0.1", _HEALTH_PORT, timeout=READY_SECONDS)
+    while not over.wait(0.001):
+        asked = time.monotonic()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        waits.append(time.monotonic() - asked)
+    connection.close()
 
 
 def _change_often(probe: ScaleProbe, kubeconfig: Path, case: Case, changes: int) -> list[float]:
