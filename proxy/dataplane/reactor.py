@@ -148,7 +148,8 @@ class Reactor:
         loop around has timers of its own all the same, and goes on to tick."""
         if not self._again:
             self._resting = True
-            self._next_tick = self.now + _LONGEST_SLEEP
+            if self._loop is None:
+                self._next_tick = self.now + _LONGEST_SLEEP
 
     def stop(self) -> None:
         """Make `run` return. A signal's handler may call it too; `run` notices at the next event or tick."""

@@ -235,6 +235,21 @@ async def test_a_tick_comes_again_and_again_in_another_loop(reactor: Reactor) ->
     assert ticks == sorted(ticks)
 
 
+async def test_in_another_loop_a_tick_that_rests_comes_again_and_is_due_when_it_was(reactor: Reactor) -> None:
+    due: list[float] = []
+    enough = asyncio.Event()
+
+    def tick() -> None:
+        reactor.rest()
+        due.append(reactor._next_tick - reactor.now)
+        if len(due) == 3:
+            enough.set()
+
+    reactor.every(0.01, tick)
+    await asyncio.wait_for(enough.wait(), 10)
+    assert max(due) < 1
+
+
 def test_the_main_loop_dispatches_and_ticks_until_it_is_stopped(main_loop: Reactor, pair: Pair) -> None:
     near, far = pair()
     order: list[str] = []
