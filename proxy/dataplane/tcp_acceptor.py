@@ -19,6 +19,7 @@ from proxy.dataplane.tcp_relay import DESCRIPTORS, TcpRelay
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_listener import TcpListener
 
+_STREAM: Final = socket.SOCK_STREAM
 BACKLOG: Final = 4096
 _MOST_ACCEPTS: Final = 64
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -31,12 +32,24 @@ class TcpAcceptor:
     """The socket is bound, listening and non-blocking when it comes, and is closed here. `listener_of` gives the
     listener whose client this is, or None for one that nobody wants any more."""
 
-    __slots__ = ("_burst", "_closed", "_listener_of", "_paused", "_resources", "_socket", "_wanted", "_watched")
+    __slots__ = (
+        "_burst",
+        "_closed",
+        "_family",
+        "_listener_of",
+        "_paused",
+        "_resources",
+        "_socket",
+        "_wanted",
+        "_watched",
+    )
 
     def __init__(
         self, sock: socket.socket, resources: Resources, listener_of: "Callable[[SocketType], TcpListener | None]"
     ) -> None:
         self._socket = sock
+        # A property that makes a member of an enumeration each time.
+        self._family = sock.family
         self._resources = resources
         self._listener_of = listener_of
         self._burst = 1
@@ -61,7 +74,7 @@ class TcpAcceptor:
         crowd is taken in few turns."""
         # The C-level accept: a descriptor and an address, without the layers of Python that build a socket twice.
         accept = self._socket._accept  # type: ignore[attr-defined]
-        family, resources, listener_of = self._socket.family, self._resources, self._listener_of
+        family, resources, listener_of = self._family, self._resources, self._listener_of
         doomed = resources.reactor.doomed
         for accepted in range(self._burst):
             if doomed and resources.descriptors.free < doomed + DESCRIPTORS:
@@ -81,7 +94,7 @@ class TcpAcceptor:
                 self._burst = max(1, accepted)
                 self._not_accepted(error)
                 return
-            client = SocketType(family, socket.SOCK_STREAM, 0, descriptor)
+            client = SocketType(family, _STREAM, 0, descriptor)
             listener = listener_of(client)
             if listener is None:
                 self._turn_away(client)

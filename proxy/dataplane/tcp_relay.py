@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from proxy.dataplane.tcp_listener import TcpListener
 
 _DIAL: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+_TCP: Final = socket.IPPROTO_TCP
+_QUICKACK: Final = socket.TCP_QUICKACK
+_SHUT_WR: Final = socket.SHUT_WR
 _DONTWAIT: Final = socket.MSG_DONTWAIT
 _SEND: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _RESET: Final = pack("ii", 1, 0)
@@ -116,7 +119,7 @@ class TcpRelay:
                 return
             if first:
                 # The first bytes carry the handshake's last ACK, which otherwise is a segment of its own.
-                backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+                backend.setsockopt(_TCP, _QUICKACK, 0)
             error_number, sent = backend.connect_ex(upstream.sockaddr), 0
             if error_number in (0, EINPROGRESS):
                 error_number = 0
@@ -203,7 +206,7 @@ class TcpRelay:
         if self._upstream is not None:
             self._upstream.half_closed()
         try:
-            direction.target.shutdown(socket.SHUT_WR)
+            direction.target.shutdown(_SHUT_WR)
         except OSError as error:
             self.failed(error, direction.target)
 
