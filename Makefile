@@ -23,7 +23,7 @@ SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig dnsmasq-base:
 	kubernetes-client:kubectl prometheus:promtool chromium:chromium chromium-driver:chromedriver \
 	tmux:tmux zsh:zsh strace:strace
 
-.PHONY: demo test lint bench bench-quick wheel-compiled test-compiled clean system-programs
+.PHONY: demo test lint bench bench-quick wheel-compiled installed-compiled test-compiled clean system-programs
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -48,6 +48,9 @@ bench-quick: $(VENV)/.installed-bench
 
 wheel-compiled: $(COMPILED)/.built
 	@mkdir -p dist && cp $(COMPILED)/wheel/*.whl dist/
+
+# For the benchmark.
+installed-compiled: $(COMPILED)/.venv/.installed
 
 # The same tests, with the wheel in the place of the sources: PYTEST_ARGS names those of the data plane, or any others.
 test-compiled: $(COMPILED)/.venv/.installed-test system-programs

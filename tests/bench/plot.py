@@ -43,7 +43,7 @@ def _chart(chart: Axes, title: str, figure: Figure, spreads: Mapping[str, Spread
     below = [spreads[subject].median - spreads[subject].low for subject in shown]
     above = [spreads[subject].high - spreads[subject].median for subject in shown]
     labels = [subject + (BOUND_MARK if spreads[subject].generator_bound else "") for subject in shown]
-    colours = [OURS_COLOUR if subject == OURS else PEER_COLOUR for subject in shown]
+    colours = [OURS_COLOUR if subject.startswith(OURS) else PEER_COLOUR for subject in shown]
     chart.barh(labels, medians, xerr=[below, above], color=colours, ecolor="#404040")
     chart.set_title(f"{title}, {figure.unit} {'→' if figure.better is Better.MORE else '←'}", fontsize=9)
     chart.tick_params(labelsize=8)

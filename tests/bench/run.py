@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import backends
+import compiled_wheel
 import machine
 import measurement
 import msgspec
@@ -23,9 +24,17 @@ from rounds import calibrate, measure
 from rows import ALL_ROWS, Effort
 from sample import Sample
 from subject import Direct, Place, Subject
-from svcproxy import Svcproxy
+from svcproxy import CompiledSvcproxy, Svcproxy
 
-SUBJECTS: tuple[Subject, ...] = (Svcproxy(), TunedHAProxy(), HAProxy(), TunedNginx(), Nginx(), Direct())
+SUBJECTS: tuple[Subject, ...] = (
+    Svcproxy(),
+    CompiledSvcproxy(),
+    TunedHAProxy(),
+    HAProxy(),
+    TunedNginx(),
+    Nginx(),
+    Direct(),
+)
 SUBJECT_NAMES = [subject.name for subject in SUBJECTS]
 ROW_NAMES = [row.name for row in ALL_ROWS]
 TITLES = {row.name: row.title for row in ALL_ROWS}
@@ -47,6 +56,8 @@ def main() -> int:
     cores = measurement.prepare(machine.PROGRAMS)
     about = machine.describe(cores)
     print(about, flush=True)
+    if CompiledSvcproxy.name in options.subjects and not compiled_wheel.is_installed():
+        options.subjects.remove(CompiledSvcproxy.name)
     try:
         effort, samples = _run(options, cores)
     except MeasurementFailedError as error:
@@ -62,10 +73,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds (default 5, with --quick 1)")
     parser.add_argument("--seconds", type=int, help="seconds a measurement (default 5, with --quick 1)")
     parser.add_argument("--rows", type=_some_of(ROW_NAMES), default=ROW_NAMES, help=", ".join(ROW_NAMES))
-    parser.add_argument(
-        "--subjects", type=_some_of(SUBJECT_NAMES), default=SUBJECT_NAMES, help=", ".join(SUBJECT_NAMES)
-    )
+    help_on_subjects = f"{', '.join(SUBJECT_NAMES)} (default all, with --quick all but the compiled)"
+    parser.add_argument("--subjects", type=_some_of(SUBJECT_NAMES), help=help_on_subjects)
     options = parser.parse_args()
+    compiled = CompiledSvcproxy.name
+    options.subjects = options.subjects or [name for name in SUBJECT_NAMES if name != compiled or not options.quick]
     default = 1 if options.quick else 5
     options.rounds = options.rounds or default
     options.seconds = options.seconds or default

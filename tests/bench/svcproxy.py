@@ -1,4 +1,5 @@
-"""svcproxy as the subject: the `run` command of this checkout, on manifests that the benchmark writes.
+"""svcproxy as the subject: the `run` command of this checkout or of its compiled wheel, on manifests that the benchmark
+writes.
 
 Imports only rooms of the benchmark. Invariant: defaults throughout; nothing is set here that a user would not set.
 """
@@ -7,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import compiled_wheel
 import manifests
 import yaml
 from subject import Place, Ports, Proxy
@@ -14,10 +16,10 @@ from subject import Place, Ports, Proxy
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def run_command(manifest_directory: Path, state_directory: Path) -> list[str]:
+def run_command(manifest_directory: Path, state_directory: Path, python: str = sys.executable) -> list[str]:
     """The command line of one svcproxy that no other one on this machine can meet."""
     return [
-        *(sys.executable, "-m", "proxy", "run"),
+        *(python, "-m", "proxy", "run"),
         *("--manifests", str(manifest_directory)),
         *("--state-dir", str(state_directory)),
         *("--metrics-bind-address", "127.0.0.1:0"),
@@ -29,8 +31,10 @@ class Svcproxy(Proxy):
     """A NodePort Service over TCP and one over UDP, each with an EndpointSlice."""
 
     name = "svcproxy"
+    python = sys.executable
 
     def working_directory(self) -> Path | None:
+        # Python looks for modules there first.
         return REPOSITORY
 
     def configure(self, place: Place, ports: Ports) -> list[str]:
@@ -47,4 +51,14 @@ class Svcproxy(Proxy):
             *manifests.service_with_slice("echo", "UDP", [backends.udp[0]], backends.udp[1], ports.udp),
         ]
         (manifest_directory / "bench.yaml").write_text(yaml.safe_dump_all(documents))
-        return run_command(manifest_directory, state_directory)
+        return run_command(manifest_directory, state_directory, self.python)
+
+
+class CompiledSvcproxy(Svcproxy):
+    """The same from the wheel whose hot modules mypyc has compiled; `compiled_wheel.is_installed` comes before."""
+
+    name = "svcproxy compiled"
+    python = str(compiled_wheel.PYTHON)
+
+    def working_directory(self) -> Path | None:
+        return compiled_wheel.PYTHON.parent
