@@ -5,7 +5,7 @@ be used is an Observed with a problem and without an item. Fields that the proxy
 """
 
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -39,6 +39,14 @@ class _Named(msgspec.Struct, frozen=True):
 W = TypeVar("W", bound=_Object)
 T = TypeVar("T")
 
+
+class _Sent(msgspec.Struct, Generic[W], frozen=True):
+    """An event of a watch that brings an object."""
+
+    type: Literal["ADDED", "MODIFIED"]
+    object: W
+
+
 _NAMED = msgspec.json.Decoder(_Named)
 
 
@@ -49,7 +57,18 @@ class ObjectReader(Generic[W, T]):
         self._kind = kind
         self._wire: type[W] = wire
         self._decoder = msgspec.json.Decoder(wire)
+        self._events: msgspec.json.Decoder[_Sent[W]] = msgspec.json.Decoder(_Sent[wire])  # type: ignore[valid-type]
         self._refine = refine
+
+    def read_put(self, line: bytes) -> Observed[T] | None:
+        """The object of an ADDED or MODIFIED event in one step, as nearly all can be read; None for any other event,
+        and for an object that takes a second look (`read`)."""
+        try:
+            sent = self._events.decode(line).object
+            key = sent.metadata.namespace, sent.metadata.name
+            return Observed(key, sent.metadata.resource_version, self._refine(sent)) if key[1] else None
+        except (msgspec.MsgspecError, UnusableError):
+            return None
 
     def read(self, raw: msgspec.Raw) -> Observed[T]:
         """One object."""

@@ -106,7 +106,7 @@ def read_list(body: bytes, reader: ObjectReader[Any, T]) -> ListPage[T]:
 def read_events(lines: Iterable[bytes], reader: ObjectReader[Any, T]) -> list[WatchEvent[T]]:
     """The events of some lines; those of a type nobody knows are left out. Raises PayloadError."""
     try:
-        events = [_read_event(_EVENT.decode(line), reader) for line in lines]
+        events = [_read_line(line, reader) for line in lines]
     except msgspec.MsgspecError as error:
         raise PayloadError(f"the watch sent what is no event: {error}") from error
     return [event for event in events if event is not None]
@@ -118,6 +118,11 @@ def status_message(body: bytes) -> str:
         return _STATUS.decode(body).message
     except msgspec.MsgspecError:
         return body[:200].decode("utf-8", "replace").strip()
+
+
+def _read_line(line: bytes, reader: ObjectReader[Any, T]) -> WatchEvent[T] | None:
+    observed = reader.read_put(line)
+    return _read_event(_EVENT.decode(line), reader) if observed is None else Put(observed)
 
 
 def _read_event(event: _Event, reader: ObjectReader[Any, T]) -> WatchEvent[T] | None:
