@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)
+
 REPOSITORY = Path(__file__).parents[1]
 BOUND_SECONDS = 50
 ANY_PORTS = ("--metrics-bind-address", "127.0.0.1:0", "--healthz-bind-address", "127.0.0.1:0")
@@ -69,13 +71,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for each in copied:
                 destination = source / target if len(copied) == 1 else source / target / each
                 destination.symlink_to(REPOSITORY / each)
-    venv.create(directory / "venv", with_pip=True)
+    venv.create(directory / "venv")
     (site,) = (directory / "venv").glob("lib/python3.*/site-packages")
     (site / "libraries.pth").write_text(sysconfig.get_paths()["purelib"])
     build = [sys.executable, "-c", "import sys, hatchling.build; print(hatchling.build.build_wheel(sys.argv[1]))"]
     built = run([*build, str(directory)], source)
-    install = ["-m", "pip", "install", "--no-index", "--no-deps", "--ignore-installed", "--disable-pip-version-check"]
-    run([str(directory / "venv/bin/python"), *install, str(directory / built.split()[-1])], directory)
+    # The pip of these tests, as to put one into the environment takes longer than all else here.
+    pip = [sys.executable, "-m", "pip", "--python", str(directory / "venv/bin/python"), "--disable-pip-version-check"]
+    install = ["install", "--no-index", "--no-deps", "--ignore-installed"]
+    run([*pip, *install, str(directory / built.split()[-1])], directory)
     return directory / "venv"
 
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import aiohttp
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -368,12 +369,16 @@ def run(scenario: Scenario, rounds: list[list[Step]]) -> None:
 
 
 # An example takes a tenth of a second, so a failure is not made smaller: that would take minutes.
+@pytest.mark.long
+@pytest.mark.timeout(300)
 @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(CASES)
 def test_the_plan_behind_a_watch_is_the_plan_of_what_the_api_lists(rounds: list[list[Step]]) -> None:
     run(over_the_watch, rounds)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
 @settings(max_examples=25, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(CASES)
 def test_the_plan_of_a_standalone_proxy_is_the_plan_of_what_its_api_lists(rounds: list[list[Step]]) -> None:
