@@ -12,6 +12,7 @@ from proxy.config import Configuration
 from proxy.control.name_service import NameService, dns_address, name_service_places
 from proxy.dns.settings import DNSSettings
 from proxy.plan.frontend import FrontendKey
+from tests.lane import free_port
 
 FIXED = DNSSettings(bind_address=("127.0.0.1", 5353))
 
@@ -67,7 +68,8 @@ async def start() -> AsyncIterator[Start]:
 
 
 async def test_a_taken_place_costs_one_warning_and_nothing_else(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    # Not one that the kernel gives: that may be another's for UDP.
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         place = taken.getsockname()
         service = await start(DNSSettings(bind_address=(place[0], place[1])))
         assert service.addresses == ()

@@ -8,6 +8,7 @@ import pytest
 
 from proxy.dataplane.messages import Update
 from proxy.plan.frontend import Delta, Frontend, FrontendKey
+from tests.lane import free_port
 
 
 class Shared:
@@ -16,7 +17,7 @@ class Shared:
     def __init__(self, data_plane: Any, family: socket.AddressFamily) -> None:
         address = "::" if family == socket.AF_INET6 else "0.0.0.0"
         self._data_plane = data_plane
-        self._socket = socket.create_server((address, 0), family=family)
+        self._socket = socket.create_server((address, free_port()), family=family)
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         key = FrontendKey("TCP", address, self.port)
