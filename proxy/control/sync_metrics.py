@@ -11,9 +11,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from proxy.model.changes import Changes
-from proxy.model.endpoint_slice import EndpointSlice
-
-LAST_CHANGE_TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointSlice
 
 _SYNC_BUCKETS = tuple(0.001 * 2**exponent for exponent in range(15))
 _PROGRAMMING_BUCKETS = (

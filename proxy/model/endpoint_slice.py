@@ -10,6 +10,8 @@ from proxy.model.metadata import ObjectMeta
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+LAST_CHANGE_TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+"""The annotation that says when what this version shows began to be so (RFC 3339)."""
 
 
 class EndpointConditions(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from proxy.control.sync_metrics import LAST_CHANGE_TRIGGER_TIME, SyncMetrics, trigger_time
+from proxy.control.sync_metrics import SyncMetrics, trigger_time
 from proxy.model.changes import Changes
-from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointSlice
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -4,6 +4,7 @@ What kubectl changes reaches both; the API may be killed at any moment, and the 
 """
 
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.system.harness.clients import Conversation, ask_often, is_refused
 from tests.system.harness.eventually import eventually
 from tests.system.harness.held import held_endpoints, held_pool_settings, held_services
 from tests.system.harness.kubectl import Kubectl
-from tests.system.harness.manifests import Manifest, pod, port, service
+from tests.system.harness.manifests import Manifest, endpoint_slice, pod, port, service
 from tests.system.harness.places import Places
 from tests.system.harness.standalone import Standalone
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
@@ -112,6 +113,16 @@ def test_what_kubectl_changes_is_served_through_both(
     pair.kubectl("delete", "svc", "web")
     eventually(lambda: not held_services(pair.follower), "the Service is gone")
     assert is_refused(pair.follower_address, pair.node_port)
+
+
+def test_how_long_a_change_of_endpoints_took_is_measured_from_its_trigger(pair: Pair, backends: list[Backend]) -> None:
+    endpoints = endpoint_slice("web", [backends[0].address], {"port": backends[0].port})
+    triggered = {"endpoints.kubernetes.io/last-change-trigger-time": datetime.now(UTC).isoformat()}
+    endpoints["metadata"]["annotations"] = triggered
+    pair.kubectl.apply(service("web", port(8000, nodePort=pair.node_port), type="NodePort"), endpoints)
+    wait_until_leading_to(pair.follower, backends[:1])
+    counted = 'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 1.0'
+    eventually(lambda: counted in pair.follower.get("/metrics")[1], "the change is measured")
 
 
 def test_an_api_that_is_killed_mid_watch_interrupts_no_traffic_and_is_caught_up_with(

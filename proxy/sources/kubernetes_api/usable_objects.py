@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from proxy.model.changes import PodWeight
 from proxy.model.defaults import default_endpoint_slice, default_service
-from proxy.model.endpoint_slice import EndpointPort, EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointPort, EndpointSlice
 from proxy.model.metadata import ObjectMeta
 from proxy.model.pod_weight import MAXIMUM_WEIGHT, WEIGHT_LABEL, pod_weight
 from proxy.model.service import Service, ServicePort
@@ -42,11 +42,14 @@ def usable_service(service: Service) -> Service:
 
 
 def usable_endpoint_slice(endpoint_slice: EndpointSlice) -> EndpointSlice:
-    """`endpoint_slice` with defaults, without annotations, in little room. Raises UnusableError."""
+    """`endpoint_slice` with defaults, in little room; of its annotations with the trigger time alone. Raises
+    UnusableError."""
     _check_slice_ports(endpoint_slice.ports)
+    triggered = endpoint_slice.metadata.annotations.get(LAST_CHANGE_TRIGGER_TIME)
+    annotations = {LAST_CHANGE_TRIGGER_TIME: triggered} if triggered else {}
     return default_endpoint_slice(
         EndpointSlice(
-            metadata=replace(endpoint_slice.metadata, annotations={}),
+            metadata=replace(endpoint_slice.metadata, annotations=annotations),
             address_type=endpoint_slice.address_type,
             endpoints=tuple(map(compact_endpoint, endpoint_slice.endpoints)),
             ports=endpoint_slice.ports,

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.model.changes import PodWeight
-from proxy.model.endpoint_slice import Endpoint, EndpointPort, EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, Endpoint, EndpointPort, EndpointSlice
 from proxy.model.metadata import ObjectMeta
 from proxy.model.service import Service, ServicePort, ServiceSpec
 from proxy.sources.kubernetes_api.object_reader import UnusableError
@@ -22,6 +22,12 @@ def test_a_service_gets_its_defaults_and_keeps_its_annotations() -> None:
     made = usable_service(Service(META, spec))
     assert made.spec.ports[0].protocol == "TCP"
     assert made.metadata == META
+
+
+def test_a_slice_keeps_the_time_of_its_last_change() -> None:
+    triggered = {LAST_CHANGE_TRIGGER_TIME: "2026-11-26T04:00:00Z"}
+    meta = ObjectMeta(name="web", namespace="default", annotations={"long": "text", **triggered})
+    assert usable_endpoint_slice(EndpointSlice(meta, "IPv4", (), ())).metadata.annotations == triggered
 
 
 def test_a_slice_gets_its_defaults_and_loses_its_annotations() -> None:
