@@ -26,7 +26,10 @@ def draw(services: Sequence[int], changes: Mapping[str, Sequence[float]], starts
         chart.set_xscale("log")
         chart.set_yscale("log")
         chart.set_xlabel("Services (× 2 ports × 10 endpoints)", fontsize=8)
-        chart.tick_params(labelsize=8)
+        for axis in (chart.xaxis, chart.yaxis):
+            axis.set_major_formatter("{x:,.10g}")
+        chart.yaxis.set_minor_formatter("{x:,.10g}")
+        chart.tick_params(labelsize=8, which="both")
         chart.grid(alpha=0.3, which="both")
     canvas.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
