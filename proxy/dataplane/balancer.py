@@ -50,14 +50,13 @@ class Balancer:
         self._column = column
         self._random = random
         self._stickiness = stickiness
-        self._scheduler = create(pool.scheduler, random)
+        self._schedule(pool)
         self._upstreams: dict[Place, Upstream] = {}
         self._retired: dict[Place, Upstream] = {}
         self._by_identity: dict[int, Upstream] = {}
         self._failed: dict[Upstream, None] = {}
         self._drained: frozenset[Backend] = frozenset()
         self._looks_elsewhere = False
-        self.by_destination = self._scheduler.keyed_by is KeyedBy.DESTINATION
         self.pool = pool
         self.rows = rows
         self.tally = self._tally_of_pool(rows)
@@ -88,8 +87,7 @@ class Balancer:
         self._stick(stickiness)
         rescheduled = pool.scheduler != before.scheduler
         if rescheduled:
-            self._scheduler = create(pool.scheduler, self._random)
-            self.by_destination = self._scheduler.keyed_by is KeyedBy.DESTINATION
+            self._schedule(pool)
         if rescheduled or pool.targets != before.targets or rows != rows_before:
             self._adopt(pool.targets, rows)
 
@@ -173,6 +171,10 @@ class Balancer:
         if upstream.failures:
             upstream.forgive()
             self._failed.pop(upstream, None)
+
+    def _schedule(self, pool: Pool) -> None:
+        self._scheduler = create(pool.scheduler, self._random)
+        self.by_destination = self._scheduler.keyed_by is KeyedBy.DESTINATION
 
     def _sticky(
         self, stickiness: Stickiness, client: str, destination: str, now: float, tried: Collection[Upstream]

@@ -324,7 +324,7 @@ class TcpRelay:
         self._downward = downward = Direction(self, resources.reactor, backend, self.client, nagle=False)
         upward.opposite = downward
         downward.opposite = upward
-        if self.balancer.pool.idle_timeout > 0:
+        if self.is_limited:
             resources.idle.add(self)
         return upward, downward
 

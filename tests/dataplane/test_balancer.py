@@ -118,6 +118,9 @@ def test_a_client_hashed_to_a_drained_endpoint_goes_to_another(scheduler: str) -
 @pytest.mark.parametrize(("scheduler", "answer"), [("rr", False), ("sh", False), ("dh", True)])
 def test_only_some_schedulers_need_the_address_that_was_asked(scheduler: str, answer: bool) -> None:
     assert balancer(A, scheduler=scheduler).by_destination is answer
+    changed = balancer(A, scheduler="wrr")
+    changed.update(pool(A, scheduler=scheduler), None)
+    assert changed.by_destination is answer
 
 
 def test_a_failing_upstream_is_left_out_until_its_penalty_is_over() -> None:

@@ -225,6 +225,21 @@ def test_a_turn_that_was_asked_for_before_the_target_was_full_overtakes_nothing(
         assert everything(made, made.backend) == sent
 
 
+def test_an_end_that_comes_after_the_event_was_taken_is_not_passed_over() -> None:
+    """The event told of bytes alone: another turn has read them, and then the FIN came."""
+    with harness() as made:
+        made.client.shutdown(socket.SHUT_WR)
+        made.upward.ready(select.EPOLLIN)
+        assert made.ended == [made.upward]
+        assert made.backend.recv(1) == b""
+
+
+def test_an_event_behind_which_nothing_is_left_changes_nothing() -> None:
+    with harness() as made:
+        made.upward.ready(select.EPOLLIN)
+        assert (made.ended, made.errors, made.waiting) == ([], [], [])
+
+
 @pytest.mark.usefixtures("copied")
 def test_nothing_is_read_while_bytes_are_held() -> None:
     with harness() as made:
