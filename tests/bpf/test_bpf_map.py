@@ -36,6 +36,7 @@ def test_a_full_map_says_so_and_takes_another_when_one_has_left(numbers: BpfMap)
 def test_an_entry_is_replaced_where_the_map_is_full(numbers: BpfMap) -> None:
     numbers.update_all({word(number): word(number) for number in range(3)})
     numbers.update(word(1), word(9))
+    assert numbers.value_of(word(1)) == word(9)
 
 
 def test_what_was_written_is_read(numbers: BpfMap) -> None:
@@ -45,6 +46,7 @@ def test_what_was_written_is_read(numbers: BpfMap) -> None:
 
 def test_what_is_not_there_may_be_deleted(numbers: BpfMap) -> None:
     numbers.delete(word(5))
+    assert numbers.value_of(word(5)) is None
 
 
 def test_no_entries_are_no_call(numbers: BpfMap) -> None:

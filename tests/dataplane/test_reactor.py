@@ -308,6 +308,13 @@ class Slept:
         self.waits.append(timeout)
         return self.events.pop(0)
 
+    def run(self, main_loop: Reactor, tick: Callable[[], None]) -> None:
+        """Until the tick stops it, which is called after every wait."""
+        epoll, main_loop._epoll = main_loop._epoll, self  # type: ignore[assignment]
+        main_loop.every(0.0, tick)
+        main_loop.run()
+        main_loop._epoll = epoll
+
 
 def test_the_main_loop_sleeps_after_a_tick_that_rests_until_something_happens(main_loop: Reactor) -> None:
     something = [(-1, READABLE)]
@@ -321,10 +328,7 @@ def test_the_main_loop_sleeps_after_a_tick_that_rests_until_something_happens(ma
         if not slept.events:
             main_loop.stop()
 
-    epoll, main_loop._epoll = main_loop._epoll, slept  # type: ignore[assignment]
-    main_loop.every(0.0, tick)
-    main_loop.run()
-    main_loop._epoll = epoll
+    slept.run(main_loop, tick)
     assert ticks == [1, 2, 3, 4, 5]
     assert [wait > 1 for wait in slept.waits] == [False, False, True, False, False]
 
@@ -338,10 +342,7 @@ def test_the_main_loop_does_not_rest_while_somebody_waits_for_a_turn(main_loop: 
         if not slept.events:
             main_loop.stop()
 
-    epoll, main_loop._epoll = main_loop._epoll, slept  # type: ignore[assignment]
-    main_loop.every(0.0, tick)
-    main_loop.run()
-    main_loop._epoll = epoll
+    slept.run(main_loop, tick)
     assert max(slept.waits) == 0.0
 
 

@@ -15,6 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.sources.fake_api import FakeAPI
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty directory for manifests."""
+    root = tmp_path / "manifests"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def told_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is found by looking anyway, except where that is the test's subject."""
+    for name in ("_LOOK_ANYWAY_SECONDS", "_LOOK_UNWATCHED_SECONDS"):
+        monkeypatch.setattr(f"proxy.sources.directory_watch.{name}", 3600)
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a self-signed certificate for 127.0.0.1 and its key."""

@@ -13,21 +13,9 @@ from proxy.sources.directory_watch import DirectoryWatch
 from proxy.sources.inotify import Event, Inotify, Mask
 from proxy.sources.manifest_scan import scan
 
+pytestmark = pytest.mark.usefixtures("told_by_the_kernel")
+
 _BOUND_SECONDS = 20
-
-
-@pytest.fixture(autouse=True)
-def _told_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is found by looking anyway."""
-    for name in ("_LOOK_ANYWAY_SECONDS", "_LOOK_UNWATCHED_SECONDS"):
-        monkeypatch.setattr(f"proxy.sources.directory_watch.{name}", 3600)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "manifests"
-    root.mkdir()
-    return root
 
 
 class Follower:

@@ -18,6 +18,8 @@ from proxy.sources.ledger_file import LedgerFile
 from proxy.sources.manifests import ManifestSource
 from proxy.startup_error import StartupError
 
+pytestmark = pytest.mark.usefixtures("told_by_the_kernel")
+
 _BOUND_SECONDS = 20
 
 
@@ -90,20 +92,6 @@ def replace_file(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text)
     os.replace(temporary, path)
-
-
-@pytest.fixture(autouse=True)
-def _told_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is found by looking anyway, except where that is the test's subject."""
-    for name in ("_LOOK_ANYWAY_SECONDS", "_LOOK_UNWATCHED_SECONDS"):
-        monkeypatch.setattr(f"proxy.sources.directory_watch.{name}", 3600)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "manifests"
-    root.mkdir()
-    return root
 
 
 @pytest.fixture
