@@ -105,6 +105,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     service_proxy_name: str = ""
     """Serve the Services labelled service.kubernetes.io/service-proxy-name with this name; empty: the unlabelled."""
 
+    @property
+    def follows_cluster(self) -> bool:
+        """Whether the Services are a cluster's, and not of this machine alone."""
+        return self.in_cluster or bool(self.client_connection.kubeconfig)
+
 
 _FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Configuration)}
 

@@ -69,7 +69,9 @@ def add_configuration_flags(parser: argparse.ArgumentParser) -> None:
     for flag in _FLAGS:
         parser.add_argument(flag.name, dest=flag.field, metavar=flag.placeholder, help=flag.help)
     parser.add_argument(
-        "--dns", metavar="ADDR:PORT|off", help="where the names of Services are answered (10th address of the range)"
+        "--dns",
+        metavar="ADDR:PORT|off",
+        help="where the names of Services are answered (10th address of the range; with a cluster, off)",
     )
     parser.add_argument(
         "--access-log",

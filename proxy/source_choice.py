@@ -52,7 +52,7 @@ def check_source(configuration: Configuration) -> None:
 @contextlib.contextmanager
 def open_source(configuration: Configuration, node_name: str, environment: Mapping[str, str]) -> Iterator[Source]:
     """The source, whatever it holds closed at the end; made inside the running loop. Raises StartupError."""
-    if configuration.client_connection.kubeconfig or configuration.in_cluster:
+    if configuration.follows_cluster:
         yield _kubernetes_source(configuration, node_name, environment)
         return
     settings = cluster_settings(configuration, node_name)

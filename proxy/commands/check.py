@@ -16,10 +16,13 @@ from msgspec.structs import replace
 from proxy.cluster.cluster import Cluster, object_id
 from proxy.cluster.ledger import Ledger
 from proxy.config import Configuration, ConfigurationError
+from proxy.control.name_places import name_places
+from proxy.dns.settings import SocketAddress
 from proxy.flags import add_manifest_flags, configuration_from
 from proxy.model.changes import Changes
 from proxy.model.decoding import Object
 from proxy.model.problem import Problem
+from proxy.plan.addresses import with_port
 from proxy.plan.planner import Planner
 from proxy.settings import cluster_settings, plan_settings
 from proxy.sources.manifest_file import subject_of
@@ -48,7 +51,25 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
     lines = sorted({str(problem) for problem in (*problems, *found)})
     output.writelines(f"{line}\n" for line in lines)
     print(f"{summary}, {_counted(len(lines), 'problem')}", file=output)
+    if arguments.config and not problems:
+        print(_about_names(configuration), file=output)
     return 1 if lines else 0
+
+
+def _about_names(configuration: Configuration) -> str:
+    """Where the proxy would answer for names, which "auto" alone does not tell."""
+    places = name_places(configuration)
+    if places:
+        return f"names are answered on {', '.join(_alternatives(each) for each in places)}"
+    if configuration.dns.bind_address == "off":
+        return "no names are answered: dns.bindAddress is off"
+    if configuration.follows_cluster:
+        return "no names are answered: the cluster has its own DNS; dns.bindAddress ADDR:PORT answers here as well"
+    return "no names are answered: the service range has no tenth address; give one as dns.bindAddress"
+
+
+def _alternatives(places: Sequence[SocketAddress]) -> str:
+    return " or ".join(with_port(*each) for each in places)
 
 
 def _configuration(

@@ -1,4 +1,4 @@
-"""The name service of the proxy: which addresses DNS is served on, and taking them.
+"""The name service of the proxy: taking the addresses that DNS is served on.
 
 Imports `dns`, the configuration and this room. Invariant: an address that cannot be had is said once and tried again,
 and costs nobody else anything; where nothing is to be served, nothing is kept.
@@ -9,56 +9,34 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from ipaddress import ip_network
-from typing import TYPE_CHECKING
 
 from proxy.config import Configuration
 from proxy.control.bind_failure import explain
 from proxy.control.listening_socket import open_listening_socket
+from proxy.control.name_places import name_places
 from proxy.dns.name_report import NameReport
+from proxy.dns.name_server import NameServer
 from proxy.dns.settings import SocketAddress
 from proxy.dns.statistics import DNSStatistics
 from proxy.logs import fields
 from proxy.model.changes import Changes
 from proxy.plan.frontend import Frontend, FrontendKey
 
-if TYPE_CHECKING:
-    from proxy.dns.name_server import NameServer
-
-PORT, UNPRIVILEGED_PORT = 53, 10053
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 5.0
-_TENTH = 10
 
 _log = logging.getLogger(__name__)
-
-
-def name_service_places(configuration: Configuration) -> tuple[tuple[SocketAddress, ...], ...]:
-    """For each address to serve on, the places to try, in order; empty where DNS is off."""
-    chosen = configuration.dns.bind_address
-    if isinstance(chosen, tuple):
-        return ((chosen,),)
-    if chosen == "off" or configuration.in_cluster or configuration.client_connection.kubeconfig:
-        return ()
-    hosts = (dns_address(cidr) for cidr in configuration.service_cluster_ip_range)
-    return tuple(((host, PORT), (host, UNPRIVILEGED_PORT)) for host in hosts if host)
-
-
-def dns_address(cidr: str) -> str:
-    """The tenth address of a service range, where a cluster has its DNS; empty where the range is too small."""
-    network = ip_network(cidr)
-    return str(network[_TENTH]) if network.num_addresses > _TENTH + 1 else ""
 
 
 class NameService:
     """Holds a name server where the configuration asks for one. `is_routed` tells which addresses need IP_FREEBIND."""
 
     def __init__(self, configuration: Configuration, is_routed: Callable[[str], bool]) -> None:
-        self._missing = list(name_service_places(configuration))
+        self._missing = list(name_places(configuration))
         self._is_routed = is_routed
         self._server: NameServer | None = None
         if self._missing:
-            self._server = _name_server(configuration)
+            self._server = NameServer(configuration.dns, configuration.service_cluster_ip_range)
         self._retry: asyncio.Task[None] | None = None
 
     @property
@@ -95,14 +73,14 @@ class NameService:
         if self._server is not None:
             await self._server.close()
 
-    async def _keep_trying(self, server: "NameServer") -> None:
+    async def _keep_trying(self, server: NameServer) -> None:
         pause = FIRST_RETRY
         while self._missing:
             await asyncio.sleep(pause)
             pause = min(LONGEST_RETRY, pause * 2)
             await self._take(server, is_first=False)
 
-    async def _take(self, server: "NameServer", is_first: bool) -> None:
+    async def _take(self, server: NameServer, is_first: bool) -> None:
         """Serve on those of the missing addresses that can be had."""
         for places in tuple(self._missing):
             try:
@@ -136,13 +114,6 @@ class NameService:
                     sock.close()
                 raise _CannotListen(key, error) from error
         return opened[0], opened[1]
-
-
-def _name_server(configuration: Configuration) -> "NameServer":
-    # dnspython is 6 MB that a proxy without DNS need not carry.
-    from proxy.dns.name_server import NameServer
-
-    return NameServer(configuration.dns, configuration.service_cluster_ip_range)
 
 
 class _CannotListen(Exception):

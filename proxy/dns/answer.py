@@ -5,6 +5,7 @@ with the zone's SOA (NODATA), one that does not exist is NXDOMAIN with it (RFC 2
 specification says.
 """
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
@@ -21,6 +22,7 @@ _SRV_NUMBERS = struct.Struct("!HHH")
 _SOA_NUMBERS = struct.Struct("!IIIII")
 _SERIAL, _REFRESH, _RETRY, _EXPIRE = 1, 7200, 1800, 86400
 """Of the SOA record. There are no zone transfers, so nobody compares serials."""
+_ADDRESS_LABEL = re.compile(r"[0-9a-f-]+")
 _ANY_ORDER = (A, AAAA, CNAME, PTR, TXT, SRV)
 
 
@@ -37,8 +39,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 class Answer(msgspec.Struct):
     """The sections of a response. `continues` is a name outside of our zones that the rest of the answer belongs to.
 
-    While the index has `node` for `watched`, the answer is what it would be now; None is the absence of such a name.
-    An answer that is not `lasting` depends on more than that.
+    While the index has `node` for `watched`, and for each name in `also` what stands there, the answer is what it would
+    be now; None is the absence of such a name.
     """
 
     rcode: int = NOERROR
@@ -48,7 +50,9 @@ class Answer(msgspec.Struct):
     continues: WireName = b""
     watched: WireName = b""
     node: RecordSet | None = None
-    lasting: bool = True
+    also: tuple[tuple[WireName, RecordSet | None], ...] = ()
+    authoritative: bool = True
+    authentic: bool = False
 
 
 def answer(index: NameIndex, name: WireName, record_type: int, ttl: int) -> Answer | None:
@@ -62,8 +66,8 @@ def answer(index: NameIndex, name: WireName, record_type: int, ttl: int) -> Answ
             _finish(found, index, name, node, record_type, ttl)
             return found
         found.answers.append(Record(name, CNAME, ttl, node.alias + b"\0", node.alias))
-        found.lasting = False
         name = node.alias
+        _watch(found, index, name)
         if index.zone_of(name) is None and name not in index.nodes:
             found.continues = name
             return found
@@ -81,7 +85,7 @@ def _finish(
     if node is not None:
         records = list(_records(index, name, node, record_type, ttl))
         found.answers += records
-        found.additional += _additional(index, node, records, ttl)
+        found.additional += _additional(found, index, node, records, ttl)
         if records:
             return
     else:
@@ -92,16 +96,22 @@ def _finish(
 def _pod(found: Answer, index: NameIndex, name: WireName) -> RecordSet | None:
     """`10-244-1-7.NS.pod.ZONE`, in a namespace that is known: the address that it spells (2.6, deprecated)."""
     namespace = parent_of(name)
-    if parent_of(namespace) != index.pods_zone or namespace not in index.nodes:
+    if parent_of(namespace) != index.pods_zone:
         return None
-    if not found.answers:
-        found.watched, found.node = namespace, index.nodes[namespace]
+    _watch(found, index, namespace)
     label = first_label(name)
+    if namespace not in index.nodes or not _ADDRESS_LABEL.fullmatch(label):
+        return None
     dotted = label.replace("-", ".") if label.count("-") == 3 and "--" not in label else label.replace("-", ":")
     try:
         return RecordSet(addresses=(str(ip_address(dotted)),))
     except ValueError:
         return None
+
+
+def _watch(found: Answer, index: NameIndex, name: WireName) -> None:
+    """Let the answer depend on one more name."""
+    found.also = (*found.also, (name, index.nodes.get(name)))
 
 
 def _records(index: NameIndex, name: WireName, node: RecordSet, record_type: int, ttl: int) -> Iterator[Record]:
@@ -134,16 +144,19 @@ def _data(node: RecordSet, record_type: int) -> Iterator[tuple[bytes, WireName]]
         yield bytes((len(node.text),)) + node.text.encode(), b""
 
 
-def _additional(index: NameIndex, node: RecordSet, records: Iterable[Record], ttl: int) -> Iterator[Record]:
+def _additional(
+    found: Answer, index: NameIndex, node: RecordSet, records: Iterable[Record], ttl: int
+) -> Iterator[Record]:
     """The addresses that whoever got these records will ask for next."""
     types = {record.record_type for record in records}
     hosts: list[tuple[WireName, tuple[str, ...]]] = []
     if SRV in types:
         hosts = list(_hosts(node.targets))
     elif NS in types:
+        _watch(found, index, index.name_server)
         hosts = [(index.name_server, index.nodes.get(index.name_server, EMPTY).addresses)]
     for host, addresses in hosts:
-        for address in addresses:
+        for address in sorted(addresses, key=lambda each: ":" in each):
             yield Record(host, AAAA if ":" in address else A, ttl, ip_address(address).packed)
 
 

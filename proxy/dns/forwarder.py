@@ -9,16 +9,18 @@ import logging
 from collections.abc import Callable
 from random import Random
 
-from proxy.dns.record_types import SERVFAIL
+from proxy.dns.record_types import NOERROR, NXDOMAIN, SERVFAIL
 from proxy.dns.resolution import Resolution, ResolutionCache
 from proxy.dns.settings import SocketAddress
 from proxy.dns.upstream_exchange import UpstreamError, ask
-from proxy.dns.upstream_message import resolution_of, spelling, upstream_query
+from proxy.dns.upstream_message import upstream_query
 from proxy.dns.wire_name import WireName
 
 MOST_EXCHANGES = 100
-PATIENCE = 1.5
-"""Seconds for one server to answer; each is asked twice, and the C library waits five seconds."""
+LONGEST_PATIENCE, SHORTEST_PATIENCE = 1.5, 0.5
+"""Seconds for one server to answer; each is asked twice."""
+_LONGEST_WAIT = 4.5
+"""Seconds for all of that, unless there are many servers: the C library waits five."""
 _ROUNDS = 2
 _LETTERS_FOR_SURE = 10
 
@@ -45,7 +47,7 @@ class Forwarder:
     async def resolve(
         self, name: WireName, record_type: int, dnssec_ok: bool = False, checking_disabled: bool = False
     ) -> Resolution:
-        """What upstream says; code SERVFAIL where nobody answers."""
+        """What upstream says; the code of the last failure, or SERVFAIL, where nobody has an answer."""
         key = (name, record_type, dnssec_ok, checking_disabled)
         known = self._cache.get(key, asyncio.get_running_loop().time())
         if known is not None:
@@ -73,31 +75,33 @@ class Forwarder:
 
     async def _ask(self, key: _Key) -> Resolution:
         self.forwarded += 1
-        for server in self._order() * _ROUNDS:
-            resolution = await self._ask_one(server, key)
-            if resolution is not None:
+        failed = _FAILED
+        servers = self._order() * _ROUNDS
+        for server in servers:
+            resolution = await self._ask_one(server, key, patience(len(servers)))
+            if resolution is None:
+                continue
+            if resolution.rcode in (NOERROR, NXDOMAIN):
                 self._last_good = server
                 self._cache.put(key, key[1], resolution, asyncio.get_running_loop().time())
                 return resolution
+            failed = resolution
         self.failures += 1
-        return _FAILED
+        return failed
 
-    async def _ask_one(self, server: SocketAddress, key: _Key) -> Resolution | None:
-        """The server's word; None where it has none or says that it has failed."""
+    async def _ask_one(self, server: SocketAddress, key: _Key, seconds: float) -> Resolution | None:
+        """The server's word; None where it has none."""
         name, record_type, dnssec_ok, checking_disabled = key
         query = upstream_query(name, record_type, dnssec_ok, checking_disabled, self._random)
-        spelled = spelling(query)
-        if _is_telling(spelled):
-            self._spellings.add(spelled)
+        if _is_telling(query.spelling):
+            self._spellings.add(query.spelling)
         try:
-            response = await ask(server, query, PATIENCE)
+            return await ask(server, query, seconds)
         except UpstreamError as error:
             self._say_once(f"upstream DNS server {error}")
             return None
         finally:
-            self._spellings.discard(spelled)
-        resolution = resolution_of(response, name)
-        return None if resolution.rcode == SERVFAIL else resolution
+            self._spellings.discard(query.spelling)
 
     def _order(self) -> tuple[SocketAddress, ...]:
         servers = self._servers()
@@ -112,6 +116,11 @@ class Forwarder:
             _log.warning(text)
 
 
+def patience(exchanges: int) -> float:
+    """Seconds for each of so many exchanges, one after the other."""
+    return min(LONGEST_PATIENCE, max(SHORTEST_PATIENCE, _LONGEST_WAIT / exchanges)) if exchanges else 0.0
+
+
 def _is_telling(spelled: bytes) -> bool:
     """Whether nobody else would spell the name so by chance."""
-    return sum(chr(byte).isalpha() for byte in spelled) >= _LETTERS_FOR_SURE
+    return sum(chr(byte).isascii() and chr(byte).isalpha() for byte in spelled) >= _LETTERS_FOR_SURE

@@ -16,7 +16,7 @@ from proxy.dns.name_index import NameIndex
 from proxy.dns.name_listing import name_reports
 from proxy.dns.name_report import NameReport
 from proxy.dns.question import CHECKING_DISABLED
-from proxy.dns.record_types import NOERROR, REFUSED, SERVFAIL
+from proxy.dns.record_types import NOERROR, NXDOMAIN, REFUSED
 from proxy.dns.resolution import Resolution
 from proxy.dns.responder import Responder, Unfinished
 from proxy.dns.settings import DNSSettings, SocketAddress
@@ -114,7 +114,7 @@ class NameServer:
         resolution = await self._forwarder.resolve(
             name, question.record_type, question.dnssec_ok, bool(question.flags & CHECKING_DISABLED)
         )
-        if begun is not None and resolution.rcode == SERVFAIL:
+        if begun is not None and resolution.rcode not in (NOERROR, NXDOMAIN):
             # The CNAME is true without upstream, and what a laptop without a network can be told.
             resolution = Resolution(NOERROR)
         counter.count(question.record_type, resolution.rcode)

@@ -13,7 +13,8 @@ from proxy.dns.wire_name import LONGEST_LABEL, LONGEST_NAME, WireName
 HEADER_BYTES = 12
 RESPONSE, AUTHORITATIVE, TRUNCATED, RECURSION_DESIRED, RECURSION_AVAILABLE = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080
 AUTHENTIC, CHECKING_DISABLED = 0x0020, 0x0010
-_ORDINARY_FLAGS = RECURSION_DESIRED | AUTHENTIC | CHECKING_DISABLED
+ORDINARY_FLAGS = RECURSION_DESIRED | AUTHENTIC | CHECKING_DISABLED
+SENT_BACK_FLAGS = RECURSION_DESIRED | CHECKING_DISABLED
 _DNSSEC_OK = 0x8000
 _IN, _OPT = 1, 41
 _HEADER = struct.Struct("!HHHHHH")
@@ -48,7 +49,7 @@ def read_question(data: bytes) -> Question | None:
     if len(data) < HEADER_BYTES + 5:
         return None
     _, flags, questions, answers, authority, additional = _HEADER.unpack_from(data)
-    if flags & ~_ORDINARY_FLAGS or questions != 1 or answers or authority or additional > 1:
+    if flags & ~ORDINARY_FLAGS or questions != 1 or answers or authority or additional > 1:
         return None
     end = _end_of_name(data)
     if not end or end + 4 > len(data):

@@ -6,8 +6,8 @@ Imports nothing of ours. Invariant: `type_name` gives one of a few names, whatev
 from collections.abc import Mapping
 from types import MappingProxyType
 
-A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, ANY = 1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 255
-META_TYPES = frozenset((0, OPT, 249, 250, 251, 252, 253, 254))
+A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, TSIG, ANY = 1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 250, 255
+META_TYPES = frozenset((0, OPT, 249, TSIG, 251, 252, 253, 254))
 """OPT, TKEY, TSIG, IXFR, AXFR, MAILB and MAILA: no name has them."""
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, NOTAUTH, BADVERS = 0, 1, 2, 3, 4, 5, 9, 16

@@ -1,30 +1,29 @@
 """Resolutions: what upstream said about a name, and for how long that may be repeated.
 
-dnspython has the records. Invariant: a resolution is repeated with its times to live counted down, and never after one
-of them has run out (RFC 1035, 3.2.1; RFC 2308, 5); memory is bounded.
+Imports this room. Invariant: a resolution is repeated with its times to live counted down, and never after one of them
+has run out (RFC 1035, 3.2.1; RFC 2308, 5); memory is bounded.
 """
 
 from collections import OrderedDict
 from collections.abc import Hashable
 
-import dns.rdatatype
-import dns.rrset
 import msgspec
 
-from proxy.dns.record_types import NOERROR, NXDOMAIN
+from proxy.dns.answer import Record
+from proxy.dns.record_types import ANY, NOERROR, NXDOMAIN, SOA
 
 LONGEST_KEPT = 3600.0
 LONGEST_ABSENCE = 300.0
 MOST_ENTRIES = 2_000
-_MOST_RECORDS = 64
+_MOST_BYTES = 4_096
 
 
 class Resolution(msgspec.Struct, frozen=True):
     """A response's code and records; `authentic` is its AD bit."""
 
     rcode: int
-    answer: tuple[dns.rrset.RRset, ...] = ()
-    authority: tuple[dns.rrset.RRset, ...] = ()
+    answer: tuple[Record, ...] = ()
+    authority: tuple[Record, ...] = ()
     authentic: bool = False
 
 
@@ -50,7 +49,7 @@ class ResolutionCache:
     def put(self, key: Hashable, record_type: int, resolution: Resolution, now: float) -> None:
         """Remember what upstream said, if that may be."""
         seconds = lifetime(record_type, resolution)
-        if seconds <= 0 or sum(len(each) for each in (*resolution.answer, *resolution.authority)) > _MOST_RECORDS:
+        if seconds <= 0 or _size(resolution) > _MOST_BYTES:
             return
         self._kept[key] = (now, now + seconds, resolution)
         self._kept.move_to_end(key)
@@ -66,7 +65,7 @@ def lifetime(record_type: int, resolution: Resolution) -> float:
     if resolution.rcode not in (NOERROR, NXDOMAIN):
         return 0.0
     limits = [float(each.ttl) for each in resolution.answer]
-    found = record_type == dns.rdatatype.ANY or any(each.rdtype == record_type for each in resolution.answer)
+    found = record_type == ANY or any(each.record_type == record_type for each in resolution.answer)
     if resolution.rcode == NXDOMAIN or not found:
         limits.append(_absence(resolution))
     return min(LONGEST_KEPT, *limits) if limits else 0.0
@@ -75,8 +74,8 @@ def lifetime(record_type: int, resolution: Resolution) -> float:
 def _absence(resolution: Resolution) -> float:
     """By the SOA record of a negative answer; without one it may not be remembered."""
     for each in resolution.authority:
-        if each.rdtype == dns.rdatatype.SOA:
-            return float(min(each.ttl, each[0].minimum, LONGEST_ABSENCE))
+        if each.record_type == SOA:
+            return float(min(each.ttl, int.from_bytes(each.data[-4:]), LONGEST_ABSENCE))
     return 0.0
 
 
@@ -84,10 +83,12 @@ def _aged(resolution: Resolution, seconds: int) -> Resolution:
     if not seconds:
         return resolution
     answer, authority = (
-        tuple(_aged_set(each, seconds) for each in section) for section in (resolution.answer, resolution.authority)
+        tuple(msgspec.structs.replace(each, ttl=max(0, each.ttl - seconds)) for each in section)
+        for section in (resolution.answer, resolution.authority)
     )
     return msgspec.structs.replace(resolution, answer=answer, authority=authority)
 
 
-def _aged_set(records: dns.rrset.RRset, seconds: int) -> dns.rrset.RRset:
-    return dns.rrset.from_rdata_list(records.name, max(0, records.ttl - seconds), list(records))
+def _size(resolution: Resolution) -> int:
+    """Of the message, about: what is longer is rare, and must not fill the memory."""
+    return sum(len(each.owner) + len(each.data) + 12 for each in (*resolution.answer, *resolution.authority))

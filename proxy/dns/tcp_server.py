@@ -1,13 +1,15 @@
 """DNS over TCP (RFC 7766): messages after their lengths, many on a connection, answered in any order.
 
 Invariant: the number of connections, the answers under way on each and the time for which it may be idle or not read
-are bounded; nothing that a client sends is an error of ours.
+are bounded; an address that opens too many makes room among its own; nothing that a client sends is an error of ours.
 """
 
 import asyncio
 import socket
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from proxy.dns.responder import Responder, Unfinished
 from proxy.dns.unusual import LONGEST_QUESTION
@@ -20,6 +22,11 @@ _MOST_UNFINISHED = 16
 _LENGTH = struct.Struct("!H")
 
 
+class _Connection(NamedTuple):
+    host: str
+    task: asyncio.Task[None] | None
+
+
 class TCPServer:
     """Serves one listening socket, which it owns. `finish` gives the answer that needs upstream."""
 
@@ -30,7 +37,8 @@ class TCPServer:
         self._responder = responder
         self._finish = finish
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+        self._connections: dict[asyncio.StreamWriter, _Connection] = {}
+        """The one that has been idle for the longest comes first."""
 
     @property
     def connections(self) -> int:
@@ -46,16 +54,15 @@ class TCPServer:
             self._socket.close()
             return
         self._server.close()
-        tasks = [task for task in self._connections.values() if task is not None]
+        tasks = [each.task for each in self._connections.values() if each.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections[writer] = asyncio.current_task()
+        self._connections[writer] = _Connection(_host(writer), asyncio.current_task())
         if len(self._connections) > MOST_CONNECTIONS:
-            # The one that has been idle for the longest makes room.
-            next(iter(self._connections)).transport.abort()
+            self._make_room()
         unfinished: set[asyncio.Task[None]] = set()
         try:
             await self._converse(reader, writer, unfinished)
@@ -67,6 +74,13 @@ class TCPServer:
             await asyncio.gather(*unfinished, return_exceptions=True)
             del self._connections[writer]
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+
+    def _make_room(self) -> None:
+        """End what has been idle for the longest, of the address that has the most connections."""
+        still_open = [(writer, each.host) for writer, each in self._connections.items() if not writer.is_closing()]
+        if len(still_open) > MOST_CONNECTIONS:
+            ((crowd, _),) = Counter(host for _, host in still_open).most_common(1)
+            next(writer for writer, host in still_open if host == crowd).transport.abort()
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unfinished: set[asyncio.Task[None]]
@@ -96,3 +110,9 @@ class TCPServer:
     async def _send_later(self, writer: asyncio.StreamWriter, unfinished: Unfinished) -> None:
         response = await self._finish(unfinished)
         writer.write(_LENGTH.pack(len(response)) + response)
+
+
+def _host(writer: asyncio.StreamWriter) -> str:
+    """The client's address; none of a connection that has ended already."""
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else ""

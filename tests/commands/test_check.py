@@ -85,7 +85,11 @@ def test_a_configuration_is_checked_with_its_manifests(check: Check, tmp_path: P
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a.yaml").write_text(_service("a", extra=", clusterIP: 10.1.2.3"))
     (tmp_path / "good.yaml").write_text(header + "manifests: [d]\nserviceClusterIPRange: 10.0.0.0/8\n")
-    assert check("--config", "good.yaml") == (0, ["1 Service, 0 endpoints, 0 problems"], "")
+    assert check("--config", "good.yaml") == (
+        0,
+        ["1 Service, 0 endpoints, 0 problems", "names are answered on 10.0.0.10:53 or 10.0.0.10:10053"],
+        "",
+    )
     (tmp_path / "bad.yaml").write_text(header + "grace: soon\nschedular: rr\n")
     assert check("--config", "bad.yaml") == (
         1,
@@ -96,6 +100,33 @@ def test_a_configuration_is_checked_with_its_manifests(check: Check, tmp_path: P
         ],
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("grace: 1s", "names are answered on 127.96.0.10:53 or 127.96.0.10:10053"),
+        (
+            "serviceClusterIPRange: 10.0.0.0/16,fd00::/112",
+            "names are answered on 10.0.0.10:53 or 10.0.0.10:10053, [fd00::a]:53 or [fd00::a]:10053",
+        ),
+        ('dns: {bindAddress: "[::1]:5353"}', "names are answered on [::1]:5353"),
+        ("dns: {bindAddress: off}", "no names are answered: dns.bindAddress is off"),
+        (
+            "inCluster: true",
+            "no names are answered: the cluster has its own DNS; dns.bindAddress ADDR:PORT answers here as well",
+        ),
+        ("inCluster: true\ndns: {bindAddress: 127.0.0.1:53}", "names are answered on 127.0.0.1:53"),
+        (
+            "serviceClusterIPRange: 10.0.0.0/29",
+            "no names are answered: the service range has no tenth address; give one as dns.bindAddress",
+        ),
+    ],
+)
+def test_it_says_where_names_will_be_answered(check: Check, tmp_path: Path, text: str, line: str) -> None:
+    header = "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
+    (tmp_path / "c.yaml").write_text(header + text)
+    assert check("--config", "c.yaml") == (0, ["0 Services, 0 endpoints, 0 problems", line], "")
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,19 @@
-"""A small cluster in objects, and its index, for the tests of this folder."""
+"""A small cluster in objects, its index, and a server for it, for the tests of this folder."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import dns.message
 import pytest
 
 from proxy.dns.name_index import NameIndex
+from proxy.dns.name_server import NameServer
 from proxy.dns.responder import Responder
+from proxy.dns.settings import DNSSettings
 from proxy.model.changes import Changes
 from tests.dns.objects import endpoint, endpoint_slice, named_port, service
+from tests.dns.serving import Handle, StartServer, StartUpstream, Upstream, two_sockets
 
 
 @pytest.fixture
@@ -69,3 +74,48 @@ def client(index: NameIndex) -> Client:
 @pytest.fixture
 def stream_client(index: NameIndex) -> Client:
     return Client(index, datagrams=False)
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[StartUpstream]:
+    started: list[tuple[Upstream, asyncio.Server]] = []
+
+    async def start(handle: Handle) -> Upstream:
+        loop = asyncio.get_running_loop()
+        udp, tcp = two_sockets("127.0.0.1")
+        _, protocol = await loop.create_datagram_endpoint(lambda: Upstream(handle), sock=udp)
+        started.append((protocol, await asyncio.start_server(protocol.converse, sock=tcp)))
+        return protocol
+
+    yield start
+    for protocol, server in started:
+        protocol.transport.close()
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[StartServer]:
+    started: list[NameServer] = []
+
+    async def start(*upstreams: tuple[str, int], host: str = "127.0.0.1") -> NameServer:
+        server = NameServer(DNSSettings(upstream=tuple(upstreams) or "none"), ("10.96.0.0/12",))
+        started.append(server)
+        server.apply(
+            Changes(
+                services=(
+                    service("web", "10.96.0.1"),
+                    service("pods", "None"),
+                    service("outside", type="ExternalName", externalName="www.example"),
+                ),
+                slices=(endpoint_slice("pods", "s", [endpoint(f"10.1.{i // 250}.{i % 250}") for i in range(1000)]),),
+            )
+        )
+        await server.serve(*two_sockets(host))
+        return server
+
+    yield start
+    before = asyncio.all_tasks()
+    for each in started:
+        await each.close()
+    assert {task for task in before if not task.done()} == {asyncio.current_task()}

@@ -2,18 +2,26 @@
 
 from typing import Any
 
-import dns.rrset
+import dns.rdata
 import pytest
 
+from proxy.dns.answer import Record
 from proxy.dns.record_types import NXDOMAIN, SERVFAIL, A
 from proxy.dns.resolution import Resolution, ResolutionCache, lifetime
+from proxy.dns.wire_name import wire_name
 
-ADDRESS = dns.rrset.from_text("www.example.", 60, "IN", "A", "192.0.2.1")
-ALIAS = dns.rrset.from_text("www.example.", 20, "IN", "CNAME", "other.example.")
-LONG = dns.rrset.from_text("www.example.", 100_000, "IN", "A", "192.0.2.1")
-SOA = dns.rrset.from_text("example.", 90, "IN", "SOA", "ns.example. me.example. 1 2 3 4 30")
-SHORT_SOA = dns.rrset.from_text("example.", 10, "IN", "SOA", "ns.example. me.example. 1 2 3 4 30")
-LONG_SOA = dns.rrset.from_text("example.", 9000, "IN", "SOA", "ns.example. me.example. 1 2 3 4 9000")
+
+def record(name: str, ttl: int, record_type: str, value: str) -> Record:
+    data = dns.rdata.from_text("IN", record_type, value)
+    return Record(wire_name(name), int(data.rdtype), ttl, data.to_wire() or b"")
+
+
+ADDRESS = record("www.example.", 60, "A", "192.0.2.1")
+ALIAS = record("www.example.", 20, "CNAME", "other.example.")
+LONG = record("www.example.", 100_000, "A", "192.0.2.1")
+SOA = record("example.", 90, "SOA", "ns.example. me.example. 1 2 3 4 30")
+SHORT_SOA = record("example.", 10, "SOA", "ns.example. me.example. 1 2 3 4 30")
+LONG_SOA = record("example.", 9000, "SOA", "ns.example. me.example. 1 2 3 4 9000")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +70,5 @@ def test_the_least_recently_used_leaves_first() -> None:
 def test_what_must_not_be_repeated_is_not_kept() -> None:
     cache = ResolutionCache()
     cache.put("a", A, Resolution(SERVFAIL), 0.0)
-    crowd = dns.rrset.from_text("www.example.", 60, "IN", "A", *(f"192.0.2.{number}" for number in range(65)))
-    cache.put("b", A, Resolution(0, (crowd,)), 0.0)
+    cache.put("b", A, Resolution(0, (ADDRESS,) * 200), 0.0)
     assert len(cache) == 0

@@ -2,22 +2,27 @@
 
 import random
 import struct
+import tracemalloc
 from typing import Any
 
 import dns.edns
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.opcode
 import dns.rcode
 import dns.rdatatype
+import dns.tsig
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.dns.message import write
 from proxy.dns.name_index import NameIndex
 from proxy.dns.responder import Responder, Unfinished
 from proxy.model.changes import Changes
+from proxy.model.service import Service
 from tests.dns.conftest import Client
 from tests.dns.objects import endpoint, endpoint_slice, named_port, service
 
@@ -30,8 +35,12 @@ def crowd(number: int) -> NameIndex:
     index = NameIndex("cluster.local", ("10.96.0.0/12",))
     each = [endpoint(f"10.244.{i // 250}.{i % 250 + 1}") for i in range(number)]
     slices = (endpoint_slice("pods", "s", each, [named_port("http", 8080)]),)
-    index.apply(Changes(services=(service("pods", "None"),), slices=slices))
+    index.apply(Changes(services=(service("pods", "None"), alias("alias", PODS)), slices=slices))
     return index
+
+
+def alias(name: str, target: str) -> Service:
+    return service(name, type="ExternalName", externalName=target.removesuffix("."))
 
 
 def addresses(message: dns.message.Message) -> list[str]:
@@ -41,6 +50,39 @@ def addresses(message: dns.message.Message) -> list[str]:
 def test_the_answers_of_a_headless_service_take_turns(client: Client) -> None:
     first = [addresses(client.ask(f"{PODS}"))[0] for _ in range(6)]
     assert first == ["10.244.1.1", "10.244.1.2"] * 3
+
+
+def test_they_do_behind_the_alias_of_another_service_too() -> None:
+    index = crowd(100)
+    client = Client(index)
+    alias_name = "alias.default.svc.cluster.local."
+    seen = []
+    for _ in range(100):
+        message = client.ask(alias_name, use_edns=0)
+        assert [str(records.name) for records in message.answer] == [alias_name, PODS]
+        seen.append(addresses(message)[1])
+    assert len(set(seen)) == 100
+    index.apply(Changes(removed_services=(("default", "pods"),)))
+    message = client.ask(alias_name, use_edns=0)
+    assert (message.rcode(), addresses(message)) == (dns.rcode.NXDOMAIN, [PODS])
+
+
+def test_aliases_that_leave_no_room_for_addresses_say_so() -> None:
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    longest = [f"{letter * 63}.{letter * 63}" for letter in "abcdefg"]
+    chain = [
+        service(one.partition(".")[0], namespace=one.partition(".")[2], type="ExternalName", externalName=target)
+        for one, target in zip(
+            longest, [*(f"{each}.svc.cluster.local" for each in longest[1:]), PODS[:-1]], strict=True
+        )
+    ]
+    pods = endpoint_slice("pods", "s", [endpoint("10.244.0.1"), endpoint("10.244.0.2")])
+    index.apply(Changes(services=(*chain, service("pods", "None")), slices=(pods,)))
+    name = f"{longest[0]}.svc.cluster.local."
+    assert Client(index).ask(name).flags & dns.flags.TC
+    whole = Client(index, datagrams=False).ask(name)
+    assert not whole.flags & dns.flags.TC
+    assert sorted(addresses(whole))[:2] == ["10.244.0.1", "10.244.0.2"]
 
 
 def test_questions_with_options_of_their_own_take_turns_as_well(client: Client) -> None:
@@ -126,6 +168,45 @@ def test_a_change_is_in_the_next_answer(index: NameIndex, client: Client) -> Non
     assert client.ask(PODS).rcode() == dns.rcode.NXDOMAIN
 
 
+def test_a_pod_is_found_by_its_address_as_soon_as_its_namespace_is_known(index: NameIndex, client: Client) -> None:
+    name = "10-244-1-9.late.pod.cluster.local."
+    assert client.ask(name).rcode() == dns.rcode.NXDOMAIN
+    index.apply(Changes(services=(service("first", "10.96.7.7", namespace="late"),)))
+    assert addresses(client.ask(name)) == ["10.244.1.9"]
+    index.apply(Changes(removed_services=(("late", "first"),)))
+    assert client.ask(name).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_the_name_server_of_the_zone_is_where_it_is_now(index: NameIndex, client: Client) -> None:
+    assert additional(client.ask("cluster.local.", "NS")) == [("ns.dns.cluster.local.", "10.96.0.10")]
+    index.serve_at(["10.96.0.10", "fd00:96::a"])
+    assert additional(client.ask("cluster.local.", "NS")) == [
+        ("ns.dns.cluster.local.", "10.96.0.10"),
+        ("ns.dns.cluster.local.", "fd00:96::a"),
+    ]
+
+
+def additional(message: dns.message.Message) -> list[tuple[str, str]]:
+    return [(str(records.name), data.to_text()) for records in message.additional for data in records]
+
+
+def test_addresses_beside_a_target_are_all_of_its_addresses_or_none() -> None:
+    """A resolver would take a part for the whole (RFC 2181, 9)."""
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    pods = [endpoint(f"10.244.{number}.{host}", hostname=f"h{host}") for host in range(1, 9) for number in range(5)]
+    slices = (endpoint_slice("pods", "s", pods, [named_port("http", 8080)]),)
+    index.apply(Changes(services=(service("pods", "None"),), slices=slices))
+    shown = []
+    for size in range(512, 1233, 16):
+        message = Client(index).ask(PODS, "SRV", use_edns=0, payload=size)
+        assert not message.flags & dns.flags.TC
+        assert len(message.answer[0]) == 8
+        assert {len(records) for records in message.additional} <= {5}
+        shown.append(len(message.additional))
+    assert shown == sorted(shown)
+    assert shown[0] < shown[-1] == 8
+
+
 def test_any_is_answered_with_one_set_of_records(client: Client) -> None:
     message = client.ask(WEB, "ANY")
     assert addresses(message) == ["10.96.1.1"]
@@ -174,14 +255,53 @@ def test_a_response_gets_no_answer(client: Client) -> None:
     ("query", "rcode"),
     [
         (dns.message.make_query(WEB, "AXFR"), dns.rcode.REFUSED),
+        (dns.message.make_query(WEB, "IXFR"), dns.rcode.REFUSED),
         (dns.message.make_query("version.bind.", "TXT", "CH"), dns.rcode.REFUSED),
+        (dns.message.make_query(WEB, "A", "ANY"), dns.rcode.REFUSED),
+        (dns.message.make_query(WEB, "A", "CH", use_edns=0), dns.rcode.REFUSED),
         (dns.message.make_query(WEB, "A", use_edns=1), dns.rcode.BADVERS),
+        (dns.message.make_query(WEB, "A", use_edns=255, payload=100, want_dnssec=True), dns.rcode.BADVERS),
     ],
 )
-def test_what_is_well_formed_and_not_for_us_is_refused(client: Client, query: Any, rcode: int) -> None:
+def test_what_is_well_formed_and_not_for_us_is_refused_with_its_question(
+    client: Client, query: Any, rcode: int
+) -> None:
+    sent = query.to_wire()
+    data = client.responder.respond(sent)
+    assert isinstance(data, bytes)
+    assert len(data) <= len(sent)
+    response = dns.message.from_wire(data)
+    assert response.rcode() == rcode
+    assert response.question == query.question
+    assert response.edns == (0 if query.edns >= 0 else -1)
+    assert not response.flags & dns.flags.AA
+
+
+def test_a_signature_that_nobody_knows_is_not_believed(client: Client) -> None:
+    query = dns.message.make_query(WEB, "A")
+    query.use_tsig(dns.tsig.Key("key.", b"secret", "hmac-sha256."))
     data = client.responder.respond(query.to_wire())
     assert isinstance(data, bytes)
-    assert dns.message.from_wire(data).rcode() == rcode
+    assert data[3] & 15 == dns.rcode.NOTAUTH
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 4096, 65535])
+def test_no_buffer_is_taken_to_be_smaller_than_dns_has_always_had(client: Client, size: int) -> None:
+    message = client.ask(WEB, use_edns=0, payload=size)
+    assert addresses(message) == ["10.96.1.1"]
+    assert message.edns == 0
+
+
+def test_names_of_the_greatest_length_are_answered_and_longer_ones_are_no_names(client: Client) -> None:
+    longest = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 31}.{WEB}"
+    assert len(dns.name.from_text(longest).to_wire() or b"") == 255
+    for options in ({}, {"use_edns": 0}):
+        message = client.ask(longest, **options)
+        assert (message.rcode(), len(message.authority)) == (dns.rcode.NXDOMAIN, 1)
+    labels = b"".join(bytes((size,)) + b"a" * size for size in (63, 63, 63, 63))
+    data = client.responder.respond(struct.pack("!HHHHHH", 1, 0, 1, 0, 0, 0) + labels + b"\0\0\1\0\1")
+    assert isinstance(data, bytes)
+    assert data[3] & 15 == dns.rcode.FORMERR
 
 
 def test_an_unusual_question_is_answered_like_an_ordinary_one(client: Client) -> None:
@@ -244,6 +364,7 @@ def test_a_malformed_message_is_dropped_or_gets_an_error_no_longer_than_it(respo
         check(responder, data)
         response = responder.respond(data)
         if isinstance(response, bytes):
+            assert len(response) <= len(data)
             assert response[3] & 15 in (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.REFUSED)
 
 
@@ -253,10 +374,19 @@ def check(responder: Responder, data: bytes) -> None:
     if isinstance(response, bytes):
         assert response[:2] == data[:2]
         assert response[2] & 0x80
-        assert len(response) <= (1232 if responder.counter.transport == "udp" else 65535)
+        assert len(response) <= (allowed(data) if responder.counter.transport == "udp" else 65535)
         dns.message.from_wire(response)
     else:
         assert response is None or isinstance(response, Unfinished)
+
+
+def allowed(data: bytes) -> int:
+    """How long a datagram may be that answers this one: what its EDNS says, 512 without, 1232 at most."""
+    try:
+        payload = dns.message.from_wire(data, ignore_trailing=True, raise_on_truncation=False).payload
+    except (dns.exception.DNSException, ValueError):
+        return 512
+    return min(max(payload, 512), 1232)
 
 
 well_formed = st.builds(
@@ -297,7 +427,7 @@ def test_no_bytes_raise(responders: Any, data: bytes) -> None:
 def test_an_ordinary_question_is_answered_in_ordinary_size(responders: Any, data: bytes) -> None:
     response = responders[1].respond(data)
     assert isinstance(response, bytes)
-    assert len(response) <= 1232
+    assert len(response) <= allowed(data)
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, index: NameIndex) -> None:
@@ -307,6 +437,45 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch, index: NameInd
         client.ask(f"n{number}.default.svc.cluster.local.")
         client.ask(WEB, use_edns=0, payload=512 + number)
     assert client.responder.kept <= 100
+
+
+def test_few_messages_are_written_whatever_a_stranger_varies(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal written
+        written += 1
+        return write(*arguments)
+
+    monkeypatch.setattr("proxy.dns.responder.write", counted)
+    responder = Client(crowd(100)).responder
+    for flags in (0, dns.flags.RD, dns.flags.AD, dns.flags.CD, dns.flags.RD | dns.flags.CD):
+        for size in range(1, 2000, 3):
+            for do in (False, True):
+                query = dns.message.make_query(PODS, "A", flags=flags, use_edns=0, payload=size, want_dnssec=do)
+                responder.respond(query.to_wire())
+    assert written <= 200
+
+
+def test_what_is_kept_takes_a_bounded_part_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of those messages that only their shortcuts still know."""
+    monkeypatch.setattr("proxy.dns.responder.KEPT_BYTES", 100_000)
+    responder = Client(crowd(1000)).responder
+    queries = [
+        dns.message.make_query(PODS, "A", flags=flags, use_edns=0, payload=size).to_wire()
+        for flags in (0, dns.flags.RD, dns.flags.CD)
+        for size in range(512, 1233, 32)
+    ]
+    responder.respond(queries[0])
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for query in queries:
+            responder.respond(query)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 500_000  # a message holds the thousand addresses twice, 32 KB
 
 
 def test_answers_are_counted_by_type_and_code(client: Client) -> None:
