@@ -66,7 +66,10 @@ class TCPServer:
         unfinished: set[asyncio.Task[None]] = set()
         try:
             await self._converse(reader, writer, unfinished)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        except asyncio.IncompleteReadError as error:
+            if unfinished and not error.partial:
+                await asyncio.wait(unfinished, timeout=IDLE)  # it asks no more, and may still listen
+        except (OSError, TimeoutError):
             return  # the client is gone, or as good as gone
         finally:
             for task in unfinished:

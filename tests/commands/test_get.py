@@ -69,6 +69,8 @@ CONNECTIONS = (
 )
 AFFINITY = (AffinityReport("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "", 2, 7200.0),)
 WORKER = WorkerReport(0, 4711, "running", 1, 7, 4)
+WEB_NAME = NameReport("default", "web", "web.", "A", "127.96.0.1", 5)
+DB_NAME = NameReport("data", "db", "_sql._tcp.db.", "SRV", "0 100 5432 db.", 5)
 ANSWERS: Answers = {
     "/api/v1/services": ok(ServicesAnswer((API, WEB, DB))),
     "/api/v1/services?namespace=default": ok(ServicesAnswer((API, WEB))),
@@ -82,7 +84,10 @@ ANSWERS: Answers = {
     "/api/v1/connections": ok(ConnectionsAnswer(CONNECTIONS, complete=True)),
     "/api/v1/connections?namespace=busy": ok(ConnectionsAnswer(CONNECTIONS, complete=False)),
     "/api/v1/affinity": ok(AffinityAnswer(AFFINITY, complete=True)),
-    "/api/v1/names?namespace=default": ok(NamesAnswer((NameReport("default", "web", "web.", "A", "127.96.0.1", 5),))),
+    "/api/v1/names": ok(NamesAnswer((WEB_NAME, DB_NAME))),
+    "/api/v1/names?namespace=default": ok(NamesAnswer((WEB_NAME,))),
+    "/api/v1/names?namespace=data": ok(NamesAnswer((DB_NAME,))),
+    "/api/v1/names?namespace=default&service=web": ok(NamesAnswer((WEB_NAME,))),
     "/api/v1/workers": ok(WorkersAnswer((WORKER,))),
 }
 
@@ -178,6 +183,32 @@ def test_names_are_what_dns_answers(get: Get) -> None:
     assert cells(get("names")[1]) == [
         ["SERVICE", "NAME", "TYPE", "VALUE", "TTL"],
         ["web", "web.", "A", "127.96.0.1", "5"],
+    ]
+
+
+def test_names_are_of_a_namespace_of_a_service_or_all(get: Get) -> None:
+    assert cells(get("names", "-A")[1]) == [
+        ["NAMESPACE", "SERVICE", "NAME", "TYPE", "VALUE", "TTL"],
+        ["default", "web", "web.", "A", "127.96.0.1", "5"],
+        ["data", "db", "_sql._tcp.db.", "SRV", "0", "100", "5432", "db.", "5"],
+    ]
+    assert cells(get("names", "-n", "data", "--no-headers")[1]) == [
+        ["db", "_sql._tcp.db.", "SRV", "0", "100", "5432", "db.", "5"]
+    ]
+    assert get("names", "web") == get("names") == get("names", "-o", "wide")
+
+
+@pytest.mark.parametrize(("format", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_names_are_data_as_well(get: Get, format: str, load: Callable[[str], Any]) -> None:
+    assert load(get("names", "-n", "data", "-o", format)[1]) == [
+        {
+            "namespace": "data",
+            "service": "db",
+            "name": "_sql._tcp.db.",
+            "recordType": "SRV",
+            "value": "0 100 5432 db.",
+            "ttl": 5,
+        }
     ]
 
 

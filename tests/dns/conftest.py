@@ -27,6 +27,8 @@ def index() -> NameIndex:
     ]
     pods6 = [endpoint("2001:db8::1", hostname="one")]
     http = named_port("http", 8080)
+    dual = [endpoint("10.244.2.1", hostname="both"), endpoint("10.244.2.2", hostname="both")]
+    dual6 = [endpoint("2001:db8:0:1:0:0:0:2", hostname="both")]
     made.apply(
         Changes(
             services=(
@@ -35,6 +37,8 @@ def index() -> NameIndex:
                 service("pods", "None", ports=[("http", "TCP", 80)]),
                 service("all", "None", ports=[("http", "TCP", 80)], publishNotReadyAddresses=True),
                 service("empty", "None", ports=[("http", "TCP", 80)]),
+                service("unnamed", "None", ports=[("", "TCP", 80)]),
+                service("dual", "None", ports=[("http", "TCP", 80), ("dns", "UDP", 53)]),
                 service("outside", type="ExternalName", externalName="foo.bar.example.com"),
                 service("inside", type="ExternalName", externalName="web.default.svc.cluster.local"),
                 service("ring", type="ExternalName", externalName="ring.default.svc.cluster.local"),
@@ -44,6 +48,9 @@ def index() -> NameIndex:
                 endpoint_slice("pods", "pods-6", pods6, [http], family="IPv6"),
                 endpoint_slice("all", "all-4", pods, [http]),
                 endpoint_slice("empty", "empty-4", [endpoint("10.244.9.9", ready=False)], [http]),
+                endpoint_slice("unnamed", "unnamed-4", [endpoint("10.244.3.1")], [named_port("", 8080)]),
+                endpoint_slice("dual", "dual-4", dual, [http, named_port("dns", 5353, "UDP")]),
+                endpoint_slice("dual", "dual-6", dual6, [http, named_port("dns", 5353, "UDP")], family="IPv6"),
             ),
         )
     )

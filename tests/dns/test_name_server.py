@@ -71,6 +71,16 @@ async def test_a_question_in_pieces_is_a_question(serve: StartServer) -> None:
     writer.close()
 
 
+async def test_a_client_that_asks_no_more_gets_its_answers(serve: StartServer, upstream: StartUpstream) -> None:
+    server = await serve((await upstream(says("192.0.2.1"))).address)
+    reader, writer = await connect(server)
+    writer.write(framed("www.example.", 1) + framed("other.example.", 2))
+    writer.write_eof()
+    assert {(await read(reader)).id for _ in range(2)} == {1, 2}
+    assert await reader.read() == b""
+    writer.close()
+
+
 @pytest.mark.parametrize("sent", [b"\0\0", b"\0\5abcde", b"\0\x0c" + b"\xff" * 12])
 async def test_what_is_no_question_ends_the_connection(serve: StartServer, sent: bytes) -> None:
     reader, writer = await connect(await serve())
@@ -179,6 +189,24 @@ def size_of_next(sock: socket.socket) -> int | None:
         return len(sock.recv(65535))
     except BlockingIOError:
         return None
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_a_flood_of_datagrams_keeps_nobody_waiting_who_asks_over_tcp(serve: StartServer, host: str) -> None:
+    server = await serve(host=host)
+    query = dns.message.make_query(WEB, "A").to_wire()
+    reader, writer = await connect(server)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as flood:
+        for _ in range(2000):
+            flood.sendto(query, place_of(server))
+        writer.write(framed(WEB))
+        assert texts(await read(reader)) == ["10.96.0.1"]
+        turns = [handled(server)]
+        while len(turns) < 2 or turns[-1] > turns[-2]:  # as many as the kernel kept
+            await asyncio.sleep(0)
+            turns.append(handled(server))
+    assert len(turns) > 5
+    writer.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

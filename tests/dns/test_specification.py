@@ -36,12 +36,22 @@ ROWS = [
     (f"10-244-1-2.pods.{SVC}", "A", ["10.244.1.2"]),
     (f"2001-db8--1.pods.{SVC}", "AAAA", ["2001:db8::1"]),
     (f"three.all.{SVC}", "A", ["10.244.1.3"]),
+    # ... which several endpoints may share, in both families
+    (f"both.dual.{SVC}", "A", ["10.244.2.1", "10.244.2.2"]),
+    (f"both.dual.{SVC}", "AAAA", ["2001:db8:0:1::2"]),
+    (f"10-244-2-2.dual.{SVC}", "A", ["10.244.2.2"]),
+    (f"2001-db8-0-1--2.dual.{SVC}", "AAAA", ["2001:db8:0:1::2"]),
     # 2.4.2: SRV, one for each endpoint and named port, with the endpoint's port
     (f"_http._tcp.pods.{SVC}", "SRV", [f"0 50 8080 10-244-1-2.pods.{SVC}", f"0 50 8080 one.pods.{SVC}"]),
+    (f"_http._tcp.all.{SVC}", "SRV", [f"0 33 8080 {host}.all.{SVC}" for host in ("one", "10-244-1-2", "three")]),
+    (f"_http._tcp.dual.{SVC}", "SRV", [f"0 100 8080 both.dual.{SVC}"]),
+    (f"_dns._udp.dual.{SVC}", "SRV", [f"0 100 5353 both.dual.{SVC}"]),
     # 2.4.3: PTR of endpoints
     ("1.1.244.10.in-addr.arpa.", "PTR", [f"one.all.{SVC}", f"one.pods.{SVC}"]),
     ("3.1.244.10.in-addr.arpa.", "PTR", [f"three.all.{SVC}"]),
     ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.", "PTR", [f"one.pods.{SVC}"]),
+    ("2.1.244.10.in-addr.arpa.", "PTR", [f"10-244-1-2.all.{SVC}", f"10-244-1-2.pods.{SVC}"]),
+    ("2.2.244.10.in-addr.arpa.", "PTR", [f"both.dual.{SVC}"]),
     # 2.5: ExternalName
     (f"outside.{SVC}", "CNAME", ["foo.bar.example.com."]),
     (f"outside.{SVC}", "A", ["foo.bar.example.com."]),
@@ -53,7 +63,12 @@ ROWS = [
     (f"2001-db8--9.default.pod.{ZONE}", "AAAA", ["2001:db8::9"]),
     # beyond it, as CoreDNS: SRV of all ports, which peer finders ask for
     (f"pods.{SVC}", "SRV", [f"0 50 8080 10-244-1-2.pods.{SVC}", f"0 50 8080 one.pods.{SVC}"]),
+    (f"dual.{SVC}", "SRV", [f"0 50 8080 both.dual.{SVC}", f"0 50 5353 both.dual.{SVC}"]),
+    (f"unnamed.{SVC}", "SRV", [f"0 100 8080 10-244-3-1.unnamed.{SVC}"]),
     # the zone itself
+    (ZONE, "ANY", [f"ns.dns.{ZONE} hostmaster.{ZONE} 1 7200 1800 86400 5"]),
+    ("96.10.in-addr.arpa.", "NS", [f"ns.dns.{ZONE}"]),
+    ("96.10.in-addr.arpa.", "SOA", [f"ns.dns.{ZONE} hostmaster.{ZONE} 1 7200 1800 86400 5"]),
     (ZONE, "NS", [f"ns.dns.{ZONE}"]),
     (f"ns.dns.{ZONE}", "A", ["10.96.0.10"]),
     (ZONE, "SOA", [f"ns.dns.{ZONE} hostmaster.{ZONE} 1 7200 1800 86400 5"]),
@@ -65,6 +80,19 @@ NODATA = [
     (f"one.all.{SVC}", "AAAA"),
     (f"_http._tcp.web.{SVC}", "A"),
     (f"_tcp.web.{SVC}", "SRV"),
+    (f"_tcp.web.{SVC}", "A"),
+    (f"_tcp.pods.{SVC}", "SRV"),
+    (f"_udp.web.{SVC}", "A"),
+    (f"_udp.dual.{SVC}", "A"),
+    (f"bare.{SVC}", "TXT"),
+    (f"unnamed.{SVC}", "AAAA"),
+    (f"10-244-1-1.pods.{SVC}", "AAAA"),
+    (f"dns.{ZONE}", "A"),
+    (f"ns.dns.{ZONE}", "AAAA"),
+    (f"svc.{ZONE}", "NS"),
+    (f"svc.{ZONE}", "SOA"),
+    (SVC, "SOA"),
+    (SVC, "ANY"),
     ("1.1.96.10.in-addr.arpa.", "A"),
     ("96.10.in-addr.arpa.", "PTR"),
     ("1.96.10.in-addr.arpa.", "PTR"),
@@ -85,12 +113,26 @@ NXDOMAIN = [
     (f"elsewhere.svc.{ZONE}", "A"),
     (f"_tcp.bare.{SVC}", "SRV"),  # its port has no name
     (f"_http._udp.web.{SVC}", "SRV"),
+    (f"_http._tcp.unnamed.{SVC}", "SRV"),
+    (f"_tcp.unnamed.{SVC}", "SRV"),
+    (f"_http._tcp.nobody.{SVC}", "SRV"),
+    (f"_http._tcp.outside.{SVC}", "SRV"),
+    (f"10-244-1-3.pods.{SVC}", "A"),  # not ready
+    (f"10-244-9-9.empty.{SVC}", "A"),
+    (f"10-96-1-1.web.{SVC}", "A"),
+    (f"www.dns-version.{ZONE}", "TXT"),
+    (f"one.10-244-1-1.pods.{SVC}", "A"),
+    (f"ns.svc.{ZONE}", "A"),
     (f"three.pods.{SVC}", "A"),  # not ready
     (f"one.web.{SVC}", "A"),  # not headless
     (f"below.outside.{SVC}", "A"),
     (f"10-244-1.default.pod.{ZONE}", "A"),
     (f"10-244-1-256.default.pod.{ZONE}", "A"),
     (f"10-244-1-9.elsewhere.pod.{ZONE}", "A"),
+    (f"10\\.244\\.1\\.9.default.pod.{ZONE}", "A"),  # one label, with dots
+    (f"2001:db8::9.default.pod.{ZONE}", "AAAA"),
+    (f"fe80--1%eth0.default.pod.{ZONE}", "AAAA"),
+    (f"a.10-244-1-9.default.pod.{ZONE}", "A"),
     ("9.9.96.10.in-addr.arpa.", "PTR"),
     (f"nothing.{ZONE}", "A"),
 ]

@@ -4,13 +4,16 @@ from random import Random
 
 import dns.flags
 import dns.message
-import dns.rdatatype
+import dns.rrset
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.dns.upstream_message import Verdict, judge, upstream_query
+from proxy.dns.incoming_message import MalformedMessageError
+from proxy.dns.question import Question, read_question
+from proxy.dns.upstream_message import Verdict, completed, judge, read_response, upstream_query
 from proxy.dns.wire_name import wire_name
+from tests.dns.written_messages import Given, message, records
 
 WWW = wire_name("www.example.com")
 
@@ -46,5 +49,42 @@ def test_less_than_a_header_is_no_response(size: int) -> None:
 @given(st.binary(max_size=60))
 def test_no_bytes_raise(data: bytes) -> None:
     query = upstream_query(WWW, 1, False, False, Random(1))
-    for each in (data, query.data[:2] + data, query.data[:2] + b"\x80\0" + data):
-        assert isinstance(judge(query, each), Verdict)
+    counts = b"\x80\0\0\1\0\1\0\1\0\1"
+    for each in (data, query.data[:2] + data, query.data[:2] + counts + query.asked + data):
+        verdict = judge(query, each)
+        if verdict is Verdict.OURS:
+            try:
+                resolution = read_response(query, each)
+            except MalformedMessageError:
+                continue
+            dns.message.from_wire(completed(asked(), None, resolution, 512))
+
+
+def asked() -> Question:
+    question = read_question(dns.message.make_query("WWW.Example.com.", "A", use_edns=0, payload=4096).to_wire())
+    assert question is not None
+    return question
+
+
+@given(records, records, st.sampled_from([512, 1232, 65535]))
+def test_the_client_gets_what_upstream_said(answers: Given, authority: Given, limit: int) -> None:
+    query = upstream_query(WWW, 1, False, False, Random(1))
+    said = message("www.example.com.", answers, authority)
+    written = said.to_wire()
+    resolution = read_response(query, query.data[:2] + written[2:12] + query.asked + written[12 + len(query.asked) :])
+    data = completed(asked(), None, resolution, limit)
+    assert len(data) <= limit
+    received = dns.message.from_wire(data)
+    assert received.question[0].name.to_text() == "WWW.Example.com."
+    if limit == 65535:
+        assert values(received.answer) == values(said.answer)
+        assert values(received.authority) == values(said.authority)
+    else:
+        assert values(received.answer) <= values(said.answer)
+        assert bool(received.flags & dns.flags.TC) == (values(received.answer) != values(said.answer))
+
+
+def values(section: list[dns.rrset.RRset]) -> set[tuple[str, int, str]]:
+    return {
+        (each.name.to_text().lower(), int(each.rdtype), value.to_text().lower()) for each in section for value in each
+    }

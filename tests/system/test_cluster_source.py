@@ -11,6 +11,7 @@ import pytest
 
 from tests.system.harness.backends import Backend, StartBackends
 from tests.system.harness.clients import Conversation, ask_often, is_refused
+from tests.system.harness.dig import Dig
 from tests.system.harness.eventually import eventually
 from tests.system.harness.held import held_endpoints, held_pool_settings, held_services
 from tests.system.harness.kubectl import Kubectl
@@ -42,10 +43,11 @@ class Pair:
         self.api = self._standalone.start(configuration={"bindAddress": self.api_address})
         return self.api
 
-    def start_follower(self) -> Svcproxy:
+    def start_follower(self, *flags: str) -> Svcproxy:
         self.follower = self._svcproxy(
             (),
             f"--kubeconfig={self._standalone.kubeconfig}",
+            *flags,
             configuration={
                 "manifests": [],
                 "bindAddress": self.follower_address,
@@ -113,6 +115,21 @@ def test_what_kubectl_changes_is_served_through_both(
     pair.kubectl("delete", "svc", "web")
     eventually(lambda: not held_services(pair.follower), "the Service is gone")
     assert is_refused(pair.follower_address, pair.node_port)
+
+
+@pytest.mark.requires("dig")
+def test_a_clusters_names_are_answered_only_where_somebody_says_so(
+    pair: Pair, places: Places, backends: list[Backend]
+) -> None:
+    assert pair.follower.events("serving DNS") == []
+    assert pair.follower.stop() == 0
+    dig = Dig(pair.start_follower(f"--dns={places.address()}:10053"))
+    name = "web.default.svc.cluster.local."
+    assert dig(name).code == "NXDOMAIN"
+    pair.kubectl.apply(service("web", port(8000, "echo"), clusterIP="None", selector=LABELS), *pods(backends))
+    eventually(lambda: set(dig(name).values) == {each.address for each in backends}, "the pods' addresses")
+    pair.kubectl("delete", "pod", backends[0].name)
+    eventually(lambda: set(dig(name).values) == {each.address for each in backends[1:]}, "a pod less")
 
 
 def test_how_long_a_change_of_endpoints_took_is_measured_from_its_trigger(pair: Pair, backends: list[Backend]) -> None:
