@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from proxy.dns.record_set import EMPTY, RecordSet
 from proxy.dns.service_names import service_names
+from proxy.dns.slice_hosts import SliceHosts
 from proxy.dns.wire_name import WireName, below, parent_of, reverse_zones, wire_name
 from proxy.model.changes import Changes, ObjectKey
 from proxy.model.service import Service
@@ -32,6 +33,7 @@ class NameIndex:
         self.zones = frozenset((self.zone, *reverse))
         self._services: dict[ObjectKey, Service] = {}
         self._slices = SliceIndex()
+        self._hosts = SliceHosts()
         self._names: dict[ObjectKey, Mapping[WireName, RecordSet]] = {}
         self._shared: dict[WireName, dict[ObjectKey, RecordSet]] = {}
         self._held: dict[WireName, int] = {}
@@ -82,6 +84,7 @@ class NameIndex:
                 touched.add(service.key)
         for key in changes.removed_slices:
             touched |= self._slices.remove(key)
+        self._hosts.forget(changes.removed_slices)
         for endpoint_slice in changes.slices:
             touched |= self._slices.put(endpoint_slice)
         return touched
@@ -89,7 +92,9 @@ class NameIndex:
     def _replace(self, key: ObjectKey, service: Service | None) -> None:
         """Put the Service's names of now in the place of those of before; equal ones stay as they are."""
         before = self._names.get(key)
-        after = None if service is None else service_names(service, self._slices.of(key), self.services_zone)
+        after = (
+            None if service is None else service_names(service, self._slices.of(key), self.services_zone, self._hosts)
+        )
         if before == after:
             return
         self._hold_namespace(key, (after is not None) - (before is not None))
