@@ -1,44 +1,40 @@
-"""Messages: answers as bytes, within a limit, and so that an address list can be turned without writing it anew.
+"""Messages: responses written once, so that what is asked often is only sent.
 
-Imports this room. Names are compressed, but for SRV targets, which must not be (RFC 2782, older resolvers of Go refuse
-it) unless the answer would not fit into the longest message. Addresses take turns, as with CoreDNS's loadbalance; SRV
-records do not: who asks for them chooses by weight. Invariant: a message is never longer than
-its limit, and says so (TC) if answers are missing; the question is repeated byte for byte, so its case is kept
+Imports this room. What a headless Service is answered with takes turns: CoreDNS's loadbalance does so with addresses,
+and SRV records do no worse, though whoever asks for them should choose by weight. Invariant: a message is never longer
+than its limit, and says so (TC) if answers are missing; the question is repeated byte for byte, so its case is kept
 (0x20).
 """
 
 import struct
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate
 
 from proxy.dns.answer import Answer, Record
 from proxy.dns.question import (
     AUTHENTIC,
     AUTHORITATIVE,
-    HEADER_BYTES,
     RECURSION_AVAILABLE,
     RESPONSE,
     SENT_BACK_FLAGS,
     TRUNCATED,
     Question,
 )
-from proxy.dns.record_types import AAAA, CNAME, MX, NS, PTR, SERVFAIL, A
-from proxy.dns.wire_name import WireName, label_starts
+from proxy.dns.record_types import AAAA, CNAME, SERVFAIL, SRV, A
+from proxy.dns.record_writer import RecordWriter
 
 LONGEST_MESSAGE = 65_535
 LONGEST_DATAGRAM = 1_232
 """What we send at most without TCP, and what we announce: it passes every network unfragmented (DNS flag day 2020)."""
 SHORTEST_LIMIT = 512
 _STEP = 32
-
-_COUNTS = struct.Struct("!HHHHH")
-_RECORD = struct.Struct("!HHIH")
-_OPT_RECORD = struct.Struct("!BHHBBHH")
-_COMPRESSED_TYPES = frozenset((NS, CNAME, PTR, MX))
-_POINTER_BYTES = struct.Struct("!H")
-_POINTER, _POINTER_LIMIT = 0xC000, 0x4000
 _PLAIN_RCODE = 15
 """The most that the header has room for; the rest is in the OPT record."""
+_TURNING_TYPES = frozenset((A, AAAA, SRV))
+
+_COUNTS = struct.Struct("!HHHHH")
+_OPT_RECORD = struct.Struct("!BHHBBHH")
 
 
 def datagram_limit(question: Question) -> int:
@@ -49,68 +45,77 @@ def datagram_limit(question: Question) -> int:
     return max(question.payload // _STEP * _STEP, SHORTEST_LIMIT)
 
 
+class _Turning:
+    """Records that take turns: `shown` of them are sent at a time, each time beginning with the next one."""
+
+    __slots__ = ("_bytes", "_count", "_places", "_shown", "_start")
+
+    def __init__(self, records: Sequence[bytes], shown: int) -> None:
+        self._bytes = b"".join(records) * 2
+        self._places = array("I", accumulate((len(each) for each in (*records, *records)), initial=0))
+        self._count = len(records)
+        self._shown = shown
+        self._start = 0
+
+    @property
+    def bytes_held(self) -> int:
+        return len(self._bytes) + len(self._places) * self._places.itemsize
+
+    def next(self) -> bytes:
+        start = self._start
+        self._start = (start + 1) % self._count
+        return self._bytes[self._places[start] : self._places[start + self._shown]]
+
+
 class Message:
     """A response that is written once and sent often: `sent_to` gives the bytes for one asker.
 
-    Where the answers are addresses of one name, each sending begins with the next one. They are `turning`, each `size`
-    long, and `shown` of them are sent at a time; before them comes `lead`.
+    It is `before`, the question, `lead`, what is `turning`, and `after`.
     """
 
-    __slots__ = ("_after", "_before", "_lead", "_shown", "_size", "_start", "_turning")
+    __slots__ = ("_after", "_before", "_lead", "_turning")
 
-    def __init__(
-        self, before: bytes, after: bytes, lead: bytes = b"", turning: bytes = b"", size: int = 0, shown: int = 0
-    ) -> None:
+    def __init__(self, before: bytes, after: bytes, lead: bytes = b"", turning: _Turning | None = None) -> None:
         self._before = before
         self._lead = lead
-        self._turning = turning * 2
-        self._size = size
-        self._shown = shown * size
-        self._start = 0
+        self._turning = turning
         self._after = after
 
     @property
     def bytes_held(self) -> int:
         """About the memory that it takes."""
-        return len(self._before) + len(self._lead) + len(self._turning) + len(self._after) + 200
+        turning = self._turning.bytes_held if self._turning else 0
+        return len(self._before) + len(self._lead) + turning + len(self._after) + 300
 
     def whole(self, asked: bytes) -> bytes:
         """All but the identity, where that is the same each time; else empty."""
-        return b"" if self._size else self._before + asked + self._after
+        return b"" if self._turning else self._before + asked + self._lead + self._after
 
     def sent_to(self, identity: bytes, asked: bytes) -> bytes:
         """The bytes for a client with this message identity, whose question is spelled like this."""
-        if not self._size:
-            return identity + self._before + asked + self._after
-        start = self._start
-        self._start = (start + self._size) % (len(self._turning) >> 1)
-        turned = self._turning[start : start + self._shown]
-        return identity + self._before + asked + self._lead + turned + self._after
+        if self._turning is None:
+            return identity + self._before + asked + self._lead + self._after
+        return identity + self._before + asked + self._lead + self._turning.next() + self._after
 
 
 def write(question: Question, answer: Answer, limit: int, recursion_available: bool) -> Message:
     """The response to `question`. At most `limit` bytes, which must be 512 or more."""
     rcode = answer.rcode if answer.rcode <= _PLAIN_RCODE or question.payload else SERVFAIL
-    flags = RESPONSE | question.flags & SENT_BACK_FLAGS | rcode & _PLAIN_RCODE
-    flags |= AUTHORITATIVE if answer.authoritative else 0
-    flags |= AUTHENTIC if answer.authentic else 0
-    flags |= RECURSION_AVAILABLE if recursion_available else 0
     options = _options(question, rcode)
-    writer = _Writer(question, limit - len(options))
-    turning = _turning(answer.answers)
-    if turning:
-        message = _turning_message(writer, answer.answers, turning, flags, options)
-        if message is not None:
-            return message
-        writer = _Writer(question, limit - len(options))
-    if limit == LONGEST_MESSAGE and _is_long(answer.answers):
-        writer.compress_data = True
-    answered = writer.put_all(answer.answers)
-    flags |= 0 if answered == len(answer.answers) else TRUNCATED
-    referred = writer.put_sets(answer.authority)
-    added = writer.put_sets(answer.additional)
+    is_long = limit == LONGEST_MESSAGE and _is_long(answer.answers)
+    writer = RecordWriter(question.name, question.asked, limit - len(options), compress_targets=is_long)
+    fixed, movable = _divided(answer.answers)
+    answered = writer.put_all(fixed)
+    lead, turning = writer.after_question(), None
+    if movable and answered == len(fixed):
+        turning, shown = _put_turning(writer, movable)
+        answered += shown
+    is_whole = answered == len(answer.answers)
+    referred = writer.put_sets(answer.authority) if is_whole else 0
+    added = writer.put_sets(answer.additional) if is_whole else 0
+    flags = _flags(question, answer, rcode, recursion_available) | (0 if is_whole else TRUNCATED)
     before = _COUNTS.pack(flags, 1, answered, referred, added + bool(options))
-    return Message(before, writer.after_question() + options)
+    return Message(before, writer.after_question() + options, lead, turning)
 
 
 def write_error(question: Question, rcode: int, recursion_available: bool) -> bytes:
@@ -119,34 +124,36 @@ def write_error(question: Question, rcode: int, recursion_available: bool) -> by
     return message.sent_to(question.identity, question.asked)
 
 
-def _turning(answers: Sequence[Record]) -> Sequence[Record]:
-    """The answers that may come in any order: addresses of one name, alone or behind the aliases that lead to it."""
+def _flags(question: Question, answer: Answer, rcode: int, recursion_available: bool) -> int:
+    flags = RESPONSE | question.flags & SENT_BACK_FLAGS | rcode & _PLAIN_RCODE
+    flags |= AUTHORITATIVE if answer.authoritative else 0
+    flags |= AUTHENTIC if answer.authentic else 0
+    return flags | (RECURSION_AVAILABLE if recursion_available else 0)
+
+
+def _divided(answers: Sequence[Record]) -> tuple[Sequence[Record], Sequence[Record]]:
+    """The records that come in this order, aliases that lead to a name, and those of the name that take turns."""
     aliases = 0
     while aliases < len(answers) and answers[aliases].record_type == CNAME:
         aliases += 1
     found = answers[aliases:]
-    if len(found) < 2 or found[0].record_type not in (A, AAAA):
-        return ()
+    if len(found) < 2 or found[0].record_type not in _TURNING_TYPES:
+        return answers, ()
     owner, record_type = found[0].owner, found[0].record_type
-    return found if all(each.owner == owner and each.record_type == record_type for each in found) else ()
+    if any(each.owner != owner or each.record_type != record_type for each in found):
+        return answers, ()
+    return answers[:aliases], found
 
 
-def _turning_message(
-    writer: "_Writer", answers: Sequence[Record], turning: Sequence[Record], flags: int, options: bytes
-) -> Message | None:
-    """All addresses, of which as many are shown as fit, each time from another one on; None if none fits."""
-    aliases = len(answers) - len(turning)
-    if writer.put_all(answers[:aliases]) < aliases:
-        return None
-    owner = writer.pointer_to(turning[0].owner)
-    records = [owner + _head(each) + each.data for each in turning]
-    size = len(records[0])
-    shown = min(len(records), writer.room // size)
-    if not owner or not shown:
-        return None
-    flags |= TRUNCATED if shown < len(records) else 0
-    before = _COUNTS.pack(flags, 1, aliases + shown, 0, bool(options))
-    return Message(before, options, writer.after_question(), b"".join(records), size, shown)
+def _put_turning(writer: RecordWriter, found: Sequence[Record]) -> tuple[_Turning | None, int]:
+    """All of the records, of which as many are shown as fit, and how many that is."""
+    records = writer.movable(found)
+    length = sum(len(each) for each in records)
+    if length <= writer.room:
+        writer.reserve(length)
+        return _Turning(records, len(records)), len(records)
+    shown = writer.room // max(len(each) for each in records)
+    return (_Turning(records, shown) if shown else None), shown
 
 
 def _options(question: Question, rcode: int) -> bytes:
@@ -158,92 +165,3 @@ def _options(question: Question, rcode: int) -> bytes:
 
 def _is_long(records: Sequence[Record]) -> bool:
     return sum(len(each.data) for each in records) + len(records) * 12 > LONGEST_MESSAGE - 1024
-
-
-def _head(record: Record) -> bytes:
-    return _RECORD.pack(record.record_type, 1, record.ttl, len(record.data))
-
-
-class _Writer:
-    """Appends records while they fit into `limit` bytes; remembers where names stand, to point at them."""
-
-    def __init__(self, question: Question, limit: int) -> None:
-        self._data = bytearray(HEADER_BYTES) + question.asked
-        self._start = len(self._data)
-        self._limit = limit
-        self._places: dict[WireName, int] = {}
-        self.compress_data = False
-        """Whether SRV targets are compressed too."""
-        self._is_full = False
-        self._remember(question.name, HEADER_BYTES)
-
-    @property
-    def room(self) -> int:
-        """How many bytes still fit."""
-        return self._limit - len(self._data)
-
-    def pointer_to(self, name: WireName) -> bytes:
-        """What stands for a name that is in the message; empty for one that is not, or cannot be pointed at."""
-        place = self._places.get(name)
-        return b"" if place is None else _POINTER_BYTES.pack(_POINTER | place)
-
-    def after_question(self) -> bytes:
-        return bytes(self._data[self._start :])
-
-    def put_all(self, records: Iterable[Record]) -> int:
-        """Append records as long as they fit, none after one that did not; returns how many were."""
-        count = 0
-        for record in records:
-            if self._is_full or not self._put(record):
-                self._is_full = True
-                break
-            count += 1
-        return count
-
-    def put_sets(self, records: Iterable[Record]) -> int:
-        """The same, but no part of a set: a resolver would take it for the whole (RFC 2181, 9)."""
-        count = 0
-        for _, group in groupby(records, key=lambda each: (each.owner, each.record_type)):
-            together = list(group)
-            end = len(self._data)
-            if self.put_all(together) < len(together):
-                del self._data[end:]
-                break
-            count += len(together)
-        return count
-
-    def _put(self, record: Record) -> bool:
-        start = len(self._data)
-        self._put_name(record.owner)
-        place = len(self._data)
-        self._data += _head(record)
-        compressed = record.host and (self.compress_data or record.record_type in _COMPRESSED_TYPES)
-        if compressed:
-            self._data += record.data[: -len(record.host) - 1]
-            self._put_name(record.host)
-            struct.pack_into("!H", self._data, place + 8, len(self._data) - place - _RECORD.size)
-        else:
-            self._data += record.data
-        if len(self._data) > self._limit:
-            del self._data[start:]
-            return False
-        if record.host and not compressed:
-            self._remember(record.host, len(self._data) - len(record.host) - 1)
-        return True
-
-    def _put_name(self, name: WireName) -> None:
-        """The labels up to a place that is known, and a pointer to it."""
-        for start in label_starts(name):
-            place = self._places.get(name[start:])
-            if place is not None:
-                position = len(self._data)
-                self._data += name[:start] + _POINTER_BYTES.pack(_POINTER | place)
-                self._remember(name, position, start)
-                return
-        self._remember(name, len(self._data))
-        self._data += name + b"\0"
-
-    def _remember(self, name: WireName, position: int, end: int | None = None) -> None:
-        for start in label_starts(name[:end]):
-            if position + start < _POINTER_LIMIT:
-                self._places.setdefault(name[start:], position + start)
