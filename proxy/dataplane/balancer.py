@@ -21,10 +21,11 @@ from proxy.schedulers.backend import Backend
 from proxy.schedulers.registry import create
 from proxy.schedulers.scheduler import KeyedBy
 from proxy.shared_counts.column import NO_ROW, Column, Tally, private_tally
-from proxy.shared_counts.layout import ENDPOINTS, POOLS, PoolCell
+from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell, PoolCell
 
 # Counted with every connection; a member of an enumeration is a slower constant.
 _OPENED: Final = int(PoolCell.OPENED)
+_OPENED_THERE: Final = int(EndpointCell.OPENED)
 _HITS: Final = int(PoolCell.AFFINITY_HITS)
 _MISSES: Final = int(PoolCell.AFFINITY_MISSES)
 _BY_NOTHING: Final = KeyedBy.NOTHING
@@ -57,6 +58,7 @@ class Balancer:
         self._failed: dict[Upstream, None] = {}
         self._drained: frozenset[Backend] = frozenset()
         self._looks_elsewhere = False
+        self._picks_at_once = False
         self.pool = pool
         self.rows = rows
         self.tally = self._tally_of_pool(rows)
@@ -109,10 +111,14 @@ class Balancer:
 
         `client` and `destination` are addresses without port; `tried` are upstreams that already failed this flow.
         """
-        if self._stickiness is None:
-            upstream = self._scheduled(client, destination, now, tried)
-        else:
+        if self._stickiness is not None:
             upstream = self._sticky(self._stickiness, client, destination, now, tried)
+        elif self._picks_at_once and not tried and not self._failed:
+            picked = self._scheduler.pick(0, now)
+            assert picked is None or isinstance(picked, Upstream)
+            upstream = picked
+        else:
+            upstream = self._scheduled(client, destination, now, tried)
         if upstream is not None:
             upstream.began()
             if tried:
@@ -159,18 +165,18 @@ class Balancer:
 
     def opened(self, upstream: Upstream) -> None:
         """Count a flow that the upstream took, as far as anybody knows."""
-        tally = self.tally
+        tally, there = self.tally, upstream.tally
         tally.counts[_OPENED] += 1
+        there.counts[_OPENED_THERE] += 1
         if not tally.touched:
             tally.touch()
-        upstream.opened()
+        if not there.touched:
+            there.touch()
 
-    def connected(self, upstream: Upstream) -> None:
-        """The upstream took a flow: whatever it did before is forgiven."""
-        self.opened(upstream)
-        if upstream.failures:
-            upstream.forgive()
-            self._failed.pop(upstream, None)
+    def forgive(self, upstream: Upstream) -> None:
+        """The upstream has taken a flow: whatever it did before counts no more."""
+        upstream.forgive()
+        self._failed.pop(upstream, None)
 
     def _schedule(self, pool: Pool) -> None:
         self._scheduler = create(pool.scheduler, self._random)
@@ -258,6 +264,9 @@ class Balancer:
         self.usable = len(self._drained) < len(self._upstreams)
         self._scheduler.update(list(self._upstreams.values()))
         self._looks_elsewhere = self._scheduler.uses_counts and self._column is not None and not self._column.is_alone
+        self._picks_at_once = (
+            not self._looks_elsewhere and not self._drained and self._scheduler.keyed_by is KeyedBy.NOTHING
+        )
 
     def _look_elsewhere(self) -> None:
         """Bring what the other workers have open up to date."""

@@ -30,49 +30,45 @@ READS_PER_TURN: Final = 8
 SMALL_SPLICE: Final = 32 * 1024
 """A splice below this says that the bulk transfer is over."""
 
-_BYTES: Final = select.EPOLLIN
 _UNTIL_EMPTY: Final = FINISHED | FAILED | URGENT
+_UNUSUAL: Final = select.EPOLLERR | URGENT | WRITABLE
 _HOW_IT_ENDS: Final = FINISHED | select.EPOLLERR | URGENT
 
 
 class Direction:
     """Moves bytes from `source` to `target`. Its `ready` is the event handler of `source`.
 
-    `carried` is bytes delivered; `held` what the target would not take yet; `ended` that the source sent its FIN.
+    `carried` is bytes delivered; `held` what the target would not take yet; `pipe` what many bytes in a row go through;
+    `ended` that the source sent its FIN.
     """
 
     __slots__ = (
         "_flowing",
         "_in_pipe",
         "_nagle",
-        "_pipe",
         "_queued",
         "_reactor",
         "carried",
         "ended",
         "held",
-        "opposite",
+        "pipe",
         "relay",
         "source",
         "target",
         "told_of_room",
     )
 
-    opposite: "Direction"
-    # For mypyc, which otherwise lets nobody delete an attribute.
-    __deletable__ = ("opposite",)
-
     def __init__(
         self, relay: "TcpRelay", reactor: Reactor, source: SocketType, target: SocketType, nagle: bool
     ) -> None:
         self._reactor = reactor
-        self._pipe: Pipe | None = None
+        self.pipe: Pipe | None = None
         self._in_pipe = 0
         # An accepted socket inherits TCP_NODELAY; on a dialled one it costs a system call, made with the second
         # send, since Nagle's algorithm never delays the first.
         self._nagle = nagle
         # Nothing is in the way of the short path; the long one is right at any time.
-        self._flowing = not nagle
+        self._flowing = True
         self._queued = False
         self.carried = 0
         self.ended = False
@@ -86,37 +82,32 @@ class Direction:
         """Events of `source`: it can be read, and the opposite direction may write to it."""
         reactor = self._reactor
         self.relay.used = reactor.now
-        if mask == _BYTES and self._flowing:
-            # What a conversation's events nearly always are: a message that fits and is taken as a whole.
-            try:
-                size = self.source.recv_into(reactor.buffer, 0, _DONTWAIT)
-            except OSError as error:
-                self._unread(error)
-                return
-            if size:
-                try:
-                    sent = self.target.send(reactor.view[:size], _SEND)
-                except OSError as error:
-                    sent = self._unsent(error)
-                if sent == size < BUFFER_SIZE:
-                    self.carried += sent
-                    return
-                if self._delivered(sent, size):
-                    self.pump(mask)
-            else:
-                self._end()
+        if not self._flowing or mask & _UNUSUAL:
+            self._ready_otherwise(mask)
             return
-        if mask & WRITABLE:
-            opposite = self.opposite
-            if opposite.held is not None or opposite._in_pipe:
-                opposite.resume()
-                if self.relay.over:
-                    return
-        if mask & READABLE:
-            if self.held is None and not self._in_pipe and not self.ended:
-                self.pump(mask)
-            elif mask & FAILED:
-                self.relay.broken(self.source)
+        # What a conversation's events nearly always are: a message that fits and is taken as a whole, the last one
+        # with its FIN, or a FIN alone.
+        try:
+            size = self.source.recv_into(reactor.buffer, 0, _DONTWAIT)
+        except OSError as error:
+            self._unread(error)
+            return
+        if not size:
+            self._end()
+            return
+        if self._nagle and self.carried:
+            self._send_without_delay()
+        last = mask & FINISHED and size < BUFFER_SIZE
+        try:
+            sent = self.target.send(reactor.view[:size], _SEND_LAST if last else _SEND)
+        except OSError as error:
+            sent = self._unsent(error)
+        if sent == size < BUFFER_SIZE:
+            self.carried += sent
+            if last:
+                self._end()
+        elif self._delivered(sent, size):
+            self.pump(mask)
 
     def crashed(self) -> None:
         """A defect: end the relay."""
@@ -131,8 +122,8 @@ class Direction:
         """
         if self.ended or self.relay.over:
             return
-        if self._pipe is not None:
-            self._pump_pipe(self._pipe)
+        if self.pipe is not None:
+            self._pump_pipe(self.pipe)
             return
         source, target, reactor = self.source, self.target, self._reactor
         for reads in range(1, READS_PER_TURN + 1):
@@ -145,8 +136,7 @@ class Direction:
                 self._end()
                 return
             if self._nagle and self.carried:
-                self._nagle = False
-                target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._send_without_delay()
             last = size < BUFFER_SIZE and mask & _HOW_IT_ENDS == FINISHED
             try:
                 sent = target.send(reactor.view[:size], _SEND_LAST if last else _SEND)
@@ -159,7 +149,7 @@ class Direction:
                 return
             if size < BUFFER_SIZE:
                 if not mask & _UNTIL_EMPTY:
-                    self._flowing = not self._nagle
+                    self._flowing = True
                     return
             elif reads >= FULL_READS_BEFORE_SPLICE and self._start_splicing():
                 return
@@ -175,7 +165,7 @@ class Direction:
         """The target has room again: deliver what is held, then go on reading."""
         if self.held is not None and not self.deliver():
             return
-        if self._in_pipe and self._pipe is not None and not self._empty_pipe(self._pipe):
+        if self._in_pipe and self.pipe is not None and not self._empty_pipe(self.pipe):
             return
         self.pump()
 
@@ -194,13 +184,24 @@ class Direction:
         self.held = held[sent:] if sent < len(held) else None
         return self.held is None
 
-    def release(self) -> None:
-        """Give back what is held; the relay is over."""
-        self.held = None
-        self._flowing = False
-        if self._pipe is not None:
-            self._leave_pipe()
-        del self.opposite
+    def _ready_otherwise(self, mask: int) -> None:
+        """Bytes are held or spliced, or the events tell of room, of an error or of urgent data."""
+        if mask & WRITABLE:
+            opposite = self.relay.opposite(self)
+            if opposite is not None and (opposite.held is not None or opposite._in_pipe):
+                opposite.resume()
+                if self.relay.over:
+                    return
+        if mask & READABLE:
+            if self.held is None and not self._in_pipe and not self.ended:
+                self.pump(mask)
+            elif mask & FAILED:
+                self.relay.broken(self.source)
+
+    def _send_without_delay(self) -> None:
+        """A second message follows: Nagle's algorithm would make it wait for the first one's ACK."""
+        self._nagle = False
+        self.target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _unread(self, error: OSError) -> None:
         """A read failed: there is nothing, or the source is lost."""
@@ -242,19 +243,19 @@ class Direction:
         """The source ended: pass its FIN on, or finish the relay if the other half ended before."""
         self.ended = True
         self._flowing = False
-        if self._pipe is not None:
-            self._leave_pipe()
+        if self.pipe is not None:
+            self.leave_pipe()
         self.relay.half_closed(self)
 
     def _start_splicing(self) -> bool:
-        self._pipe = self.relay.listener.resources.pipes.lend()
-        if self._pipe is None:
+        self.pipe = self.relay.listener.resources.pipes.lend()
+        if self.pipe is None:
             return False
         self._flowing = False
         # splice takes its patience from the descriptor, not from a flag of the call.
         self.source.setblocking(False)
         self.target.setblocking(False)
-        self._pump_pipe(self._pipe)
+        self._pump_pipe(self.pipe)
         return True
 
     def _pump_pipe(self, pipe: Pipe) -> None:
@@ -275,7 +276,7 @@ class Direction:
             if not self._empty_pipe(pipe):
                 return
             if size < SMALL_SPLICE:
-                self._leave_pipe()
+                self.leave_pipe()
                 break
         self._queue()
 
@@ -294,8 +295,9 @@ class Direction:
             self.carried += moved
         return True
 
-    def _leave_pipe(self) -> None:
-        if self._pipe is not None:
-            self.relay.listener.resources.pipes.give_back(self._pipe, empty=not self._in_pipe)
-            self._pipe = None
+    def leave_pipe(self) -> None:
+        """Give the pipe back, if there is one; bytes that are still in it are lost."""
+        if self.pipe is not None:
+            self.relay.listener.resources.pipes.give_back(self.pipe, empty=not self._in_pipe)
+            self.pipe = None
             self._in_pipe = 0

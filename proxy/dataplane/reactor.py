@@ -177,6 +177,16 @@ class Reactor:
         if not self._awake:
             self._wake()
 
+    def close_both(self, one: SocketType, other: SocketType) -> None:
+        """The same for the two sockets of a relay."""
+        handlers, doomed = self.handlers, self._doomed
+        handlers.pop(one.fileno(), None)
+        handlers.pop(other.fileno(), None)
+        doomed.append(one)
+        doomed.append(other)
+        if not self._awake:
+            self._wake()
+
     @property
     def doomed(self) -> int:
         """How many sockets are still open that will be closed at the end of this batch."""

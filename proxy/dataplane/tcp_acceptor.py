@@ -75,22 +75,22 @@ class TcpAcceptor:
         # The C-level accept: a descriptor and an address, without the layers of Python that build a socket twice.
         accept = self._socket._accept  # type: ignore[attr-defined]
         family, resources, listener_of = self._family, self._resources, self._listener_of
+        descriptors = resources.descriptors
         doomed = resources.reactor.doomed
         for accepted in range(self._burst):
-            if doomed and resources.descriptors.free < doomed + DESCRIPTORS:
+            if doomed and descriptors.free < doomed + DESCRIPTORS:
                 # What counts as free is not closed yet: the next batch tells of these clients again.
                 self._burst = max(1, accepted)
                 return
-            if not resources.descriptors.take(DESCRIPTORS):
+            if descriptors.free < DESCRIPTORS:
                 # A pipe that nobody uses is worth less than a client.
                 resources.pipes.close()
-                if not resources.descriptors.take(DESCRIPTORS):
+                if descriptors.free < DESCRIPTORS:
                     self._pause()
                     return
             try:
                 descriptor, address = accept()
             except OSError as error:
-                resources.descriptors.put_back(DESCRIPTORS)
                 self._burst = max(1, accepted)
                 self._not_accepted(error)
                 return
@@ -99,6 +99,7 @@ class TcpAcceptor:
             if listener is None:
                 self._turn_away(client)
                 continue
+            descriptors.occupy(DESCRIPTORS)
             relay = TcpRelay(listener, client, address)
             resources.relays[relay] = None
             try:
@@ -128,7 +129,6 @@ class TcpAcceptor:
     def _turn_away(self, client: SocketType) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         client.close()
-        self._resources.descriptors.put_back(DESCRIPTORS)
 
     def _not_accepted(self, error: OSError) -> None:
         if error.errno in _EXHAUSTED:

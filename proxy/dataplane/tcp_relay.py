@@ -77,7 +77,7 @@ class TcpRelay:
 
     def __init__(self, listener: "TcpListener", client: SocketType, client_address: _SocketAddress) -> None:
         self._backend: SocketType | None = None
-        self.balancer = listener.balancer
+        self.balancer = listener.pool.built or listener.pool.balancer()
         self._connected = 0.0
         self._downward: Direction | None = None
         self._upward: Direction | None = None
@@ -109,7 +109,8 @@ class TcpRelay:
         host = self.client_address[0]
         balancer, first = self.balancer, self._first
         destination = self.listener.destination(self.client) if balancer.by_destination else ""
-        while (upstream := balancer.choose(host, destination, monotonic(), self._tried)) is not None:
+        now = monotonic() if self._tried else self._started
+        while (upstream := balancer.choose(host, destination, now, self._tried)) is not None:
             self._upstream = upstream
             try:
                 backend = SocketType(upstream.family, _DIAL)
@@ -197,12 +198,20 @@ class TcpRelay:
         """The upstream that it leads to, or that is being dialled."""
         return self._upstream
 
+    def opposite(self, direction: Direction) -> Direction | None:
+        """The other direction, as long as there are two."""
+        return self._downward if direction is self._upward else self._upward
+
     def half_closed(self, direction: Direction) -> None:
         """The direction's source sent its FIN and all before it is delivered."""
-        if direction.opposite.ended:
+        if direction is self._upward:
+            other, reason = self._downward, _CLIENT_CLOSED
+        else:
+            other, reason = self._upward, _BACKEND_CLOSED
+        if other is None or other.ended:
             self.end(self._failure)
             return
-        self._failure = _CLIENT_CLOSED if direction is self._upward else _BACKEND_CLOSED
+        self._failure = reason
         if self._upstream is not None:
             self._upstream.half_closed()
         try:
@@ -245,15 +254,17 @@ class TcpRelay:
         if not (upward.ended and downward.ended):
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        resources.reactor.close(self.client)
-        resources.reactor.close(backend)
-        started = self._started
-        resources.accounts.closed(self, upstream, reason, monotonic() - started, self._connected - started)
+        resources.reactor.close_both(self.client, backend)
+        started, carried = self._started, (upward.carried, downward.carried)
+        resources.accounts.closed(self, upstream, reason, carried, monotonic() - started, self._connected - started)
         upstream.ended(upward.ended or downward.ended)
-        resources.idle.discard(self)
+        if self.balancer.pool.idle_timeout:
+            resources.idle.discard(self)
         # Break the circle of references, so that memory returns now and not with a garbage collection.
-        upward.release()
-        downward.release()
+        if upward.pipe is not None:
+            upward.leave_pipe()
+        if downward.pipe is not None:
+            downward.leave_pipe()
         self._upward = self._downward = None
 
     def _end_undialled(self, resources: Resources, reason: CloseReason) -> None:
@@ -317,14 +328,14 @@ class TcpRelay:
     def _join(self, backend: SocketType) -> tuple[Direction, Direction]:
         """The two directions, upward and downward."""
         assert self._upstream is not None
-        self.balancer.connected(self._upstream)
-        self._tried = ()
+        balancer, upstream = self.balancer, self._upstream
+        balancer.opened(upstream)
+        if upstream.failures:
+            balancer.forgive(upstream)
         resources = self.listener.resources
-        self._upward = upward = Direction(self, resources.reactor, self.client, backend, nagle=True)
-        self._downward = downward = Direction(self, resources.reactor, backend, self.client, nagle=False)
-        upward.opposite = downward
-        downward.opposite = upward
-        if self.is_limited:
+        self._upward = upward = Direction(self, resources.reactor, self.client, backend, True)
+        self._downward = downward = Direction(self, resources.reactor, backend, self.client, False)
+        if balancer.pool.idle_timeout:
             resources.idle.add(self)
         return upward, downward
 

@@ -146,7 +146,7 @@ class UdpFlow:
         if not self._connected:
             # Nobody answered, which is as it should be with many: it began all the same.
             self.balancer.opened(self.upstream)
-        resources.accounts.closed(self, self.upstream, reason, monotonic() - self._started)
+        resources.accounts.closed(self, self.upstream, reason, self.carried, monotonic() - self._started)
         self.upstream.ended()
         self.listener.left(self)
         resources.flows.discard(self)
@@ -196,7 +196,9 @@ class UdpFlow:
     def _answered(self) -> None:
         """The upstream's first reply."""
         self._connected = monotonic()
-        self.balancer.connected(self.upstream)
+        self.balancer.opened(self.upstream)
+        if self.upstream.failures:
+            self.balancer.forgive(self.upstream)
 
     def _not_received(self, error: OSError) -> None:
         if isinstance(error, BlockingIOError):

@@ -18,7 +18,6 @@ from proxy.shared_counts.layout import ENDPOINTS, EndpointCell
 _ACTIVE: Final = int(EndpointCell.ACTIVE)
 _INACTIVE: Final = int(EndpointCell.INACTIVE)
 _FAILING: Final = int(EndpointCell.FAILING)
-_OPENED: Final = int(EndpointCell.OPENED)
 
 FIRST_PENALTY: Final = 1.0
 LONGEST_PENALTY: Final = 30.0
@@ -79,13 +78,6 @@ class Upstream(Backend):
         self.active += 1
         tally = self.tally
         tally.cells[tally.first + _ACTIVE] = self.active - self.active_elsewhere
-
-    def opened(self) -> None:
-        """It took a flow."""
-        tally = self.tally
-        tally.counts[_OPENED] += 1
-        if not tally.touched:
-            tally.touch()
 
     def half_closed(self) -> None:
         """One side of a connection has finished."""

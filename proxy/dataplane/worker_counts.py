@@ -35,6 +35,7 @@ class WorkerCounts:
         """Write how things stand, and whatever was counted since the last time."""
         resources = self._resources
         self._sampler.look(resources.reactor.now)
+        resources.accounts.settle()
         own, affinity = resources.column.own, resources.affinity.statistics()
         own.gauge(WorkerCell.CONNECTIONS, len(resources.relays))
         own.gauge(WorkerCell.FLOWS, len(resources.flows))

@@ -37,6 +37,13 @@ class RoundRobin(Scheduler):
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         usable = self.usable
         cursor = self.cursor
+        if not without and usable:
+            # With every connection, nearly always.
+            if cursor >= len(usable):
+                cursor = 0
+            self.cursor = cursor + 1
+            self.last = backend = usable[cursor]
+            return backend
         for _ in usable:
             if cursor >= len(usable):
                 cursor = 0

@@ -149,7 +149,8 @@ def test_a_connection_forgives_every_failure() -> None:
     for _ in range(3):
         failing.active += 1
         of.refused(failing, CLIENT, 0.0)
-    of.connected(failing)
+    of.opened(failing)
+    of.forgive(failing)
     assert failing.failures == 0
     assert failing in [chosen(of, now=0.1) for _ in range(2)]
 
@@ -324,7 +325,9 @@ def test_every_choice_is_one_that_the_rules_allow(steps: list[tuple[str, Any]], 
             upstream, client = flows[value % len(flows)]
             place = (upstream.address, upstream.port)
             if action == "connect":
-                of.connected(upstream)
+                of.opened(upstream)
+                if upstream.failures:
+                    of.forgive(upstream)
                 if of.has(upstream):
                     model.shunned.pop(place, None)
             else:

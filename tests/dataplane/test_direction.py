@@ -49,7 +49,6 @@ class Harness:
         relay: Any = self
         self.upward = Direction(relay, reactor, self._client, self._backend, nagle=False)
         self.downward = Direction(relay, reactor, self._backend, self._client, nagle=False)
-        self.upward.opposite, self.downward.opposite = self.downward, self.upward
         self._epoll = select.epoll()
         self._handlers = {self._client.fileno(): self.upward, self._backend.fileno(): self.downward}
         for descriptor in self._handlers:
@@ -58,6 +57,9 @@ class Harness:
     def widen(self, descriptor: int) -> None:
         self.widened.append(descriptor)
         self._epoll.modify(descriptor, EDGES_AND_ROOM)
+
+    def opposite(self, one: Direction) -> Direction:
+        return self.downward if one is self.upward else self.upward
 
     def half_closed(self, ended: Direction) -> None:
         self.ended.append(ended)
@@ -89,7 +91,7 @@ class Harness:
 
     def close(self) -> None:
         for one in (self.upward, self.downward):
-            one.release()
+            one.leave_pipe()
         self.pipes.close()
         assert self.descriptors.free == self.descriptors.capacity
         self._epoll.close()
@@ -296,7 +298,7 @@ def test_a_pipe_with_bytes_in_it_is_closed_and_not_lent_again() -> None:
             made.events()
             made.turns()
         assert made.upward._in_pipe
-        made.upward._leave_pipe()
+        made.upward.leave_pipe()
         assert made.descriptors.free == made.descriptors.capacity
 
 

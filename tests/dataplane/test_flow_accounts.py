@@ -10,7 +10,8 @@ from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.flow_accounts import FlowAccounts
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Pool, Target
-from proxy.shared_counts.layout import EndpointCell, PoolCell
+from proxy.shared_counts.column import private_tally
+from proxy.shared_counts.layout import ENDPOINTS, EndpointCell, PoolCell
 
 POOL = Pool("web", "default/web", "", "TCP", "rr", "web", 0, 5.0, 0.0, (Target("10.0.0.1", 80),))
 
@@ -32,7 +33,8 @@ def fresh() -> tuple[FlowAccounts, FakeFlow, list[int], list[int]]:
 
 
 def closed(accounts: FlowAccounts, flow: FakeFlow, seconds: float = 0.5, connect_seconds: float = -1.0) -> None:
-    accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, seconds, connect_seconds)
+    accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, flow.carried, seconds, connect_seconds)
+    accounts.settle()
 
 
 def test_a_flow_that_is_over_is_counted_with_its_reason_bytes_and_time() -> None:
@@ -87,6 +89,28 @@ def test_every_byte_is_counted_once_however_often_it_is_looked_at(steps: list[tu
     assert (endpoint[EndpointCell.RECEIVED_BYTES], endpoint[EndpointCell.SENT_BYTES]) == flow.carried
 
 
+def test_however_many_flows_end_each_is_counted_once_and_no_later_than_asked() -> None:
+    accounts, flow, pool, _ = fresh()
+    for ended in range(1, 200):
+        flow.carried = (1, 2)
+        accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, flow.carried, 0.5)
+        counted = pool[PoolCell.CLOSED + CloseReason.CLIENT_CLOSED.number]
+        assert ended - 64 < counted <= ended
+    accounts.settle()
+    accounts.settle()
+    assert pool[PoolCell.CLOSED + CloseReason.CLIENT_CLOSED.number] == 199
+    assert (pool[PoolCell.RECEIVED_BYTES], pool[PoolCell.SENT_BYTES]) == (199, 398)
+
+
+def test_a_flow_counts_for_the_rows_it_had_when_it_ended() -> None:
+    accounts, flow, pool, endpoint = fresh()
+    accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, (1, 2), 0.5)
+    flow.balancer = Balancer(POOL, None, Random(1))
+    flow.upstream.count_in(private_tally(ENDPOINTS))
+    accounts.settle()
+    assert (pool[PoolCell.SENT_BYTES], endpoint[EndpointCell.SENT_BYTES]) == (2, 2)
+
+
 def test_one_that_is_still_dialling_or_was_not_used_is_left_alone() -> None:
     accounts, flow, pool, _ = fresh()
     accounts.sample([flow], 0.0)
@@ -104,7 +128,7 @@ def test_opening_refusing_and_retrying_are_counted_by_the_balancer() -> None:
     balancer.refused(first, "10.9.9.9", 0.0)
     second = balancer.choose("10.9.9.9", "", 0.0, (first,))
     assert isinstance(second, Upstream)
-    balancer.connected(second)
+    balancer.opened(second)
     pool = balancer.tally.counts
     assert (pool[PoolCell.EJECTIONS], pool[PoolCell.RETRIES], pool[PoolCell.OPENED]) == (1, 1, 1)
     assert first.tally.counts[EndpointCell.FAILED] == 1

@@ -64,7 +64,8 @@ class Sampled:
 
     def close(self, flow: Any) -> None:
         del self.relays[flow]
-        self.accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, 1.0)
+        self.accounts.closed(flow, flow.upstream, CloseReason.CLIENT_CLOSED, flow.carried, 1.0)
+        self.accounts.settle()
 
     @property
     def received(self) -> int:
