@@ -12,6 +12,7 @@ from random import Random
 
 from proxy.cluster.cluster import Cluster, ClusterSettings
 from proxy.config import Configuration
+from proxy.control.name_places import name_places
 from proxy.settings import cluster_settings
 from proxy.sources.kubernetes import KubernetesSource
 from proxy.sources.kubernetes_api.connection import Connection
@@ -77,7 +78,8 @@ def _kubernetes_source(
     configuration: Configuration, node_name: str, environment: Mapping[str, str]
 ) -> KubernetesSource:
     timing = Timing()
-    scope = Scope(node_name, configuration.namespace, configuration.service_proxy_name)
+    headless = _answers_names(configuration)
+    scope = Scope(node_name, configuration.namespace, configuration.service_proxy_name, headless)
     connection = Connection(
         _credentials(configuration, environment), asyncio.get_running_loop().time, timing.credentials
     )
@@ -97,4 +99,9 @@ def _cluster_identity(configuration: Configuration, environment: Mapping[str, st
     connection = configuration.client_connection
     kubeconfig = os.path.abspath(connection.kubeconfig) if connection.kubeconfig else ""
     server = "" if kubeconfig else environment.get("KUBERNETES_SERVICE_HOST", "")
-    return (kubeconfig, connection.context, server, configuration.namespace, configuration.service_proxy_name)
+    scope = (configuration.namespace, configuration.service_proxy_name)
+    return (kubeconfig, connection.context, server, *scope, *(("headless",) if _answers_names(configuration) else ()))
+
+
+def _answers_names(configuration: Configuration) -> bool:
+    return bool(name_places(configuration))

@@ -31,11 +31,13 @@ _METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 
 class Scope(msgspec.Struct, frozen=True):
     """Which part of a cluster is followed. An empty `namespace` is all of them; `proxy_name` is the value of
-    service.kubernetes.io/service-proxy-name that is served, empty for the Services without that label."""
+    service.kubernetes.io/service-proxy-name that is served, empty for the Services without that label; `headless` is
+    whether the endpoints of headless Services are wanted, which nobody forwards to but names are answered from."""
 
     node_name: str
     namespace: str = ""
     proxy_name: str = ""
+    headless: bool = False
 
 
 class Resource(msgspec.Struct, Generic[T], frozen=True):
@@ -63,11 +65,11 @@ def services(scope: Scope) -> Resource[Service]:
 
 
 def endpoint_slices(scope: Scope) -> Resource[EndpointSlice]:
-    """Every EndpointSlice but those of headless Services."""
+    """Every EndpointSlice, as a rule but those of headless Services."""
     return Resource(
         title="endpointslices.discovery.k8s.io",
         path=_path("/apis/discovery.k8s.io/v1", scope, "endpointslices"),
-        selectors=(("labelSelector", f"!{HEADLESS_LABEL}"),),
+        selectors=() if scope.headless else (("labelSelector", f"!{HEADLESS_LABEL}"),),
         reader=ObjectReader("EndpointSlice", EndpointSlice, usable_endpoint_slice),
         namespace=scope.namespace,
     )

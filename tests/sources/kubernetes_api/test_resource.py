@@ -23,6 +23,7 @@ def test_the_server_selects_what_this_proxy_answers_for() -> None:
     assert services(CLUSTER).selectors == (("labelSelector", "!service.kubernetes.io/service-proxy-name"),)
     assert services(ONE).selectors == (("labelSelector", "service.kubernetes.io/service-proxy-name=mine"),)
     assert endpoint_slices(ONE).selectors == (("labelSelector", "!service.kubernetes.io/headless"),)
+    assert endpoint_slices(Scope("node", headless=True)).selectors == ()
     assert pod_weights(CLUSTER).selectors == (("labelSelector", "svcproxy.io/weight"),)
     assert own_node(CLUSTER).selectors == (("fieldSelector", "metadata.name=node-1"),)
 
