@@ -12,12 +12,12 @@ from proxy.dns.wire_name import text_of
 
 
 def name_reports(index: NameIndex, ttl: int) -> Iterator[NameReport]:
-    """Every record of every Service, by namespace and name of the Service, its own name first; each Service as of the
-    moment that it is reached."""
+    """Every record of every Service, by namespace and name of the Service, its own name first, reverse names last;
+    each Service as of the moment that it is reached."""
     for service, names in index.by_service():
         yield from [
             NameReport(*service.key, text_of(name), record_type, value, ttl)
-            for name in sorted(names, key=lambda each: (len(each), each))
+            for name in sorted(names, key=lambda each: (bool(names[each].pointers), len(each), each))
             for record_type, value in _values(names[name])
         ]
 
