@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TextIO
 
 from proxy.logs import CLEAR_LINE, fields
@@ -31,8 +31,19 @@ class SyncProgress:
         self._statistics = statistics
         self._terminal = terminal
 
-    async def run(self) -> None:
-        """Show it until cancelled."""
+    @contextlib.asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Show it while the context lasts. Raises what it failed with."""
+        showing = asyncio.create_task(self._show(), name="show progress")
+        try:
+            yield
+        finally:
+            showing.cancel()
+            await asyncio.wait([showing])
+            if not showing.cancelled():
+                showing.result()
+
+    async def _show(self) -> None:
         if self._terminal is None:
             await self._write_lines()
         else:

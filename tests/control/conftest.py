@@ -52,10 +52,11 @@ class ScriptedSource:
 
 
 class RunningProxy:
-    """A proxy, its source and the task that runs it."""
+    """A proxy, what may be seen of it, its source and the task that runs it."""
 
     def __init__(self, proxy: Proxy, source: ScriptedSource) -> None:
         self.proxy = proxy
+        self.seen = proxy.inspector
         self.source = source
         self.listening = asyncio.Event()
         self.task = asyncio.create_task(proxy.run(lambda *_: self.listening.set()))

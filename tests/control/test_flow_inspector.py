@@ -39,7 +39,7 @@ def listening(run_proxy: Any, make_service: Any, port: int) -> Listening:
     async def start(*slices: Any, **spec: Any) -> Any:
         running = await run_proxy(Changes(services=(make_service(port=port, **spec),), slices=slices))
         await running.listening.wait()
-        return running.proxy
+        return running.seen
 
     return start
 

@@ -65,14 +65,14 @@ async def test_it_serves_what_the_source_says_and_follows_it(
     async with await backend(b"one") as one, await backend(b"other") as other:
         running = await run_proxy(Changes(services=(make_service(port=port),), slices=(make_slice(port_of(one)),)))
         await asyncio.wait_for(running.listening.wait(), 10)
-        assert running.proxy.ready
+        assert running.seen.ready
         assert await ask(port) == b"one"
-        before = running.proxy.health().last_updated
+        before = running.seen.health().last_updated
         running.source.put(Changes(slices=(make_slice(port_of(other)),)))
-        await until(lambda: running.proxy.health().last_updated > before)
+        await until(lambda: running.seen.health().last_updated > before)
         assert await ask(port) == b"other"
-        (key,) = running.proxy.service_keys()
-        service = running.proxy.service_report(key)
+        (key,) = running.seen.service_keys()
+        service = running.seen.service_report(key)
         assert service is not None
         assert [endpoint.pod for endpoint in service.pools[0].endpoints] == ["web-pod"]
 
@@ -81,7 +81,7 @@ async def test_nothing_listens_before_the_first_complete_state(run_proxy: Any, p
     running = await run_proxy()
     for _ in range(20):
         await asyncio.sleep(0)
-    assert not running.proxy.ready
+    assert not running.seen.ready
     with pytest.raises(ConnectionRefusedError):
         await ask(port)
 
@@ -92,7 +92,7 @@ async def test_a_signal_ends_an_idle_proxy_at_once_and_cleanly(run_proxy: Any, m
     terminate()
     assert await asyncio.wait_for(running.task, 10) == 0
     assert running.source.ended
-    assert not running.proxy.ready
+    assert not running.seen.ready
     with socket.socket() as again:
         again.bind(("127.96.7.1", port))
 
@@ -104,9 +104,9 @@ async def test_connections_may_finish_after_a_signal(
         running = await run_proxy(Changes(services=(make_service(port=port),), slices=(make_slice(port_of(server)),)))
         await asyncio.wait_for(running.listening.wait(), 10)
         _, writer = await asyncio.open_connection("127.96.7.1", port)
-        await until(lambda: running.proxy.workers()[0].tcp_connections)
+        await until(lambda: running.seen.workers()[0].tcp_connections)
         terminate()
-        await until(lambda: running.proxy.draining)
+        await until(lambda: running.seen.draining)
         with pytest.raises(ConnectionRefusedError):
             await ask(port)
         assert not running.task.done()
@@ -125,9 +125,9 @@ async def test_what_does_not_finish_is_cut(
         )
         await asyncio.wait_for(running.listening.wait(), 10)
         reader, writer = await asyncio.open_connection("127.96.7.1", port)
-        await until(lambda: running.proxy.workers()[0].tcp_connections)
+        await until(lambda: running.seen.workers()[0].tcp_connections)
         terminate()
-        await until(lambda: running.proxy.draining)
+        await until(lambda: running.seen.draining)
         if ends != "grace":
             terminate()
         assert await asyncio.wait_for(running.task, 10) == 0
@@ -141,7 +141,7 @@ async def test_a_hangup_rereads_the_source_and_the_configuration(run_proxy: Any,
     await asyncio.wait_for(running.listening.wait(), 10)
     os.kill(os.getpid(), signal.SIGHUP)
     await until(lambda: running.source.rereads == 1)
-    assert running.proxy.ready
+    assert running.seen.ready
 
 
 async def test_a_hangup_during_the_drain_opens_nothing_again(
@@ -151,9 +151,9 @@ async def test_a_hangup_during_the_drain_opens_nothing_again(
         running = await run_proxy(Changes(services=(make_service(port=port),), slices=(make_slice(port_of(server)),)))
         await asyncio.wait_for(running.listening.wait(), 10)
         _, writer = await asyncio.open_connection("127.96.7.1", port)
-        await until(lambda: running.proxy.workers()[0].tcp_connections)
+        await until(lambda: running.seen.workers()[0].tcp_connections)
         terminate()
-        await until(lambda: running.proxy.draining)
+        await until(lambda: running.seen.draining)
         running.proxy._hangup()
         assert running.source.rereads == 0
         writer.transport.abort()
@@ -184,23 +184,23 @@ async def test_a_source_that_cannot_start_ends_the_proxy_with_its_reason(run_pro
 async def test_a_port_that_was_taken_is_served_once_it_is_free(
     run_proxy: Any, make_service: Any, make_slice: Any, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.control.proxy.FIRST_RETRY", 0.01)
-    monkeypatch.setattr("proxy.control.proxy.LONGEST_RETRY", 0.01)
+    monkeypatch.setattr("proxy.control.synchronizer.FIRST_RETRY", 0.01)
+    monkeypatch.setattr("proxy.control.synchronizer.LONGEST_RETRY", 0.01)
     async with await backend(b"one") as server:
         with socket.create_server(("127.96.7.1", port)):
             running = await run_proxy(
                 Changes(services=(make_service(port=port),), slices=(make_slice(port_of(server)),))
             )
             await asyncio.wait_for(running.listening.wait(), 10)
-            assert "is taken by" in str(running.proxy.problems())
+            assert "is taken by" in str(running.seen.problems())
         await until(lambda: not running.proxy._reconciler.failures)
         assert await ask(port) == b"one"
-        assert not running.proxy.problems()
+        assert not running.seen.problems()
 
 
 async def test_problems_of_the_source_are_reported(run_proxy: Any, caplog: pytest.LogCaptureFixture) -> None:
     problem = Problem("is wrong", where="a.yaml")
     running = await run_proxy(Changes(problems=(problem,)))
     await asyncio.wait_for(running.listening.wait(), 10)
-    assert running.proxy.problems() == (problem,)
+    assert running.seen.problems() == (problem,)
     assert "a.yaml: is wrong" in caplog.text

@@ -31,12 +31,9 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def shown(progress: SyncProgress, until: Callable[[], object]) -> None:
-    task = asyncio.create_task(progress.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), progress.shown():
         while not until():  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.001)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_terminal_shows_a_line_that_moves_and_is_gone_in_the_end() -> None:
