@@ -10,16 +10,13 @@ import msgspec
 
 from proxy.control.listening_socket import is_lacking_descriptors
 from proxy.control.port_holder import holder_of
+from proxy.control.unprivileged_ports import first_unprivileged_port
 from proxy.dataplane.addresses import endpoint_text
 from proxy.plan.frontend import Frontend
 
 _NOT_HERE = (
     "the address is not on this machine: give it to an interface, or make its range local "
     "(ip route add local RANGE dev lo), which svcproxy does itself for serviceClusterIPRange if it may (CAP_NET_ADMIN)"
-)
-_NOT_PERMITTED = (
-    "ports below 1024 need the capability NET_BIND_SERVICE: run as root, or lower the bound "
-    "(sysctl net.ipv4.ip_unprivileged_port_start=0)"
 )
 _NO_DESCRIPTOR = (
     "no file descriptor is left for it: raise the limit on open files (ulimit -n, LimitNOFILE), use fewer workers, "
@@ -46,10 +43,20 @@ def explain(frontend: Frontend, error: OSError, find_holder: bool = True) -> Bin
     if error.errno == errno.EADDRNOTAVAIL:
         return BindFailure(frontend, _NOT_HERE, error.errno)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return BindFailure(frontend, _NOT_PERMITTED, error.errno)
+        return BindFailure(frontend, _not_permitted(frontend.key.port), error.errno)
     if is_lacking_descriptors(error):
         return BindFailure(frontend, _NO_DESCRIPTOR, error.errno)
     return BindFailure(frontend, strerror(error.errno) if error.errno else str(error), error.errno)
+
+
+def _not_permitted(port: int) -> str:
+    start = first_unprivileged_port()
+    if port >= start:
+        return "a security module or a program of this cgroup forbids it: let svcproxy bind there"
+    return (
+        f"ports below {start} need the capability NET_BIND_SERVICE: run as root, or lower the bound "
+        f"(sysctl net.ipv4.ip_unprivileged_port_start={port})"
+    )
 
 
 def _taken(frontend: Frontend, find_holder: bool) -> str:

@@ -21,6 +21,7 @@ from proxy.control.listening_socket import bind_only
 from proxy.control.ports_in_use import ports_in_use
 from proxy.control.shared_sockets import give_to, open_shared_groups
 from proxy.control.steering import must_steer
+from proxy.control.unprivileged_ports import USUAL_START, first_unprivileged_port
 from proxy.dataplane.messages import is_usable
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 
@@ -29,7 +30,6 @@ DESCRIPTORS = 10
 
 _MANY = 100
 """For so many frontends the kernel is asked once for all ports, which takes as long as some twenty binds."""
-_UNPRIVILEGED = 1024
 
 _LETS_IN = (Verdict.SPREAD, Verdict.STEERED)
 
@@ -45,6 +45,7 @@ class LookupCapture:
         self._put: dict[FrontendKey, Entry] = {}
         self._changed: set[FrontendKey] = set()
         self._in_use: Mapping[str, frozenset[int]] | None = None
+        self._unprivileged = USUAL_START
         with contextlib.ExitStack() as stack:
             self._lookup = SocketLookup()
             stack.callback(self._lookup.close)
@@ -60,6 +61,7 @@ class LookupCapture:
         """Look once for all where that is quicker than to try each port."""
         self._in_use = None
         if frontends >= _MANY:
+            self._unprivileged = first_unprivileged_port()
             with contextlib.suppress(OSError):
                 self._in_use = ports_in_use()
 
@@ -79,7 +81,7 @@ class LookupCapture:
         """Whether a bind could only succeed: a routed address is bound to whether it is there or not."""
         if self._in_use is None or not routed or key.port in self._in_use[key.protocol]:
             return False
-        return key.protocol == "TCP" or key.port >= _UNPRIVILEGED
+        return key.protocol == "TCP" or key.port >= self._unprivileged
 
     def want(self, key: FrontendKey, entry: Entry) -> None:
         """What shall become of the frontend's clients: at once where they are kept out, with `told` otherwise."""

@@ -11,6 +11,7 @@ import pytest
 
 from proxy.config import Configuration
 from proxy.control.proxy import Proxy
+from proxy.control.unprivileged_ports import SYSCTL
 from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
@@ -98,6 +99,19 @@ def make_service() -> Callable[..., Service]:
 def make_slice() -> Callable[..., EndpointSlice]:
     """Makes a slice with one ready endpoint."""
     return _slice
+
+
+@pytest.fixture
+def unprivileged_from(network_namespace: None) -> Callable[[int], None]:
+    """Says from which port on anybody may bind, in this test's namespace."""
+
+    def set_start(port: int) -> None:
+        try:
+            SYSCTL.write_text(str(port))
+        except OSError as error:
+            pytest.skip(f"not permitted: {error}")
+
+    return set_start
 
 
 @pytest.fixture

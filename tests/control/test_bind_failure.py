@@ -42,8 +42,8 @@ def test_a_holder_that_cannot_be_seen_is_left_out(monkeypatch: pytest.MonkeyPatc
     ("number", "part"),
     [
         (errno.EADDRNOTAVAIL, "the address is not on this machine"),
-        (errno.EACCES, "NET_BIND_SERVICE"),
-        (errno.EPERM, "NET_BIND_SERVICE"),
+        (errno.EACCES, "ip_unprivileged_port_start"),
+        (errno.EPERM, "ip_unprivileged_port_start"),
         (errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT)),
     ],
 )
@@ -51,6 +51,21 @@ def test_every_other_reason_is_in_words(number: int, part: str) -> None:
     failure = explain(frontend(), OSError(number, ""))
     assert part in failure.reason
     assert failure.number == number
+
+
+@pytest.mark.parametrize(
+    ("start", "part"),
+    [
+        (81, "ports below 81 need the capability NET_BIND_SERVICE"),
+        (81, "ip_unprivileged_port_start=80)"),
+        (80, "a security module or a program of this cgroup forbids it"),
+    ],
+)
+def test_a_low_port_is_one_below_the_bound_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, start: int, part: str
+) -> None:
+    monkeypatch.setattr("proxy.control.bind_failure.first_unprivileged_port", lambda: start)
+    assert part in explain(frontend(port=80), OSError(errno.EACCES, "")).reason
 
 
 def test_an_error_without_a_number_speaks_for_itself() -> None:

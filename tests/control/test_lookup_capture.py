@@ -85,6 +85,15 @@ def begin(key: FrontendKey) -> None:
         client.connect_ex((key.address, key.port))
 
 
+def forbid_binds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be bound any more: what opens is taken to be free without a try."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(lookup_capture, "bind_only", refuse)
+
+
 def connects(key: FrontendKey, wait: float = 5) -> bool:
     try:
         socket.create_connection((key.address, key.port), wait).close()
@@ -228,13 +237,26 @@ def test_a_low_port_that_may_not_be_bound_is_an_error_where_answers_leave_from_i
     capture: LookupCapture, monkeypatch: pytest.MonkeyPatch, protocol: str, expected: int
 ) -> None:
     capture.expect(expected)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(lookup_capture, "bind_only", refuse)
+    forbid_binds(monkeypatch)
     with pytest.raises(PermissionError) if protocol == "UDP" else nullcontext():
         capture.open(FrontendKey(protocol, "10.96.0.10", 53), shared=False, routed=True)
+
+
+@EITHER
+@pytest.mark.parametrize(("start", "is_free"), [(1501, False), (1500, True), (0, True)])
+def test_which_ports_are_low_is_the_namespaces_own_business(
+    capture: LookupCapture,
+    unprivileged_from: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    key: FrontendKey,
+    start: int,
+    is_free: bool,
+) -> None:
+    unprivileged_from(start)
+    capture.expect(1000)
+    forbid_binds(monkeypatch)
+    with nullcontext() if is_free else pytest.raises(PermissionError):
+        capture.open(FrontendKey("UDP", key.address, 1500), shared=False, routed=True)
 
 
 def test_stopping_refuses_everybody_new(capture: LookupCapture, workers: Workers) -> None:
