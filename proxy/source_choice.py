@@ -68,10 +68,12 @@ def open_source(configuration: Configuration, node_name: str, environment: Mappi
 
 def _standalone_source(configuration: Configuration, settings: ClusterSettings) -> Source:
     # The API brings an HTTP server, SQLite and cryptography along: 20 MB that a sidecar need not carry.
+    from proxy.control.descriptor_limit import descriptor_budget, raise_limit
     from proxy.sources.standalone import StandaloneSource
 
     address, directory = configuration.api_bind_address, configuration.state_directory
-    return StandaloneSource(directory, address, settings, configuration.manifests)
+    most = descriptor_budget(raise_limit(), standalone=True).bounds.api
+    return StandaloneSource(directory, address, settings, configuration.manifests, most)
 
 
 def _kubernetes_source(

@@ -10,10 +10,10 @@ from ipaddress import ip_address
 from types import MappingProxyType
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from proxy.admin.admin_token import AdminToken
-from proxy.admin.json_answer import Handler, failure
+from proxy.admin.json_answer import failure
 
 OPEN_PATHS = frozenset(("/healthz", "/livez", "/metrics", "/readyz"))
 """What an address beyond loopback answers without a token, as kube-proxy's does."""

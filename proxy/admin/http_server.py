@@ -12,17 +12,18 @@ from aiohttp import web
 from proxy.admin.admin_token import AdminToken
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.api_routes import api_routes
-from proxy.admin.bounded_connections import USUAL_BOUNDS, BoundedConnections, BoundedSite, HTTPBounds
 from proxy.admin.broadcast import MOST_VIEWERS
 from proxy.admin.flow_routes import flow_routes
 from proxy.admin.guard import add_headers, guard, is_loopback
 from proxy.admin.health_routes import health_routes
 from proxy.admin.inspected import Inspected
-from proxy.admin.json_answer import errors_as_json
+from proxy.admin.json_answer import errors_as_json, failure
 from proxy.admin.metrics_routes import metrics_routes
 from proxy.admin.name_routes import name_routes
 from proxy.admin.page_routes import page_routes
 from proxy.admin.stream_routes import stream_routes
+from proxy.bounded_connections import USUAL_BOUNDS, BoundedConnections, HTTPBounds
+from proxy.bounded_site import BoundedSite
 from proxy.listening_site import start_site
 from proxy.logs import fields
 from proxy.plan.addresses import with_port
@@ -58,7 +59,8 @@ class HTTPServer:
         """Listen on both addresses; one that cannot be had is reported."""
         counts = AnswerCounts()
         health = tuple(health_routes(self._inspected, counts))
-        places, health_places = BoundedConnections(self._bounds.admin), BoundedConnections(self._bounds.health)
+        places = BoundedConnections("metrics", self._bounds.admin, failure)
+        health_places = BoundedConnections("healthz", self._bounds.health, failure)
         guarded = web.Application(middlewares=[places.mark_busy, guard(self._token, metrics[0]), errors_as_json])
         guarded.on_response_prepare.append(add_headers)
         admin = (
@@ -75,8 +77,8 @@ class HTTPServer:
         if self._token is None and not is_loopback(metrics[0]):
             _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
         unguarded = web.Application(middlewares=[errors_as_json])
-        await self._serve("healthz", healthz, unguarded, health, health_places)
-        bound = await self._serve("metrics", metrics, guarded, admin, places)
+        await self._serve(healthz, unguarded, health, health_places)
+        bound = await self._serve(metrics, guarded, admin, places)
         if bound is not None and (self._token is not None or is_loopback(metrics[0])):
             self.page_url = f"http://{with_port(*bound)}/"
 
@@ -87,7 +89,6 @@ class HTTPServer:
 
     async def _serve(
         self,
-        name: str,
         address: tuple[str, int],
         application: web.Application,
         routes: Iterable[web.RouteDef],
@@ -98,7 +99,7 @@ class HTTPServer:
         runner = web.AppRunner(application, shutdown_timeout=_LAST_ANSWERS)
         await runner.setup()
         self._runners.append(runner)
-        host, port = address
+        (host, port), name = address, connections.name
         try:
             await start_site(BoundedSite(runner, connections, host, port))
         except OSError as error:

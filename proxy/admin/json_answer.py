@@ -4,12 +4,9 @@ Imports nothing of ours; msgspec writes, aiohttp sends. Invariant: an error is o
 asked for what.
 """
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 from aiohttp import web
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from aiohttp.typedefs import Handler
 
 
 class Failure(msgspec.Struct, frozen=True):

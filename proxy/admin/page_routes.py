@@ -9,9 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from proxy.admin.close_reasons_page import PATH, close_reasons_page
-from proxy.admin.json_answer import Handler
 
 _DIRECTORY = Path(__file__).parent / "page"
 _TYPES: Mapping[str, str] = MappingProxyType(

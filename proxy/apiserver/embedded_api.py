@@ -22,6 +22,7 @@ from proxy.apiserver.options import WriteOptions
 from proxy.apiserver.proposals import PERMANENT_NAMESPACES, Proposals
 from proxy.apiserver.server import APIServer
 from proxy.apiserver.store import Store
+from proxy.bounded_connections import USUAL_BOUNDS
 from proxy.cluster.cluster import Cluster, ClusterSettings
 from proxy.cluster.ledger import Grant, Ledger, grant_of
 from proxy.model.changes import Changes
@@ -47,6 +48,7 @@ async def embedded_api(
     settings: ClusterSettings,
     on_changes: Callable[[Changes], None],
     random: Random,
+    most_connections: int = USUAL_BOUNDS.api,
 ) -> AsyncIterator[EmbeddedAPI]:
     """Run the API on the state in `directory`; `on_changes` gets the complete first state, then every difference.
 
@@ -59,7 +61,7 @@ async def embedded_api(
         operations = Operations(store, controller, Proposals(store, controller.trial, rfc3339_now, random, _new_uid))
         certificate = serving_certificate(directory, address[0], datetime.now(UTC))
         token = load_or_make_token(directory)
-        server = APIServer(store, operations, certificate, token, random)
+        server = APIServer(store, operations, certificate, token, random, most_connections)
         async with store.running():
             await store.write(controller.initial)
             await _make_namespaces(store, operations)

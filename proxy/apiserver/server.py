@@ -5,6 +5,7 @@ gets it a stack trace.
 """
 
 import logging
+from http import HTTPStatus
 from random import Random
 
 from aiohttp import web
@@ -18,41 +19,52 @@ from proxy.apiserver.operations import Operations
 from proxy.apiserver.resources import Resources
 from proxy.apiserver.store import Store
 from proxy.apiserver.target import target_of
+from proxy.bounded_connections import USUAL_BOUNDS, BoundedConnections
+from proxy.bounded_site import BoundedSite
 from proxy.listening_site import start_site
 from proxy.logs import fields
 from proxy.startup_error import StartupError
 
 LARGEST_BODY = 3 * 1024 * 1024
+KEEP_ALIVE = 90.0
+"""Seconds; the API server's, which is how long client-go keeps a connection that it does not use."""
 _SHUTDOWN_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
 
 class APIServer:
-    """Serves `store` and `operations` between `start` and `stop`."""
+    """Serves `store` and `operations` between `start` and `stop`, on so many connections at `most`."""
 
     def __init__(
-        self, store: Store, operations: Operations, certificate: ServingCertificate, token: str, random: Random
+        self,
+        store: Store,
+        operations: Operations,
+        certificate: ServingCertificate,
+        token: str,
+        random: Random,
+        most: int = USUAL_BOUNDS.api,
     ) -> None:
         self._store = store
         self._resources = Resources(store, operations, random)
         self._certificate = certificate
         self._token = token
+        self._connections = BoundedConnections(
+            "Kubernetes API", most, _failure, HTTPStatus.TOO_MANY_REQUESTS, KEEP_ALIVE
+        )
         self._runner: web.AppRunner | None = None
 
     async def start(self, address: tuple[str, int]) -> str:
         """Listen on `address`, with port 0 on any free port; gives the URL. Raises StartupError."""
-        application = web.Application(client_max_size=LARGEST_BODY)
+        application = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._connections.mark_busy])
         application.router.add_route("*", "/{path:.*}", self._answer)
         # A client that goes away takes its watch along; a write that has begun is finished all the same.
-        runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
-        )
+        runner = web.AppRunner(application, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True)
         await runner.setup()
         self._runner = runner
         host, port = address
         try:
-            await start_site(web.TCPSite(runner, host, port, ssl_context=self._certificate.context, reuse_address=True))
+            await start_site(BoundedSite(runner, self._connections, host, port, self._certificate.context))
         except OSError as error:
             raise StartupError(
                 f"cannot serve the Kubernetes API on {host}:{port}: {error.strerror}: "
@@ -92,3 +104,12 @@ class APIServer:
         if request.method not in ("GET", "HEAD"):
             raise status.method_not_allowed()
         return answer
+
+
+def _failure(code: int, line: str) -> web.Response:
+    """What is said before or after a request is the API's: of a full server, and of what is no HTTP."""
+    if code == HTTPStatus.TOO_MANY_REQUESTS:
+        return status_answer(status.too_many_requests(line).status)
+    if code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return status_answer(status.bad_request(line).status)
+    return status_answer(status.internal(line).status)

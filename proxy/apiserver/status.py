@@ -144,6 +144,11 @@ def too_large(limit: int) -> StatusError:
     return failure(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 
+def too_many_requests(message: str) -> StatusError:
+    """429: the client tries again in a second."""
+    return failure(429, "TooManyRequests", message, Details(retry_after_seconds=1))
+
+
 def expired(oldest: int, wanted: int) -> StatusError:
     """410: the history from `wanted` on is no longer there; the client lists again."""
     return failure(410, "Expired", f"too old resource version: {wanted} ({oldest})")

@@ -9,17 +9,16 @@ from collections.abc import Callable
 from os import strerror
 
 from proxy.control.data_plane import Delivery, Sockets
-from proxy.control.descriptor_limit import most_listening
 from proxy.control.listening_group import ListeningGroup, open_group
 from proxy.plan.frontend import FrontendKey
 
 
 class BindCapture:
-    """Opens `width` sockets a frontend, as long as their descriptors are below what `limit` leaves to them."""
+    """Opens `width` sockets a frontend, as long as their descriptors are below `most`."""
 
-    def __init__(self, width: int, limit: int) -> None:
+    def __init__(self, width: int, most: int) -> None:
         self.width = width
-        self.most = most_listening(limit)
+        self.most = most
 
     @property
     def shared(self) -> Sockets:

@@ -6,7 +6,7 @@ within the configuration's bounds.
 
 from proxy.config import Configuration
 from proxy.control.data_plane import DataPlane
-from proxy.control.descriptor_limit import data_plane_share
+from proxy.control.descriptor_limit import DescriptorBudget
 from proxy.control.local_data_plane import LocalDataPlane
 from proxy.control.lookup_capture import DESCRIPTORS
 from proxy.control.row_ledger import RowLedger
@@ -18,12 +18,12 @@ from proxy.shared_counts.table import SharedTable
 
 
 def choose_data_plane(
-    configuration: Configuration, limit: int, access_log: AccessLog | None, rows: RowLedger
+    configuration: Configuration, budget: DescriptorBudget, access_log: AccessLog | None, rows: RowLedger
 ) -> DataPlane:
-    """The data plane, not started; `limit` is how many descriptors a process may open."""
+    """The data plane, not started."""
     workers = default_workers() if configuration.workers is None else configuration.workers
     if not workers:
-        share = data_plane_share(limit) - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
+        share = budget.data_plane() - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
         return LocalDataPlane(configuration, share, access_log, rows)
     settings = Settings(
         column=0,

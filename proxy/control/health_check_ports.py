@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
 
-from proxy.admin.bounded_connections import USUAL_BOUNDS, BoundedConnections
 from proxy.admin.health_check_answer import health_check_answer
+from proxy.admin.json_answer import failure
+from proxy.bounded_connections import USUAL_BOUNDS, BoundedConnections
 from proxy.control.port_holder import holder_of
 from proxy.logs import fields
 from proxy.model.problem import Problem
@@ -52,7 +53,7 @@ class HealthCheckPorts:
         self._hold = hold
         self._descriptors = descriptors
         self._http = web.Server(self._answer)
-        self._connections = BoundedConnections(most, _KEEP_ALIVE)
+        self._connections = BoundedConnections("health checks", most, failure, keep_alive=_KEEP_ALIVE)
         self._checks: tuple[HealthCheck, ...] = ()
         self._addresses: tuple[str, ...] = ()
         self._by_port: dict[tuple[str, int], HealthCheck] = {}
@@ -119,9 +120,9 @@ class HealthCheckPorts:
             return
         self._hold(1)
         # In two steps, for a cancelled create_server forgets what it opened.
-        protocols, backlog = self._connections.protocols(self._http), self._connections.backlog
+        connections = self._connections
         server = self._servers[place] = await loop.create_server(
-            protocols, sock=sock, start_serving=False, backlog=backlog
+            lambda: connections.next(self._http), sock=sock, start_serving=False, backlog=connections.backlog
         )
         await server.start_serving()
         self._failures.pop(place, None)

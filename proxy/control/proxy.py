@@ -20,7 +20,7 @@ from proxy.control import collector
 from proxy.control.bind_capture import BindCapture
 from proxy.control.capture_choice import automatic_capture, required_lookup
 from proxy.control.choose_data_plane import choose_data_plane
-from proxy.control.descriptor_limit import http_bounds, most_health_checks, raise_limit
+from proxy.control.descriptor_limit import descriptor_budget, raise_limit
 from proxy.control.drain import drain
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.loop_lag import measure_lag
@@ -69,7 +69,7 @@ class Proxy:
         access_log: AccessLog | None = None,
         terminal: TextIO | None = None,
     ) -> None:
-        limit = raise_limit()
+        budget = descriptor_budget(raise_limit(), standalone=configuration.standalone)
         token = read_admin_token(configuration.admin_token_file)
         self._configuration = configuration
         self._source = source
@@ -82,8 +82,8 @@ class Proxy:
         self._routes = ServiceRoutes()
         self._rows = RowLedger()
         # The servers and the source open their descriptors later; the reserve is for those.
-        self._data_plane = choose_data_plane(configuration, limit, access_log, self._rows)
-        self._bind = BindCapture(self._data_plane.width, limit)
+        self._data_plane = choose_data_plane(configuration, budget, access_log, self._rows)
+        self._bind = BindCapture(self._data_plane.width, budget.listening)
         self._reconciler = Reconciler(self._data_plane, self._bind, self._routes.covers)
         self._name_service = NameService(configuration, self._routes.covers)
         self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
@@ -91,8 +91,8 @@ class Proxy:
             lambda: self._health.wants_traffic(monotonic()),
             lambda: self._problems.tell(),
             self._data_plane.hold,
-            most=http_bounds(limit).health,
-            descriptors=most_health_checks(limit, shared=configuration.workers == 0),
+            most=budget.bounds.health,
+            descriptors=budget.health_checks(shared=configuration.workers == 0),
         )
         self._problems = Problems(
             self._planner, self._reconciler, lambda: self._health_checks.problems, self._recorder.record
@@ -120,7 +120,7 @@ class Proxy:
             metrics=self._metrics,
             problems=self._problems,
         )
-        self._server = HTTPServer(self.inspector, token, http_bounds(limit))
+        self._server = HTTPServer(self.inspector, token, budget.bounds)
 
     async def run(self, on_listening: OnListening | None = None) -> int:
         """Serve until told to stop; gives the exit status. Raises StartupError where the source cannot start."""

@@ -14,6 +14,7 @@ from random import Random
 from msgspec.structs import replace
 
 from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
+from proxy.bounded_connections import USUAL_BOUNDS
 from proxy.cluster.cluster import ClusterSettings
 from proxy.logs import fields
 from proxy.model.changes import Changes
@@ -29,17 +30,24 @@ _log = logging.getLogger(__name__)
 
 
 class StandaloneSource:
-    """A Source (proxy/sources/source.py) whose API keeps its state in `directory` and listens on `address`.
+    """A Source (proxy/sources/source.py) whose API keeps its state in `directory` and listens on `address`, for
+    `most_connections` at a time.
 
     Raises StartupError from `changes` if the API cannot be served or a directory of `manifests` is not there at first.
     """
 
     def __init__(
-        self, directory: str, address: tuple[str, int], settings: ClusterSettings, manifests: Sequence[str] = ()
+        self,
+        directory: str,
+        address: tuple[str, int],
+        settings: ClusterSettings,
+        manifests: Sequence[str] = (),
+        most_connections: int = USUAL_BOUNDS.api,
     ) -> None:
         self._directory = directory
         self._address = address
         self._settings = settings
+        self._most_connections = most_connections
         self._manifests = tuple(manifests)
         self._readings = ManifestReadings(manifests)
         self._events = StandaloneEvents()
@@ -63,7 +71,7 @@ class StandaloneSource:
     async def changes(self) -> AsyncGenerator[Changes, None]:
         """The complete first state, then every difference, in order."""
         require_directories(self._manifests)
-        api = embedded_api(self._directory, self._address, self._settings, self._tell, Random())
+        api = embedded_api(self._directory, self._address, self._settings, self._tell, Random(), self._most_connections)
         async with api as running, self._following(running) as follower:
             self._events.api = running
             _log.info(

@@ -29,7 +29,7 @@ def test_what_was_asked_for_and_is_not_permitted_is_one_line_that_says_what_to_g
 
 @pytest.mark.usefixtures("not_permitted")
 def test_few_frontends_are_bound_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
-    bind = BindCapture(2, 1000)
+    bind = BindCapture(2, 900)
     assert automatic_capture(bind, 450) is bind
     assert caplog.text == ""
 
@@ -38,7 +38,7 @@ def test_few_frontends_are_bound_without_a_word(caplog: pytest.LogCaptureFixture
 def test_too_many_frontends_are_bound_as_far_as_they_fit_where_nothing_else_is_permitted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bind = BindCapture(2, 1000)
+    bind = BindCapture(2, 900)
     assert automatic_capture(bind, 451) is bind
     assert "451 frontends take 902 file descriptors to bind, 900 are to be had" in caplog.text
     assert "BPF and NET_ADMIN" in caplog.text
@@ -49,7 +49,7 @@ def test_too_many_frontends_are_looked_up_where_that_is_permitted(
     network_namespace: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    capture = automatic_capture(BindCapture(2, 1000), 451)
+    capture = automatic_capture(BindCapture(2, 900), 451)
     if not isinstance(capture, LookupCapture):
         pytest.skip(f"not permitted: {caplog.text}")
     capture.close()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
-from proxy.admin.bounded_connections import USUAL_BOUNDS
+from proxy.bounded_connections import USUAL_BOUNDS
 from proxy.control import health_check_ports
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.plan.addresses import with_port

@@ -1,9 +1,10 @@
 """So many HTTP connections and no more, and an answer for each that is let in, whatever happens.
 
-Imports this room; aiohttp speaks HTTP. Descriptors that the data plane leaves to the control process are few, so each
+Imports the logs; aiohttp speaks HTTP. Descriptors that the data plane leaves to the control process are few, so each
 server has its share of them. Invariants: who comes to a full server takes the place of the connection that has been
 without a request for longest, so that those who hold connections and say nothing keep nobody out; where all are busy,
-it gets 503 and no place. An error that nobody expected is logged once, with the path, and answered in JSON.
+it is told so and gets no place. An error that nobody expected is logged once, with the path, and answered in the
+server's own form.
 """
 
 import asyncio
@@ -12,81 +13,99 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple, cast
 
-import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from proxy.admin.json_answer import Failure, Handler, failure
 from proxy.logs import fields
 
 KEEP_ALIVE = 75.0
 """Seconds that a connection may be without a request."""
 REFUSAL = 1.0
 """Seconds in which one that is refused may say what it wants, to be told so."""
+COMPLAINT_INTERVAL = 60.0
+"""Seconds between two log lines of one server that it is full."""
 
 _SHORTEST_BACKLOG, _LONGEST_BACKLOG = 4, 16
-_BUSY = Failure("every connection that this address has is in use: close one and try again")
+_BUSY = "every connection that this address has is in use: close one and try again"
+
+Failure = Callable[[int, str], web.Response]
+"""Makes the answer with a status and one line."""
+
 _log = logging.getLogger(__name__)
 
 
 class HTTPBounds(NamedTuple):
-    """How many connections those have at most who ask for health, and those who ask at the admin address."""
+    """How many connections those have at most who ask for health, at the admin address, and at the embedded API."""
 
     health: int = 16
     admin: int = 64
+    api: int = 256
 
 
 USUAL_BOUNDS = HTTPBounds()
 
 
+def descriptors_of(most: int) -> int:
+    """How many there may be for a moment of a server with so many connections: a turn of the loop accepts what waits,
+    and only the next one closes."""
+    return most + _backlog_of(most) + _most_refused_of(most)
+
+
 class BoundedConnections:
-    """One server's connections, at most `most`; beyond them a few are on their way out."""
+    """One server's connections, at most `most`; beyond them a few are on their way out. `name` is the server's in the
+    log, `failure` makes its errors, `busy` is the status of those who find no place."""
 
-    def __init__(self, most: int, keep_alive: float = KEEP_ALIVE) -> None:
+    def __init__(
+        self,
+        name: str,
+        most: int,
+        failure: Failure,
+        busy: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE,
+        keep_alive: float = KEEP_ALIVE,
+    ) -> None:
+        self.name = name
         self.most = most
-        self.backlog = max(_SHORTEST_BACKLOG, min(most, _LONGEST_BACKLOG))
+        self.failure = failure
         self.keep_alive = keep_alive
-        self._open: dict[_Connection, None] = {}
+        self.backlog = _backlog_of(most)
+        self.refusal = _refusal(failure(busy, _BUSY))
+        self._open: dict[Connection, None] = {}
         self._busy: set[web.RequestHandler] = set()
-        self._refused: set[_Refused] = set()
+        self._refused: set[Refused] = set()
+        self._complained = float("-inf")
 
-    @property
-    def descriptors(self) -> int:
-        """How many there may be for a moment: a turn of the loop accepts what waits, and only the next one closes."""
-        return self.most + self.backlog + self._most_refused
-
-    def protocols(self, server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-        """For `create_server`: makes what speaks with the next client."""
+    def next(self, server: web.Server) -> "Connection | Refused":
+        """What speaks with the next client."""
         loop = asyncio.get_running_loop()
-        return lambda: self._next(server, loop)
+        if len(self._open) < self.most or self._make_room():
+            connection = Connection(self, server, loop)
+            self._open[connection] = None
+            return connection
+        self._complain(loop.time())
+        refused = Refused(self, may_ask=len(self._refused) < _most_refused_of(self.most))
+        self._refused.add(refused)
+        return refused
 
     @web.middleware
     async def mark_busy(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware, the outermost, that tells who is answered right now."""
-        self._busy.add(request.protocol)
+        connection = request.protocol
+        self._busy.add(connection)
         try:
             return await handler(request)
         finally:
-            self._busy.discard(request.protocol)
+            self._busy.discard(connection)
+            if isinstance(connection, Connection) and connection in self._open:
+                # The last one to be idle.
+                del self._open[connection]
+                self._open[connection] = None
 
-    def lost(self, connection: "_Connection | _Refused") -> None:
+    def lost(self, connection: "Connection | Refused") -> None:
         """A connection is closed."""
-        if isinstance(connection, _Refused):
+        if isinstance(connection, Refused):
             self._refused.discard(connection)
         else:
             self._open.pop(connection, None)
-
-    @property
-    def _most_refused(self) -> int:
-        return max(1, self.most // 8)
-
-    def _next(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> asyncio.BaseProtocol:
-        if len(self._open) < self.most or self._make_room():
-            connection = _Connection(self, server, loop)
-            self._open[connection] = None
-            return connection
-        refused = _Refused(self, may_ask=len(self._refused) < self._most_refused)
-        self._refused.add(refused)
-        return refused
 
     def _make_room(self) -> bool:
         """Whether there was an idle one, which leaves."""
@@ -98,25 +117,32 @@ class BoundedConnections:
         leaves.leave()
         return True
 
+    def _complain(self, now: float) -> None:
+        if now - self._complained >= COMPLAINT_INTERVAL:
+            self._complained = now
+            details = fields(server=self.name, connections=self.most)
+            _log.warning("every connection is in use: newcomers are refused", extra=details)
 
-class _Connection(web.RequestHandler):
-    """One that is let in."""
 
-    __slots__ = ("_bounds", "_leaving")
+class Connection(web.RequestHandler):
+    """One that is let in. `hang_up` ends it where there is no transport yet: TLS comes first."""
+
+    __slots__ = ("_bounds", "_leaving", "hang_up")
 
     def __init__(self, bounds: BoundedConnections, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server, loop=loop, keepalive_timeout=bounds.keep_alive)
         self._bounds = bounds
         self._leaving = False
+        self.hang_up: Callable[[], None] = _nothing
 
     def leave(self) -> None:
         """Close now, or where it was accepted in this very turn, as soon as that can be."""
         self._leaving = True
-        if self.transport is not None:
-            if self.is_unread:
-                # A close would wait for the reader.
-                self.transport.abort()
-            self.force_close()
+        if self.transport is None:
+            self.hang_up()
+        else:
+            # A close would wait for who has not read everything, and TLS for who does not say goodbye.
+            self.transport.abort()
 
     @property
     def is_unread(self) -> bool:
@@ -126,7 +152,7 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if self._leaving:
-            self.force_close()
+            self.leave()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -147,23 +173,23 @@ class _Connection(web.RequestHandler):
         if gone or request.writer.output_size > 0:
             # aiohttp closes then. Who has a part of an answer must not take it for the whole.
             raise ConnectionResetError(line)
-        response = failure(status, line)
+        response = self._bounds.failure(status, line)
         response.force_close()
         return response
 
 
-class _Refused(asyncio.Protocol):
-    """One that finds no place: its request is read, answered with 503, and that is all."""
+class Refused(asyncio.Protocol):
+    """One that finds no place: its request is read where it `may_ask`, refused, and that is all."""
 
     def __init__(self, bounds: BoundedConnections, may_ask: bool) -> None:
         self._bounds = bounds
-        self._may_ask = may_ask
+        self.may_ask = may_ask
         self._transport: asyncio.Transport | None = None
         self._end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if self._may_ask:
+        if self.may_ask:
             self._end = asyncio.get_running_loop().call_later(REFUSAL, self._transport.abort)
         else:
             self._transport.abort()
@@ -171,7 +197,7 @@ class _Refused(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         # Before the request is read, a close would be a reset and take the answer with it.
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_REFUSAL_ANSWER)
+            self._transport.write(self._bounds.refusal)
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -180,38 +206,24 @@ class _Refused(asyncio.Protocol):
         self._bounds.lost(self)
 
 
-class BoundedSite(web.BaseSite):
-    """A runner's application on an address, with bounded connections."""
-
-    def __init__(self, runner: web.AppRunner, connections: BoundedConnections, host: str, port: int) -> None:
-        super().__init__(runner)
-        self._connections = connections
-        self._address = host, port
-
-    @property
-    def name(self) -> str:
-        return "http://{}:{}".format(*self._address)
-
-    async def start(self) -> None:
-        """Listen. Raises OSError."""
-        await super().start()
-        server = self._runner.server
-        assert server is not None
-        protocols = self._connections.protocols(server)
-        host, port = self._address
-        loop = asyncio.get_running_loop()
-        backlog = self._connections.backlog
-        self._server = await loop.create_server(protocols, host, port, reuse_address=True, backlog=backlog)
+def _backlog_of(most: int) -> int:
+    return max(_SHORTEST_BACKLOG, min(most, _LONGEST_BACKLOG))
 
 
-def _refusal_answer() -> bytes:
-    body = msgspec.json.encode(_BUSY)
+def _most_refused_of(most: int) -> int:
+    return max(1, most // 8)
+
+
+def _refusal(answer: web.Response) -> bytes:
+    """An answer as it goes over the wire, before it is known what was asked."""
+    body = cast("bytes", answer.body)
     head = (
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+        f"HTTP/1.1 {answer.status} {answer.reason}\r\nContent-Type: {answer.content_type}\r\nRetry-After: 1\r\n"
         f"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {len(body)}\r\n"
         "Connection: close\r\n\r\n"
     )
     return head.encode() + body
 
 
-_REFUSAL_ANSWER = _refusal_answer()
+def _nothing() -> None:
+    """There is nobody to hang up on."""

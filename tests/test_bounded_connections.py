@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from proxy.admin import bounded_connections
-from proxy.admin.bounded_connections import HTTPBounds
+from proxy import bounded_connections
 from proxy.admin.http_server import HTTPServer
+from proxy.bounded_connections import HTTPBounds
 from tests.admin.inspected import FakeProxy, service_report
 
 BOUNDS = HTTPBounds(health=3, admin=4)
@@ -108,6 +108,19 @@ async def test_the_one_that_was_idle_for_longest_leaves_and_not_one_that_reads(
     assert b"event: snapshot" in await stream.reader.readuntil(b"data: ")
 
 
+async def test_one_that_asks_again_is_not_the_one_that_was_idle_for_longest(
+    served: Served, stack: AsyncExitStack
+) -> None:
+    idle = [await stack.enter_async_context(served.client(served.admin)) for _ in range(BOUNDS.admin)]
+    for client in (*idle, idle[0]):
+        client.ask("/api/v1/workers")
+        assert (await client.answer())[0] == 200
+    assert (await served.ask(served.admin, "/livez"))[0] == 200
+    assert await idle[1].is_closed()
+    idle[0].ask("/api/v1/workers")
+    assert (await idle[0].answer())[0] == 200
+
+
 async def test_who_comes_last_in_a_burst_is_answered(served: Served) -> None:
     """The burst is accepted in one turn of the loop, before any of it can be closed."""
     family = socket.AF_INET6 if ":" in served.host else socket.AF_INET
@@ -123,7 +136,9 @@ async def test_who_comes_last_in_a_burst_is_answered(served: Served) -> None:
             sock.close()
 
 
-async def test_a_full_address_says_so_and_answers_again_later(served: Served, stack: AsyncExitStack) -> None:
+async def test_a_full_address_says_so_and_answers_again_later(
+    served: Served, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
+) -> None:
     release = asyncio.Event()
     asked = hold_connections(served, release)
     for _ in range(BOUNDS.admin):
@@ -132,6 +147,9 @@ async def test_a_full_address_says_so_and_answers_again_later(served: Served, st
     await until(lambda: asked() == BOUNDS.admin)
     status, body = await served.ask(served.admin, "/livez")
     assert (status, "is in use" in str(body)) == (503, True)
+    (record,) = caplog.records
+    assert record.message == "every connection is in use: newcomers are refused"
+    assert record.__dict__["fields"] == {"server": "metrics", "connections": BOUNDS.admin}
     assert (await served.ask(served.health, "/livez"))[0] == 200
     release.set()
     assert await client.status() == 200

@@ -1,0 +1,117 @@
+"""A listening socket whose clients speak TLS before their connection hears of them.
+
+Imports the bounded connections. asyncio's own server tells nobody of a client whose handshake is not over, and so of
+none that never begins one. Invariant: a client has a place among the connections from its accept to its close.
+"""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import Sequence
+from ssl import SSLContext
+
+from aiohttp import web
+
+from proxy.bounded_connections import BoundedConnections, Refused
+from proxy.logs import fields
+
+PATIENCE = 10.0
+"""Seconds that a handshake may take."""
+PAUSE = 1.0
+"""Seconds until the next try where no descriptor is left."""
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = logging.getLogger(__name__)
+
+
+class TLSServer(asyncio.AbstractServer):
+    """Listens from its making to `wait_closed`; `server` makes answers. Making it raises OSError."""
+
+    def __init__(
+        self, host: str, port: int, connections: BoundedConnections, server: web.Server, context: SSLContext
+    ) -> None:
+        self._connections = connections
+        self._http = server
+        self._context = context
+        self._loop = asyncio.get_running_loop()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=connections.backlog)
+        self._listener.setblocking(False)
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._accepting = self._loop.create_task(self._accept(), name="accept clients that speak TLS")
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """What listens, as an asyncio server has it."""
+        return (self._listener,) if self.is_serving() else ()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def is_serving(self) -> bool:
+        return self._listener.fileno() >= 0
+
+    async def start_serving(self) -> None:
+        """It does from its making."""
+
+    async def serve_forever(self) -> None:
+        await asyncio.shield(self._accepting)
+
+    def close(self) -> None:
+        """Accept nobody any more, and hang up on who is not through its handshake."""
+        for task in (self._accepting, *self._handshakes):
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until nobody is accepted any more, and listen no more."""
+        await asyncio.gather(self._accepting, *self._handshakes, return_exceptions=True)
+        self._listener.close()
+
+    async def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = await self._loop.sock_accept(self._listener)
+            except OSError as error:
+                await self._not_accepted(error)
+                continue
+            task = self._loop.create_task(self._shake_hands(client), name="shake hands")
+            self._handshakes.add(task)
+            task.add_done_callback(self._handshakes.discard)
+
+    async def _not_accepted(self, error: OSError) -> None:
+        """The client is gone already, or there is nothing left for it: then it waits in the backlog."""
+        if error.errno in _EXHAUSTED:
+            _log.warning(f"no client can be accepted: {error.strerror}", extra=fields(server=self._connections.name))
+            await asyncio.sleep(PAUSE)
+
+    async def _shake_hands(self, client: socket.socket) -> None:
+        connection = self._connections.next(self._http)
+        if isinstance(connection, Refused):
+            if not connection.may_ask:
+                client.close()
+                self._connections.lost(connection)
+                return
+        else:
+            connection.hang_up = lambda: _hang_up(client)
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: connection, client, ssl=self._context, ssl_handshake_timeout=PATIENCE
+            )
+        except OSError:
+            # It speaks no TLS, trusts others than us, or went away.
+            self._connections.lost(connection)
+        except asyncio.CancelledError:
+            _hang_up(client)
+            self._connections.lost(connection)
+            raise
+
+
+def _hang_up(client: socket.socket) -> None:
+    """End it, whoever has the descriptor: they hear of it, and close."""
+    try:
+        client.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # It is closed already, or the other side was quicker.
+        return
