@@ -1,13 +1,14 @@
 """Documents of what the endpoint controller makes: EndpointSlices and Endpoints.
 
-Imports `model` and this room. Invariant: pure; a document whose content is the same as that of the stored version
-is the stored version, so nothing is written for nothing; the owner is named, as garbage collection and people expect.
+Imports `model` and this room. Invariant: pure; a document whose content is the same as that of the stored version,
+the time of its trigger aside, is the stored version, so nothing is written for nothing; the owner is named, as garbage
+collection and people expect.
 """
 
-from proxy.apiserver.document import Document, document_of, metadata_of
+from proxy.apiserver.document import Document, document_of, metadata_of, with_metadata
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, Kind
 from proxy.apiserver.object_meta import kept_up
-from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointSlice
 from proxy.model.endpoints import Endpoints
 
 
@@ -20,12 +21,20 @@ def made_slice(
     content["metadata"]["ownerReferences"] = [_reference(*owner)]
     # Empty lists and conditions are shown, as the real controller's are.
     content = {"endpoints": [], "ports": [], **content}
+    if current is not None and kept_up(ENDPOINT_SLICES, _triggered_as(current, content), current, uid, now) is current:
+        return current
     return kept_up(ENDPOINT_SLICES, content, current, uid, now)
 
 
 def made_endpoints(made: Endpoints, current: Document | None, uid: str, now: str) -> Document:
     """`made` as a document."""
     return kept_up(ENDPOINTS, document_of(made), current, uid, now)
+
+
+def _triggered_as(current: Document, content: Document) -> Document:
+    """`content` with the trigger's time of `current`."""
+    triggered = (metadata_of(current).get("annotations") or {}).get(LAST_CHANGE_TRIGGER_TIME)
+    return with_metadata(content, annotations={LAST_CHANGE_TRIGGER_TIME: triggered} if triggered else None)
 
 
 def _reference(kind: Kind, owner: Document) -> Document:

@@ -17,6 +17,7 @@ from proxy.cluster.pod_slices import pod_slices
 from proxy.cluster.selector_index import SelectorIndex
 from proxy.cluster.service_registry import ServiceRegistry
 from proxy.cluster.slice_store import SliceStore
+from proxy.cluster.trigger_times import TriggerTimes
 from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.decoding import Object
 from proxy.model.endpoint_slice import EndpointSlice
@@ -54,6 +55,7 @@ class Cluster:
         self._services = ServiceRegistry(allocators, ledger)
         self._selectors = SelectorIndex()
         self._slices = SliceStore()
+        self._triggers = TriggerTimes()
         self._endpoints: dict[ObjectKey, Endpoints] = {}
         self._zones: dict[str, str] = {}
         self._own_node: Node | None = None
@@ -168,7 +170,7 @@ class Cluster:
                 self._selectors.put_service(service)
                 self._reported_services[key] = service
                 services.append(service)
-            self._slices.make(key, self._slices_of(key, service))
+            self._make_slices(key, service)
         slices, removed_slices = self._slices.drain()
         pod_weights, self._pod_weights = tuple(self._pod_weights), []
         return Changes(
@@ -186,13 +188,15 @@ class Cluster:
         self._reported_node = self._own_node
         return self._own_node
 
-    def _slices_of(self, key: ObjectKey, service: Service | None) -> tuple[EndpointSlice, ...]:
-        if service is None or service.spec.type == "ExternalName":
-            return ()
-        if service.spec.selector:
-            return pod_slices(service, self._selectors.pods_of(key), self._zones, self._node_name)
-        endpoints = self._endpoints.get(key)
-        return mirrored_slices(endpoints) if endpoints is not None else ()
+    def _make_slices(self, key: ObjectKey, service: Service | None) -> None:
+        if service is not None and service.spec.selector and service.spec.type != "ExternalName":
+            pods = self._selectors.pods_of(key)
+            slices = pod_slices(service, pods, self._zones, self._node_name)
+            self._slices.make(key, slices, self._triggers.observe(service, pods))
+            return
+        self._triggers.forget(key)
+        is_mirrored = service is not None and service.spec.type != "ExternalName" and key in self._endpoints
+        self._slices.make(key, mirrored_slices(self._endpoints[key]) if is_mirrored else ())
 
 
 def _weight(pod: Pod | None) -> int | None:

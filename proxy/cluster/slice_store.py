@@ -1,13 +1,15 @@
 """The EndpointSlices in force: those that were given and those that were made.
 
-Imports `model` alone. Invariant: where a given and a made slice have one name, the given one counts; `drain` reports
-every real difference since the last time exactly once.
+Imports `model` alone. Invariants: where a given and a made slice have one name, the given one counts; `drain` reports
+every real difference since the last time exactly once; when a slice was triggered is no difference.
 """
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from proxy.model.changes import ObjectKey
-from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointSlice
 
 
 class SliceStore:
@@ -28,9 +30,10 @@ class SliceStore:
         else:
             self._given[key] = endpoint_slice
 
-    def make(self, service: ObjectKey, slices: Iterable[EndpointSlice]) -> None:
-        """Replace the slices that were made for `service`."""
-        made = {endpoint_slice.key: endpoint_slice for endpoint_slice in slices}
+    def make(self, service: ObjectKey, slices: Iterable[EndpointSlice], triggered: str = "") -> None:
+        """Replace the slices that were made for `service`. Those that are others than before say when that was
+        `triggered`, unless it is empty."""
+        made = {each.key: self._stamped(each, triggered) for each in slices}
         before = self._made_for.pop(service, frozenset())
         for key in before - made.keys():
             del self._made[key]
@@ -38,6 +41,12 @@ class SliceStore:
         if made:
             self._made_for[service] = frozenset(made)
         self._touched |= before | made.keys()
+
+    def _stamped(self, made: EndpointSlice, triggered: str) -> EndpointSlice:
+        before = self._made.get(made.key)
+        if before is not None and _annotated(made, before.metadata.annotations) == before:
+            return before
+        return _annotated(made, {LAST_CHANGE_TRIGGER_TIME: triggered}) if triggered else made
 
     def drain(self) -> tuple[tuple[EndpointSlice, ...], tuple[ObjectKey, ...]]:
         """(new and changed slices, removed keys) since the last time, both sorted by key."""
@@ -53,3 +62,8 @@ class SliceStore:
                 self._reported[key] = now
         self._touched.clear()
         return tuple(changed), tuple(removed)
+
+
+def _annotated(made: EndpointSlice, annotations: dict[str, str]) -> EndpointSlice:
+    """What is made has no annotations of its own."""
+    return replace(made, metadata=replace(made.metadata, annotations=annotations))

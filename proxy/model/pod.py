@@ -30,9 +30,10 @@ class PodSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     subdomain: str = ""
 
 
-class PodCondition(msgspec.Struct, frozen=True, omit_defaults=True):
+class PodCondition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     type: str = ""
     status: str = ""
+    last_transition_time: str | None = None
 
 
 class PodIP(msgspec.Struct, frozen=True):

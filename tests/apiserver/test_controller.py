@@ -5,6 +5,7 @@ from typing import Any
 
 from proxy.apiserver.embedded_api import EmbeddedAPI
 from proxy.model.changes import Changes
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME
 
 Call = Callable[..., Awaitable[tuple[int, Any]]]
 
@@ -60,6 +61,27 @@ async def test_a_made_slice_names_its_service_as_its_owner(call: Call) -> None:
     _, found = await call("GET", SLICES)
     (reference,) = found["items"][0]["metadata"]["ownerReferences"]
     assert (reference["kind"], reference["name"], reference["uid"]) == ("Service", "web", owner["metadata"]["uid"])
+
+
+async def test_a_made_slice_says_since_when_what_it_shows_is_so(call: Call, told: list[Changes]) -> None:
+    _, owner = await call("POST", SERVICES, service())
+    assert await triggered(call) == owner["metadata"]["creationTimestamp"]
+    ready = pod("a", "10.1.0.1")
+    ready["status"]["conditions"][0]["lastTransitionTime"] = "2036-03-01T00:00:05Z"
+    await call("POST", PODS, ready)
+    assert await triggered(call) == "2036-03-01T00:00:05Z"
+    assert told[-1].slices[0].metadata.annotations == {LAST_CHANGE_TRIGGER_TIME: "2036-03-01T00:00:05Z"}
+    await call("PATCH", f"{PODS}/a", {"metadata": {"labels": {"other": "label"}}}, MERGE)
+    assert await triggered(call) == "2036-03-01T00:00:05Z"
+    await call("DELETE", f"{PODS}/a")
+    assert await triggered(call) is None
+
+
+async def triggered(call: Call) -> str | None:
+    """What the Service's slice says."""
+    _, found = await call("GET", SLICES)
+    text: str | None = found["items"][0]["metadata"].get("annotations", {}).get(LAST_CHANGE_TRIGGER_TIME)
+    return text
 
 
 async def test_what_the_controller_made_stays_as_it_makes_it(call: Call) -> None:

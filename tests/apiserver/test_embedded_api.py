@@ -29,6 +29,12 @@ def pod(name: str, app: str, address: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "labels": {"app": app}}, "status": {"podIP": address}}
 
 
+def ready_since(moment: str) -> dict[str, Any]:
+    made = pod("a", "web", "10.1.0.1")
+    made["status"]["conditions"] = [{"type": "Ready", "status": "True", "lastTransitionTime": moment}]
+    return made
+
+
 @contextlib.asynccontextmanager
 async def running(directory: Path, told: list[Changes], cidr: str = "10.0.0.0/24") -> AsyncIterator[EmbeddedAPI]:
     settings = ClusterSettings(service_ranges=(cidr,), node_name="here")
@@ -46,7 +52,7 @@ async def test_a_restart_changes_nothing_and_tells_everything(tmp_path: Path) ->
     told: list[Changes] = []
     async with running(tmp_path, told) as api:
         await api.operations.create(SERVICES, "default", service("web", type="NodePort"), OPTIONS)
-        await api.operations.create(PODS, "default", pod("a", "web", "10.1.0.1"), OPTIONS)
+        await api.operations.create(PODS, "default", ready_since("2036-03-01T00:00:05Z"), OPTIONS)
         before, version = stored(api), api.store.version
     again: list[Changes] = []
     async with running(tmp_path, again) as api:

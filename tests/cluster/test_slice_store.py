@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.cluster.slice_store import SliceStore
-from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointSlice
 from proxy.model.metadata import ObjectMeta
 
 OWNER = ("default", "s")
@@ -37,6 +37,22 @@ def test_a_given_slice_hides_a_made_one_of_its_name() -> None:
     store.give(given_slice.key, given_slice)
     assert store.drain() == ((given_slice,), ())
     store.give(given_slice.key, None)
+    assert store.drain() == ((made,), ())
+
+
+def test_a_made_slice_says_when_it_was_triggered_and_keeps_that_while_it_is_the_same() -> None:
+    store, made = SliceStore(), endpoint_slice("a")
+    store.make(OWNER, [made], "2026-03-01T00:00:00Z")
+    ((first,), _) = store.drain()
+    assert first.metadata.annotations == {LAST_CHANGE_TRIGGER_TIME: "2026-03-01T00:00:00Z"}
+    for triggered in ("2026-03-01T00:00:09Z", ""):
+        store.make(OWNER, [made], triggered)
+        assert store.drain() == ((), ())
+    other = endpoint_slice("a", "IPv6")
+    store.make(OWNER, [other], "2026-03-01T00:00:09Z")
+    ((second,), _) = store.drain()
+    assert second.metadata.annotations == {LAST_CHANGE_TRIGGER_TIME: "2026-03-01T00:00:09Z"}
+    store.make(OWNER, [made])
     assert store.drain() == ((made,), ())
 
 

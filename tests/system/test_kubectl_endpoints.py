@@ -4,6 +4,8 @@ The traffic follows, and what is connected stays connected.
 """
 
 import http.client
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import pytest
@@ -112,6 +114,27 @@ def test_a_headless_service_shows_none_and_nothing_listens(
     assert kubectl.described("svc", "myapp-headless")["Endpoints"].endswith(" + 2 more...")
     eventually(lambda: "myapp-headless" in held_services(standalone), "the Service is known")
     assert held_services(standalone)["myapp-headless"]["frontends"] == []
+
+
+def test_how_long_a_change_of_pods_took_is_measured_from_their_readiness(
+    standalone: Svcproxy, kubectl: Kubectl, myapp: MyApp
+) -> None:
+    kubectl.apply(myapp.service)
+    eventually(lambda: "myapp" in held_services(standalone), "the Service is known")
+    before = changes_measured(standalone)
+    # Times of the API are in whole seconds, and what began before the proxy did is not measured.
+    ready_since = (datetime.now(UTC) + timedelta(seconds=1)).isoformat(timespec="seconds")
+    pod = deepcopy(myapp.pods[0])
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "True", "lastTransitionTime": ready_since}]
+    kubectl.apply(pod)
+    myapp.wait_until_led_to(standalone, {pod["metadata"]["name"]})
+    eventually(lambda: changes_measured(standalone) > before, "the change is measured")
+
+
+def changes_measured(proxy: Svcproxy) -> int:
+    name = 'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} '
+    (line,) = [line for line in proxy.get("/metrics")[1].splitlines() if line.startswith(name)]
+    return int(float(line.removeprefix(name)))
 
 
 def test_an_external_name_is_shown_and_nothing_listens(standalone: Svcproxy, kubectl: Kubectl) -> None:

@@ -1,0 +1,72 @@
+"""When that began which led to a Service's newest slices: what their annotation says, and a proxy measures itself by.
+
+Imports `model` alone. Invariant: a time that was seen once triggers nothing again (TriggerTimeTracker of
+k8s.io/endpointslice/util), except that a Pod whose Ready condition states no time has been as it is from its creation:
+where there is no kubelet, nobody else states one.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from proxy.model.changes import ObjectKey
+from proxy.model.pod import Pod
+from proxy.model.service import Service
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class _Seen(NamedTuple):
+    """The Service's own time, and those of its Pods by name."""
+
+    service: datetime
+    pods: Mapping[str, datetime]
+
+
+class TriggerTimes:
+    """Remembers what was seen of each Service."""
+
+    def __init__(self) -> None:
+        self._seen: dict[ObjectKey, _Seen] = {}
+
+    def observe(self, service: Service, pods: Iterable[Pod]) -> str:
+        """The earliest of the times that are new in `service` and its `pods`, in RFC 3339; empty where none is.
+
+        The first time that a Service is seen, it is its creation, whatever its Pods say.
+        """
+        before = self._seen.get(service.key)
+        now = _Seen(_moment(service.metadata.creation_timestamp), dict(_pod_times(pods)))
+        self._seen[service.key] = now
+        if before is None:
+            return _text(now.service)
+        changed = [moment for name, moment in now.pods.items() if moment > before.pods.get(name, _NEVER)]
+        if now.service > before.service:
+            changed.append(now.service)
+        return _text(min(changed, default=_NEVER))
+
+    def forget(self, service: ObjectKey) -> None:
+        """The Service is gone, or has slices no more."""
+        self._seen.pop(service, None)
+
+
+def _pod_times(pods: Iterable[Pod]) -> Iterable[tuple[str, datetime]]:
+    for pod in pods:
+        stated = (each.last_transition_time for each in pod.status.conditions if each.type == "Ready")
+        moment = _moment(next(stated, None) or pod.metadata.creation_timestamp)
+        if moment is not _NEVER:
+            yield pod.metadata.name, moment
+
+
+def _moment(text: str) -> datetime:
+    """_NEVER where nothing is said, or not readably."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _NEVER
+    return moment.astimezone(UTC) if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _text(moment: datetime) -> str:
+    if moment is _NEVER:
+        return ""
+    return f"{moment.replace(tzinfo=None).isoformat()}Z"
