@@ -26,6 +26,7 @@ from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.table import SharedTable
+from tests.dataplane.datagrams import Asking, Server, StartServer
 
 Connect = Callable[[FrontendKey], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -211,3 +212,31 @@ async def connect() -> AsyncIterator[Connect]:
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[StartServer]:
+    """Starts UDP servers; all of them end with the test."""
+    servers: list[Server] = []
+
+    async def start(name: str = "", host: str = "127.0.0.1") -> Target:
+        servers.append(Server(name.encode(), host))
+        return Target(host, servers[-1].socket.getsockname()[1])
+
+    yield start
+    for one in servers:
+        one.close()
+
+
+@pytest.fixture
+def client() -> Any:
+    """Makes clients; all of them end with the test."""
+    made: list[Asking] = []
+
+    def make(key: FrontendKey, asked: str = "", source: str = "") -> Asking:
+        made.append(Asking(key, asked or key.address, source))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.socket.close()

@@ -1,120 +1,15 @@
-"""UDP listeners over real sockets: flows by client, addresses of replies, bounds, refusals and changes."""
+"""UDP listeners over real sockets: flows by client, addresses of replies, and changes."""
 
 import asyncio
-import errno
 import itertools
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
-from socket import SocketType
 from typing import Any
 
 import pytest
 
-from proxy.dataplane.close_reason import CloseReason
-from proxy.dataplane.udp_flow import UdpFlow
-from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
-from proxy.shared_counts.layout import PoolCell
-from tests.lane import free_port
-
-StartServer = Callable[..., Awaitable[Target]]
-Client = Callable[..., "Asking"]
-
-
-class Server:
-    """Answers with its name and what it got. A bare socket, since uvloop's transports do not send empty datagrams."""
-
-    def __init__(self, name: bytes, host: str) -> None:
-        self._name = name
-        self.socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, 0))
-        asyncio.get_running_loop().add_reader(self.socket, self._answer)
-
-    def _answer(self) -> None:
-        data, sender = self.socket.recvfrom(1 << 16)
-        self.socket.sendto(self._name + data, sender)
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.socket)
-        self.socket.close()
-
-
-class Asking:
-    """A client's connected socket: it hears the address it asked and nobody else."""
-
-    def __init__(self, key: FrontendKey, asked: str, source: str) -> None:
-        family = socket.AF_INET6 if ":" in asked else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
-        if source:
-            self.socket.bind((source, 0))
-        self.socket.connect((asked, key.port))
-
-    async def ask(self, data: bytes = b"") -> bytes:
-        self.socket.send(data)
-        return await self.answer()
-
-    async def answer(self) -> bytes:
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.socket, 1 << 16), 10)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[StartServer]:
-    """Starts UDP servers; all of them end with the test."""
-    servers: list[Server] = []
-
-    async def start(name: str = "", host: str = "127.0.0.1") -> Target:
-        servers.append(Server(name.encode(), host))
-        return Target(host, servers[-1].socket.getsockname()[1])
-
-    yield start
-    for one in servers:
-        one.close()
-
-
-@pytest.fixture
-def client() -> Any:
-    """Makes clients; all of them end with the test."""
-    made: list[Asking] = []
-
-    def make(key: FrontendKey, asked: str = "", source: str = "") -> Asking:
-        made.append(Asking(key, asked or key.address, source))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.socket.close()
-
-
-async def until_readable(sock: socket.socket) -> None:
-    loop, readable = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(sock, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(sock)
-
-
-def deaf() -> Target:
-    """An address where nobody listens, so that ICMP refuses."""
-    return Target("127.0.0.1", free_port())
-
-
-def failed(data_plane: Any) -> dict[str, int]:
-    """How many datagrams began no flow, by reason."""
-    counts = data_plane.worker.balancer("dns").tally.counts
-    found = {reason.value: counts[PoolCell.FAILED + reason.number] for reason in CloseReason}
-    return {reason: count for reason, count in found.items() if count}
-
-
-async def until_failed(data_plane: Any, **counts: int) -> None:
-    async with asyncio.timeout(10):
-        while failed(data_plane) != counts:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0)
-
-
-def dns(data_plane: Any, *targets: Target, **changes: Any) -> Any:
-    return data_plane.pool(*targets, key="dns", protocol="UDP", **changes)
+from proxy.plan.frontend import Delta, Frontend
+from tests.dataplane.datagrams import Client, StartServer, dns, until_readable
 
 
 @pytest.mark.parametrize("size", [0, 1, 1500, 65507])
@@ -185,56 +80,6 @@ async def test_a_burst_is_forwarded_whole(data_plane: Any, server: StartServer, 
     for number in range(100):
         one.socket.send(b"%d" % number)
     assert [await one.answer() for _ in range(100)] == [b"%d" % number for number in range(100)]
-
-
-async def test_after_a_refusal_the_client_goes_to_another_endpoint(
-    data_plane: Any, server: StartServer, client: Client
-) -> None:
-    key = data_plane.serve(dns(data_plane, deaf(), await server("a")))
-    one, answers = client(key), client(key)
-    # Whichever of the two met the deaf endpoint, a later datagram of it is answered.
-    for each in (one, answers):
-        each.socket.send(b"lost?")
-    await asyncio.sleep(0)
-    (record,) = await data_plane.records_of(1)
-    assert record["reason"] == "connect_refused"
-    for each in (one, answers):
-        each.socket.send(b"!")
-        async with asyncio.timeout(10):
-            while await each.answer() != b"a!":
-                pass
-
-
-async def test_a_refusal_that_the_next_datagram_finds_costs_that_datagram_nothing(
-    data_plane: Any, server: StartServer, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The flow does not hear of the refusal by itself, so the client's next datagram is what meets it.
-    monkeypatch.setattr(
-        UdpFlow, "ready", lambda flow, mask: data_plane.resources.reactor.unwatch(flow._socket.fileno())
-    )
-    key = data_plane.serve(dns(data_plane, deaf()))
-    one = client(key)
-    one.socket.send(b"first")
-    async with asyncio.timeout(10):
-        while not data_plane.resources.flows:  # noqa: ASYNC110 - nothing announces a flow
-            await asyncio.sleep(0)
-    (flow,) = data_plane.worker._listeners[key].flows.values()
-    monkeypatch.undo()
-    good = await server("a")
-    data_plane.worker._listeners[key].balancer.update(dns(data_plane, Target(*flow.upstream.sockaddr), good), None)
-    assert await one.ask(b"second") == b"asecond"
-    (record,) = data_plane.records()
-    assert (record["reason"], record["bytesIn"]) == ("connect_refused", 5)
-
-
-async def test_a_client_is_told_nothing_where_every_endpoint_refuses(data_plane: Any, client: Client) -> None:
-    key = data_plane.serve(dns(data_plane, deaf(), deaf()))
-    one = client(key)
-    for count in (1, 2, 3):
-        one.socket.send(b"x")
-        await data_plane.records_of(count)
-    assert {record["reason"] for record in data_plane.records()} == {"connect_refused"}
-    assert all(upstream.active == 0 for upstream in data_plane.worker.balancer("dns").upstreams)
 
 
 async def test_flows_of_an_endpoint_that_left_end_at_once(data_plane: Any, server: StartServer, client: Client) -> None:
@@ -326,21 +171,6 @@ async def test_a_frontend_that_moves_to_another_pool_takes_no_flow_of_the_old_on
     assert [record["reason"] for record in data_plane.records()] == ["endpoint_removed"]
 
 
-@pytest.mark.parametrize("bounds", [{"flows": 2}, {"descriptors": 3}])
-async def test_the_flow_that_was_idle_for_longest_makes_room(
-    make_data_plane: Any, server: StartServer, client: Client, bounds: dict[str, int]
-) -> None:
-    data_plane = make_data_plane(**bounds)
-    key = data_plane.serve(dns(data_plane, await server(), idle_timeout=60.0))
-    first, second, third = client(key), client(key), client(key)
-    for asking in (first, second, first, third):
-        await asking.ask()
-    (record,) = data_plane.records()
-    host, port = second.socket.getsockname()
-    assert (record["reason"], record["client"]) == ("flow_evicted", f"{host}:{port}")
-    assert await first.ask(b"still here") == b"still here"
-
-
 async def test_an_idle_flow_ends_after_its_time(data_plane: Any, server: StartServer, client: Client) -> None:
     key = data_plane.serve(dns(data_plane, await server(), idle_timeout=0.3))
     asking = client(key)
@@ -348,70 +178,6 @@ async def test_an_idle_flow_ends_after_its_time(data_plane: Any, server: StartSe
     (record,) = await data_plane.records_of(1)
     assert record["reason"] == "idle_timeout"
     assert await asking.ask(b"again") == b"again"
-
-
-async def test_a_system_without_descriptors_is_no_fault_of_the_endpoint(
-    data_plane: Any,
-    server: StartServer,
-    client: Client,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    key = data_plane.serve(dns(data_plane, await server()))
-    refused: list[int] = []
-
-    def refuse(*arguments: object) -> SocketType:
-        refused.append(1)
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    asking = client(key)
-    with monkeypatch.context() as patched:
-        patched.setattr("proxy.dataplane.udp_flow.SocketType", refuse)
-        asking.socket.send(b"lost")
-        async with asyncio.timeout(10):
-            while not refused:  # noqa: ASYNC110 - nothing announces it
-                await asyncio.sleep(0)
-    (upstream,) = data_plane.worker.balancer("dns").upstreams
-    assert (upstream.failures, upstream.active) == (0, 0)
-    assert "Too many open files" in caplog.text
-    assert failed(data_plane) == {"descriptor_limit": 1}
-    assert await asking.ask(b"heard") == b"heard"
-
-
-async def test_an_endpoint_without_a_route_is_replaced_for_the_same_datagram(
-    data_plane: Any, server: StartServer, client: Client
-) -> None:
-    # Nobody may send to the broadcast address without asking for it: connect itself fails.
-    nowhere = Target("255.255.255.255", 9)
-    key = data_plane.serve(dns(data_plane, nowhere, await server("a")))
-    assert [await client(key).ask() for _ in range(2)] == [b"a", b"a"]
-    assert failed(data_plane) == {}
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-async def test_a_datagram_that_begins_no_flow_is_counted_by_what_kept_it(
-    data_plane: Any, server: StartServer, client: Client, address: str
-) -> None:
-    nowhere, drained = Target("255.255.255.255", 9), Target("127.0.0.1", 9, weight=0)
-    key = data_plane.serve(dns(data_plane, nowhere), address)
-    client(key).socket.send(b"lost")
-    await until_failed(data_plane, connect_unreachable=1)
-    data_plane.change(dns(data_plane, drained))
-    client(key).socket.send(b"lost, too")
-    client(key).socket.send(b"and this one")
-    await until_failed(data_plane, connect_unreachable=1, no_endpoints=2)
-    data_plane.change(dns(data_plane, await server("a")))
-    assert await client(key).ask() == b"a"
-    assert failed(data_plane) == {"connect_unreachable": 1, "no_endpoints": 2}
-
-
-async def test_a_datagram_without_a_descriptor_for_its_flow_is_counted(
-    make_data_plane: Callable[..., Any], server: StartServer, client: Client
-) -> None:
-    data_plane = make_data_plane(descriptors=1)
-    key = data_plane.serve(dns(data_plane, await server()))
-    client(key).socket.send(b"lost")
-    await until_failed(data_plane, descriptor_limit=1)
 
 
 async def test_clients_outside_the_source_ranges_are_not_heard(
