@@ -75,7 +75,7 @@ def test_curl_reaches_node_port_and_cluster_ip_in_both_families(svcproxy: StartS
         endpoint_slice("web", [here], {"port": 8080}),
     ]
     there = endpoint_slice("web", ["::1"], {"port": 8081}, suffix="ipv6") | {"addressType": "IPv6"}
-    with http_backend("four", here, 8080), IPv6Backend("six", 8081):
+    with http_backend("four", here, 8080), http_backend("six", "::1", 8081):
         ranges = [places.service_range, "fd00:96::/112"]
         proxy = captured(svcproxy, [*manifests, there], serviceClusterIPRange=ranges)
         addresses = proxy.service("web")["service"]["spec"]["clusterIPs"]
@@ -287,7 +287,7 @@ def test_an_ipv6_client_sticks_to_its_endpoint(
 ) -> None:
     names = ("a", "b", "c")
     for number, name in enumerate(names):
-        backend_stack.enter_context(IPv6Backend(name, 8081 + number))
+        backend_stack.enter_context(http_backend(name, "::1", 8081 + number))
     node_port = places.node_port()
     spec = {"type": "NodePort", "ipFamilies": ["IPv6"], "sessionAffinity": "ClientIP"}
     slices = [
@@ -405,30 +405,3 @@ def test_frontends_that_do_not_fit_are_looked_up_by_default(
     assert linked_programs() == 1
     given = [str(event["frontend"]).partition("/")[0].split(":") for event in proxy.events("listening")]
     assert {ask(address, int(number)) for address, number in given[::30]} == {"a"}
-
-
-class IPv6Backend:
-    """Answers HTTP with its name on ::1."""
-
-    def __init__(self, name: str, number: int) -> None:
-        code = (
-            "import sys; from http.server import *\n"
-            "import socket\n"
-            "class S(HTTPServer): address_family = socket.AF_INET6\n"
-            "class H(BaseHTTPRequestHandler):\n"
-            "    def do_GET(self):\n"
-            f"        self.send_response(200); self.end_headers(); self.wfile.write(b'{name}\\n')\n"
-            f"server = S(('::1', {number}), H); print('ready', flush=True); server.serve_forever()\n"
-        )
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == b"ready\n"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()

@@ -77,6 +77,7 @@ class _StreamServer(socketserver.ThreadingTCPServer):
 
     def __init__(self, place: tuple[str, int], handler: type[socketserver.BaseRequestHandler], name: str) -> None:
         self.place, self.name = place, name
+        self.address_family = _family_of(place)
         self.accepted = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -116,7 +117,12 @@ class _DatagramServer(socketserver.UDPServer):
 
     def __init__(self, place: tuple[str, int], handler: type[socketserver.BaseRequestHandler], name: str) -> None:
         self.place, self.name = place, name
+        self.address_family = _family_of(place)
         super().__init__(place, handler)
+
+
+def _family_of(place: tuple[str, int]) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in place[0] else socket.AF_INET
 
 
 class _NameOverHTTP(BaseHTTPRequestHandler):
