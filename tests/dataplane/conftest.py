@@ -5,8 +5,9 @@ import contextlib
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from random import Random
+from socket import SocketType
 from typing import Any
 
 import pytest
@@ -240,3 +241,18 @@ def client() -> Any:
     yield make
     for one in made:
         one.socket.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Callable[[], tuple[SocketType, socket.socket]]]:
+    """Makes pairs: the first is for the reactor, which may close it, the second for the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make() -> tuple[SocketType, socket.socket]:
+            near, far = socket.socketpair()
+            stack.enter_context(far)
+            mine = SocketType(near.family, near.type, near.proto, near.detach())
+            stack.callback(mine.close)
+            return mine, far
+
+        yield make

@@ -1,10 +1,8 @@
 """Two directions over real sockets and a real edge-triggered epoll, driven step by step in any order."""
 
-import asyncio
 import os
 import select
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -370,49 +368,3 @@ def test_the_last_bytes_wait_for_the_fin_and_no_others_do() -> None:
         assert made.ended == [made.upward]
         assert read(made.backend, 100) == b"firstlast"
         assert read(made.backend, 100) == b""
-
-
-async def received_with_urgent_data(data_plane: Any, backends: Any, finish: bool) -> bytes:
-    """What the backend has when a client put a byte of urgent data amid others, all there before the first read."""
-    received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"?")
-        received.set_result(await (reader.read() if finish else reader.readexactly(8)))
-
-    key = data_plane.serve(data_plane.pool(await backends.start(take)))
-    with socket.create_connection((key.address, key.port)) as client:
-        client.setblocking(False)
-        assert await asyncio.get_running_loop().sock_recv(client, 1) == b"?"
-        client.send(b"before")
-        client.send(b"!", socket.MSG_OOB)
-        client.send(b"after")
-        if finish:
-            client.shutdown(socket.SHUT_WR)
-        return await asyncio.wait_for(received, 10)
-
-
-async def test_what_follows_urgent_data_arrives(data_plane: Any, backends: Any) -> None:
-    assert await received_with_urgent_data(data_plane, backends, finish=False) == b"beforeaf"
-
-
-async def test_what_follows_urgent_data_arrives_before_the_end(data_plane: Any, backends: Any) -> None:
-    assert await received_with_urgent_data(data_plane, backends, finish=True) == b"beforeafter"
-
-
-async def test_a_reset_after_the_end_of_sending_ends_the_relay(data_plane: Any, backends: Any) -> None:
-    half_closed, over = asyncio.Event(), asyncio.Event()
-
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        half_closed.set()
-        await over.wait()
-
-    key = data_plane.serve(data_plane.pool(await backends.start(say_nothing)))
-    with socket.create_connection((key.address, key.port)) as client:
-        client.shutdown(socket.SHUT_WR)
-        await asyncio.wait_for(half_closed.wait(), 10)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    (record,) = await data_plane.records_of(1)
-    over.set()
-    assert record["reason"] == "client_reset"
