@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.sources.fake_api import FakeAPI
+from tests.sources.followed import fill
 
 
 @pytest.fixture
@@ -93,3 +94,10 @@ def service() -> Callable[..., str]:
         )
 
     return text
+
+
+@pytest.fixture
+def cluster(api: FakeAPI) -> FakeAPI:
+    """An API with four Services, a slice each, a weighted Pod and this node."""
+    fill(api)
+    return api
