@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.sources.fake_api import FakeAPI
-from tests.sources.followed import fill
+from tests.sources.followed_cluster import fill
 
 
 @pytest.fixture
@@ -101,3 +101,8 @@ def cluster(api: FakeAPI) -> FakeAPI:
     """An API with four Services, a slice each, a weighted Pod and this node."""
     fill(api)
     return api
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"

@@ -11,7 +11,7 @@ from proxy.sources.kubernetes_api.resource import Scope
 from proxy.sources.kubernetes_api.timing import Timing
 from proxy.startup_error import StartupError
 from tests.sources.fake_api import FakeAPI
-from tests.sources.followed import (
+from tests.sources.followed_cluster import (
     BOUND_SECONDS,
     SERVICE,
     SLICE,

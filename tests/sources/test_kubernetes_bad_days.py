@@ -11,7 +11,7 @@ import pytest
 
 from proxy.sources.kubernetes_api.timing import Timing
 from tests.sources.fake_api import FakeAPI
-from tests.sources.followed import (
+from tests.sources.followed_cluster import (
     SERVICE,
     SLICE,
     assert_converges,
