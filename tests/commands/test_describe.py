@@ -8,8 +8,8 @@ from proxy.admin.recent_changes import Change
 from proxy.admin.report import ServiceReport
 from proxy.client.describe_service import describe_service
 from proxy.model.problem import Problem
-from tests.commands.conftest import Answering, Run, Start, ok
-from tests.commands.test_get import API, WEB
+from tests.commands.answering import Answering, Run, Start, ok
+from tests.commands.answers import API, WEB
 
 CHANGES = (
     Change(1, "2026-03-01T00:00:00Z", "default/web", "added", "served on 127.96.0.1:80"),

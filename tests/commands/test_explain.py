@@ -9,7 +9,7 @@ import pytest
 from proxy.admin.explanation_report import EndpointChance, ExplanationReport, ExplanationsAnswer, Step, Verdict
 from proxy.client.explanation_text import explanation_text
 from proxy.dataplane.close_reason import CloseReason
-from tests.commands.conftest import Answering, Run, Start, ok
+from tests.commands.answering import Answering, Run, Start, ok
 
 A, B = EndpointChance("10.1.0.1:80", "web-a", 1.0), EndpointChance("10.1.0.2:80", "", 0.25)
 STEPS = (Step("frontend", "0.0.0.0:30080/TCP, NodePort of default/web"), Step("gate", "open"))

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.cli import main
 from tests.client.picture import counts, endpoint, frame, service
-from tests.commands.conftest import Answering, Run, Start
+from tests.commands.answering import Answering, Run, Start
 
 FRAME = frame(
     service("web", endpoint(1), endpoint(2, weight=0)),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.bpf.bpf_error import BpfError
+from proxy.bpf.namespace_link import linked_programs
 from tests.lane import is_free
 from tests.system.harness.backends import StartBackends, echo_backend, http_backend, udp_backend
 from tests.system.harness.kubectl import Kubectl
@@ -131,3 +133,12 @@ def myapp(places: Places, http_backends: StartBackends) -> MyApp:
 def passage(places: Places, backend_stack: ExitStack) -> Passage:
     """A Service whose one backend is the test itself."""
     return backend_stack.enter_context(Passage(places))
+
+
+@pytest.fixture
+def sklookup_permitted(network_namespace: None) -> None:
+    """In a namespace where programs of type sk_lookup may be attached, or not at all."""
+    try:
+        linked_programs()
+    except BpfError as error:
+        pytest.skip(f"not permitted: {error}")

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from proxy.bpf.bpf_error import BpfError
-from proxy.bpf.namespace_link import linked_programs
 from tests.system.harness.backends import echo_backend, udp_backend
 from tests.system.harness.clients import Conversation, ask, ask_often, ask_udp, is_refused
 from tests.system.harness.eventually import eventually
@@ -60,10 +58,7 @@ class Scene:
 @pytest.fixture(params=["bind", "sklookup"])
 def scene(request: pytest.FixtureRequest, network_namespace: None, svcproxy: StartSvcproxy, places: Places) -> Scene:
     if request.param == "sklookup":
-        try:
-            linked_programs()
-        except BpfError as error:
-            pytest.skip(f"not permitted: {error}")
+        request.getfixturevalue("sklookup_permitted")
     added = "".join(f"address add {each}/128 dev lo nodad\n" for each in (*CLIENTS, *BACKENDS.values()))
     subprocess.run(["ip", "-6", "-batch", "-"], input=added, text=True, check=True, timeout=20)
     return Scene(svcproxy, places, request.param)
@@ -138,12 +133,11 @@ def test_without_endpoints_every_worker_refuses_until_there_are_some(scene: Scen
     web, slice_ = scene.manifests()
     places = scene.places
     proxy.manifests.put(slice_ | {"endpoints": []})
-    for place in places:
-        eventually(lambda place=place: is_refused(*place), "the refusal")
-        assert all(is_refused(*place) for _ in range(10))
+    eventually(lambda: all(is_refused(*place) for place in places), "the refusal")
+    assert all(is_refused(*place) for place in places * 10)
     proxy.manifests.put(web, slice_)
+    eventually(lambda: not any(is_refused(*place) for place in places), "the service")
     for place in places:
-        eventually(lambda place=place: not is_refused(*place), "the service")
         assert set(ask_often(40, *place)) == set(BACKENDS)
 
 
