@@ -49,8 +49,11 @@ def test_what_is_not_there_may_be_deleted(numbers: BpfMap) -> None:
     assert numbers.value_of(word(5)) is None
 
 
-def test_no_entries_are_no_call(numbers: BpfMap) -> None:
+def test_no_entries_are_no_call(numbers: BpfMap, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr("proxy.bpf.bpf_map.bpf", lambda *arguments: calls.append(arguments))
     numbers.update_all({})
+    assert calls == []
 
 
 @pytest.mark.parametrize(("key", "value"), [(b"abc", b"abcd"), (b"abcd", b"abcde")])

@@ -173,8 +173,10 @@ async def test_a_frontend_that_was_removed_can_come_back(data_plane: Any, backen
         assert await ask(key) == b"good"
 
 
-async def test_removing_the_unknown_is_harmless(data_plane: Any) -> None:
+async def test_removing_the_unknown_is_harmless(data_plane: Any, backends: Any) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.named("good")))
     data_plane.apply(Delta(removed_frontends=(FrontendKey("TCP", "127.0.0.1", 1),)), {})
+    assert await ask(key) == b"good"
 
 
 async def test_draining_takes_no_new_clients_and_tells_when_the_last_has_left(
