@@ -18,6 +18,8 @@ from proxy.logs import fields
 
 PATIENCE = 10.0
 """Seconds that a handshake may take."""
+BACKLOG = 128
+"""Clients that wait to be accepted, which takes none of our descriptors: one is accepted at a time."""
 PAUSE = 1.0
 """Seconds until the next try where no descriptor is left."""
 
@@ -37,7 +39,7 @@ class TLSServer(asyncio.AbstractServer):
         self._context = context
         self._loop = asyncio.get_running_loop()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=connections.backlog)
+        self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting = self._loop.create_task(self._accept(), name="accept clients that speak TLS")
