@@ -227,11 +227,10 @@ def test_the_room_of_bpf_imports_nothing_of_ours() -> None:
     assert violations(("bpf",), others, modules) == []
 
 
-def test_what_bounds_http_connections_knows_no_room() -> None:
+def test_the_room_of_serving_imports_the_logs_alone() -> None:
     modules = package_modules()
-    own = ("bounded_connections", "bounded_site", "listening_site", "tls_server")
-    allowed = {"proxy", "proxy.logs", *(f"proxy.{name}" for name in own)}
-    assert violations(own, frozenset(modules.keys() - allowed), modules) == []
+    own = {name for name in modules if f"{name}.".startswith("proxy.serving.")}
+    assert violations(("serving",), frozenset(modules.keys() - own - {"proxy", "proxy.logs"}), modules) == []
 
 
 def test_a_look_at_a_proxy_starts_without_what_is_slow_to_import() -> None:

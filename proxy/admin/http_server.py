@@ -22,11 +22,11 @@ from proxy.admin.metrics_routes import metrics_routes
 from proxy.admin.name_routes import name_routes
 from proxy.admin.page_routes import page_routes
 from proxy.admin.stream_routes import stream_routes
-from proxy.bounded_connections import USUAL_BOUNDS, BoundedConnections, HTTPBounds
-from proxy.bounded_site import BoundedSite
-from proxy.listening_site import start_site
 from proxy.logs import fields
 from proxy.plan.addresses import with_port
+from proxy.serving.bounded_connections import USUAL_BOUNDS, BoundedConnections, HTTPBounds
+from proxy.serving.bounded_site import BoundedSite
+from proxy.serving.listening_site import start_site
 
 _UNGUARDED = (
     "the metrics address is beyond loopback and asks for no token: it answers health and metrics alone, "

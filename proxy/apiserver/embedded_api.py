@@ -22,12 +22,12 @@ from proxy.apiserver.options import WriteOptions
 from proxy.apiserver.proposals import PERMANENT_NAMESPACES, Proposals
 from proxy.apiserver.server import APIServer
 from proxy.apiserver.store import Store
-from proxy.bounded_connections import USUAL_BOUNDS
 from proxy.cluster.cluster import Cluster, ClusterSettings
 from proxy.cluster.ledger import Grant, Ledger, grant_of
 from proxy.model.changes import Changes
 from proxy.model.decoding import DecodingError, decode
 from proxy.model.service import Service
+from proxy.serving.bounded_connections import USUAL_BOUNDS
 
 FIELD_MANAGER = "svcproxy"
 

@@ -19,10 +19,10 @@ from proxy.apiserver.operations import Operations
 from proxy.apiserver.resources import Resources
 from proxy.apiserver.store import Store
 from proxy.apiserver.target import target_of
-from proxy.bounded_connections import USUAL_BOUNDS, BoundedConnections
-from proxy.bounded_site import BoundedSite
-from proxy.listening_site import start_site
 from proxy.logs import fields
+from proxy.serving.bounded_connections import USUAL_BOUNDS, BoundedConnections
+from proxy.serving.bounded_site import BoundedSite
+from proxy.serving.listening_site import start_site
 from proxy.startup_error import StartupError
 
 LARGEST_BODY = 3 * 1024 * 1024

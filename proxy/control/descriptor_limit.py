@@ -9,7 +9,7 @@ import resource
 
 import msgspec
 
-from proxy.bounded_connections import USUAL_BOUNDS, HTTPBounds, descriptors_of
+from proxy.serving.bounded_connections import USUAL_BOUNDS, HTTPBounds, descriptors_of
 
 RESERVE = 192
 """Descriptors that stay free for the control process: its files, and who reads health, metrics and the page."""

@@ -17,12 +17,12 @@ from aiohttp import web
 
 from proxy.admin.health_check_answer import health_check_answer
 from proxy.admin.json_answer import failure
-from proxy.bounded_connections import USUAL_BOUNDS, BoundedConnections
 from proxy.control.port_holder import holder_of
 from proxy.logs import fields
 from proxy.model.problem import Problem
 from proxy.plan.addresses import family_of, with_port
 from proxy.plan.health_check import HealthCheck
+from proxy.serving.bounded_connections import USUAL_BOUNDS, BoundedConnections
 
 RETRY = 5.0
 """Seconds between two tries for a port that is taken."""

@@ -14,12 +14,12 @@ from random import Random
 from msgspec.structs import replace
 
 from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
-from proxy.bounded_connections import USUAL_BOUNDS
 from proxy.cluster.cluster import ClusterSettings
 from proxy.logs import fields
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.serving.bounded_connections import USUAL_BOUNDS
 from proxy.sources.manifest_loader import ManifestLoader
 from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifests import require_directories

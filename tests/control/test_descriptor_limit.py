@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from proxy.bounded_connections import USUAL_BOUNDS, descriptors_of
 from proxy.control.descriptor_limit import RESERVE, SMALL, SMALL_RESERVE, DescriptorBudget, descriptor_budget
+from proxy.serving.bounded_connections import USUAL_BOUNDS, descriptors_of
 
 RAISE = """
 import resource

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 
-from proxy.bounded_connections import USUAL_BOUNDS
 from proxy.control import health_check_ports
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.plan.addresses import with_port
 from proxy.plan.health_check import HealthCheck
+from proxy.serving.bounded_connections import USUAL_BOUNDS
 from tests.lane import free_port
 
 WEB = ("shop", "web")

@@ -9,9 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from proxy import bounded_connections
 from proxy.admin.http_server import HTTPServer
-from proxy.bounded_connections import HTTPBounds
+from proxy.serving import bounded_connections
+from proxy.serving.bounded_connections import HTTPBounds
 from tests.admin.inspected import FakeProxy, service_report
 
 BOUNDS = HTTPBounds(health=3, admin=4)

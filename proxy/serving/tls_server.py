@@ -9,12 +9,13 @@ import errno
 import logging
 import socket
 from collections.abc import Sequence
+from functools import partial
 from ssl import SSLContext
 
 from aiohttp import web
 
-from proxy.bounded_connections import BoundedConnections, Refused
 from proxy.logs import fields
+from proxy.serving.bounded_connections import BoundedConnections, Connection, Refused
 
 PATIENCE = 10.0
 """Seconds that a handshake may take."""
@@ -41,7 +42,7 @@ class TLSServer(asyncio.AbstractServer):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], socket.socket] = {}
         self._accepting = self._loop.create_task(self._accept(), name="accept clients that speak TLS")
 
     @property
@@ -63,8 +64,9 @@ class TLSServer(asyncio.AbstractServer):
 
     def close(self) -> None:
         """Accept nobody any more, and hang up on who is not through its handshake."""
-        for task in (self._accepting, *self._handshakes):
-            task.cancel()
+        self._accepting.cancel()
+        for client in self._handshakes.values():
+            _hang_up(client)
 
     async def wait_closed(self) -> None:
         """Wait until nobody is accepted any more, and listen no more."""
@@ -78,9 +80,7 @@ class TLSServer(asyncio.AbstractServer):
             except OSError as error:
                 await self._not_accepted(error)
                 continue
-            task = self._loop.create_task(self._shake_hands(client), name="shake hands")
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
+            self._admit(client)
 
     async def _not_accepted(self, error: OSError) -> None:
         """The client is gone already, or there is nothing left for it: then it waits in the backlog."""
@@ -88,15 +88,19 @@ class TLSServer(asyncio.AbstractServer):
             _log.warning(f"no client can be accepted: {error.strerror}", extra=fields(server=self._connections.name))
             await asyncio.sleep(PAUSE)
 
-    async def _shake_hands(self, client: socket.socket) -> None:
+    def _admit(self, client: socket.socket) -> None:
         connection = self._connections.next(self._http)
-        if isinstance(connection, Refused):
-            if not connection.may_ask:
-                client.close()
-                self._connections.lost(connection)
-                return
-        else:
-            connection.hang_up = lambda: _hang_up(client)
+        if isinstance(connection, Connection):
+            connection.hang_up = partial(_hang_up, client)
+        elif not connection.may_ask:
+            client.close()
+            self._connections.lost(connection)
+            return
+        task = self._loop.create_task(self._shake_hands(client, connection), name="shake hands")
+        self._handshakes[task] = client
+        task.add_done_callback(self._handshakes.pop)
+
+    async def _shake_hands(self, client: socket.socket, connection: Connection | Refused) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 lambda: connection, client, ssl=self._context, ssl_handshake_timeout=PATIENCE
@@ -104,10 +108,6 @@ class TLSServer(asyncio.AbstractServer):
         except OSError:
             # It speaks no TLS, trusts others than us, or went away.
             self._connections.lost(connection)
-        except asyncio.CancelledError:
-            _hang_up(client)
-            self._connections.lost(connection)
-            raise
 
 
 def _hang_up(client: socket.socket) -> None:

@@ -9,8 +9,8 @@ from ssl import SSLContext
 
 from aiohttp import web
 
-from proxy.bounded_connections import BoundedConnections
-from proxy.tls_server import TLSServer
+from proxy.serving.bounded_connections import BoundedConnections
+from proxy.serving.tls_server import TLSServer
 
 
 class BoundedSite(web.BaseSite):

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from proxy import tls_server
 from proxy.apiserver.certificate import serving_certificate
-from proxy.bounded_connections import BoundedConnections
-from proxy.bounded_site import BoundedSite
+from proxy.serving import tls_server
+from proxy.serving.bounded_connections import BoundedConnections
+from proxy.serving.bounded_site import BoundedSite
 
 MOST = 3
 HOSTS = ("127.0.0.1", "::1")
