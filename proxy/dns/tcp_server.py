@@ -112,6 +112,8 @@ class TCPServer:
 
     async def _send_later(self, writer: asyncio.StreamWriter, unfinished: Unfinished) -> None:
         response = await self._finish(unfinished)
+        if writer.is_closing():
+            return  # the client is gone, which asyncio would log
         writer.write(_LENGTH.pack(len(response)) + response)
 
 

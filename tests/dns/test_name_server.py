@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from random import Random
 
 import dns.asyncquery
@@ -44,11 +45,19 @@ async def test_what_does_not_fit_is_had_over_tcp(serve: StartServer) -> None:
     assert len(texts(await ask(server, name, tcp=True))) == 1000
 
 
-async def test_the_reply_of_a_wildcard_leaves_from_the_address_that_was_asked(serve: StartServer) -> None:
-    server = await serve(host="0.0.0.0")
-    query = dns.message.make_query(WEB, "A")
-    response = await dns.asyncquery.udp(query, "127.0.0.7", 10, server.addresses[0][1])
-    assert texts(response) == ["10.96.0.1"]
+@pytest.mark.parametrize(
+    ("host", "asked", "client"),
+    [("0.0.0.0", "127.0.0.7", "127.0.0.8"), ("0.0.0.0", "10.96.7.7", None), ("::", "fd00:96::80", "fd00:96::73")],
+)
+async def test_the_reply_of_a_wildcard_leaves_from_the_address_that_was_asked(
+    network_namespace: None, serve: StartServer, upstream: StartUpstream, host: str, asked: str, client: str | None
+) -> None:
+    """Also the one that waits for upstream."""
+    server = await serve((await upstream(says("192.0.2.1"))).address, host=host)
+    for name, address in ((WEB, "10.96.0.1"), ("www.example.", "192.0.2.1")):
+        query = dns.message.make_query(name, "A")
+        response = await dns.asyncquery.udp(query, asked, 10, server.addresses[0][1], source=client)
+        assert texts(response) == [address]
 
 
 async def test_many_questions_go_over_one_connection_at_once(serve: StartServer, upstream: StartUpstream) -> None:
@@ -243,6 +252,29 @@ async def test_a_client_that_vanishes_leaves_nothing(serve: StartServer, upstrea
     async with asyncio.timeout(10):
         while server.statistics().tcp_connections:  # noqa: ASYNC110
             await asyncio.sleep(0)
+
+
+async def test_a_client_that_asks_much_and_vanishes_is_not_worth_a_line(
+    serve: StartServer, upstream: StartUpstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries: list[dns.message.Message] = []
+    asked = await upstream(lambda query: queries.append(query))
+    server = await serve(asked.address)
+    _, writer = await connect(server)
+    number = 12
+    writer.write(b"".join(framed(f"n{each}.example.", each) for each in range(number)))
+    writer.write_eof()
+    async with asyncio.timeout(10):
+        while len(queries) < number:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        writer.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
+        asked.handle = says("192.0.2.1")
+        while server.statistics().tcp_connections:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_it_lists_what_it_answers(serve: StartServer) -> None:
