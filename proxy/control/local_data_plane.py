@@ -25,6 +25,7 @@ from proxy.dataplane.messages import Update
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.steps import take_all
 from proxy.dataplane.time_slice import shorten_slice
 from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import Delta
@@ -70,7 +71,7 @@ class LocalDataPlane:
     def send(self, delta: Delta, sockets: Sockets) -> None:
         for update in self._updates.messages(delta, sockets.keys()):
             message = self._decoder.decode(self._encoder.encode(update))
-            self._worker.apply(message, {key: sockets[key][0] for key in update.opened})
+            take_all(self._worker.apply(message, {key: sockets[key][0] for key in update.opened}))
 
     def close(self, sockets: Iterable[socket]) -> None:
         """The worker has closed those it knew: they are the same objects."""

@@ -8,8 +8,10 @@ from socket import SocketType
 from typing import Final
 
 from proxy.dataplane.balancer import Balancer
+from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.steps import DONE, Steps
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Frontend
 
@@ -33,23 +35,25 @@ class TcpListener:
         """Chooses for the clients of this frontend."""
         return self.pool.built or self.pool.balancer()
 
-    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> None:
+    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> Steps:
         """Take a newer version of the frontend; connections that exist are not touched."""
         self.frontend = frontend
         self.pool = pool
-        self.settle()
+        return self.settle()
 
-    def settle(self) -> None:
+    def settle(self) -> Steps:
         """Watch the socket or not, as the pool's state asks: it listens, or it refuses."""
         if self._acceptor is not None:
             self._acceptor.want(self.pool.usable or self.frontend.when_empty == "drop")
+        return DONE
 
     def destination(self, client: SocketType) -> str:
         """The address that the client asked for."""
         address = self.frontend.key.address
         return str(client.getsockname()[0]) if address in _WILDCARDS else address
 
-    def close(self) -> None:
-        """Take who waits in the backlog, then stop listening; relays live on."""
+    def close(self, reason: CloseReason) -> Steps:
+        """Take who waits in the backlog, then stop listening; relays live on, whatever the reason."""
         if self._acceptor is not None:
             self._acceptor.close()
+        return DONE

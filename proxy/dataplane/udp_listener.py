@@ -1,8 +1,8 @@
 """UdpListener: one socket of a UDP frontend, and the flows that came through it.
 
 Imports this room. Invariants: a reply leaves from the address and port the client sent to; a flow whose endpoint
-left the pool ends in the same update; there are never more flows than the worker's bound, the one idle for longest
-makes room.
+left the pool ends in the same update, and none begins in a listener that closes; there are never more flows than the
+worker's bound, the one idle for longest makes room.
 """
 
 import logging
@@ -16,10 +16,14 @@ from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.packet_info import request_packet_info
 from proxy.dataplane.reply_socket import open_reply_socket
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.steps import Steps
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.dataplane.udp_receiver import UdpReceiver
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Frontend
+
+_LOOKS_A_STEP = 64
+"""Flows that are looked at and go on; to end one takes as long as to look at fifty."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,16 +57,20 @@ class UdpListener:
         """Chooses for the flows of this frontend."""
         return self.pool.built or self.pool.balancer()
 
-    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> None:
+    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> Steps:
         """Take a newer version of the frontend."""
         self.frontend = frontend
         self.pool = pool
-        self.settle()
+        return self.settle()
 
-    def settle(self) -> None:
-        """The pool changed: end the flows of endpoints that left."""
-        for flow in [flow for flow in self.flows.values() if flow.orphaned()]:
-            flow.end(CloseReason.ENDPOINT_REMOVED)
+    def settle(self) -> Steps:
+        """The pool changed: end the flows of endpoints that left. What begins meanwhile chooses among the others."""
+        for number, flow in enumerate(tuple(self.flows.values()), 1):
+            if flow.orphaned():
+                flow.end(CloseReason.ENDPOINT_REMOVED)
+                yield
+            elif not number % _LOOKS_A_STEP:
+                yield
 
     def flow_of(self, host: str, port: int, destination: str) -> UdpFlow | None:
         """The flow that a datagram from this client to this address belongs to, if it is there already."""
@@ -75,10 +83,13 @@ class UdpListener:
             None,
         )
 
-    def close(self, reason: CloseReason = CloseReason.FRONTEND_REMOVED) -> None:
-        """Close the socket, once what is under way is sent, and end its flows."""
-        for flow in list(self.flows.values()):
+    def close(self, reason: CloseReason) -> Steps:
+        """Take nothing more, end the flows, and close the socket once what is under way is sent."""
+        if self._receiver is not None:
+            self._receiver.pause()
+        for flow in tuple(self.flows.values()):
             flow.end(reason)
+            yield
         self.replies.flush()
         if self._receiver is not None:
             self._receiver.close()

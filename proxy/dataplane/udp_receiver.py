@@ -98,9 +98,13 @@ class UdpReceiver:
         """What `find` answers may be something else from now on."""
         self._listeners.clear()
 
-    def close(self) -> None:
-        """Take no more."""
+    def pause(self) -> None:
+        """Take no more; answers may still leave from the socket."""
         self._resources.reactor.unwatch(self._socket.fileno())
+
+    def close(self) -> None:
+        """Take no more, and let go of the socket."""
+        self.pause()
         self._socket.close()
         self._resources.descriptors.give(1)
 

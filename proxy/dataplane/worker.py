@@ -2,7 +2,7 @@
 
 Imports this room and `plan.frontend`. It owns no policy about Kubernetes, opens no listening socket and does nothing to
 one: they come with the messages. Invariants: a message that changes one frontend or pool touches no other; established
-TCP connections survive every message.
+TCP connections survive every message; flows may go on between any two steps of one.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.shared_listening import SharedListening
 from proxy.dataplane.shared_receiving import SharedReceiving
+from proxy.dataplane.steps import Steps, take_all
 from proxy.dataplane.tcp_listener import TcpListener
 from proxy.dataplane.tcp_relay import TcpRelay
 from proxy.dataplane.udp_flow import UdpFlow
@@ -76,18 +77,22 @@ class Worker:
         self._counts.write()
         self._resources.reactor.every(TICK, self._tick)
 
-    def apply(self, update: Update, sockets: Mapping[FrontendKey, socket]) -> None:
+    def apply(self, update: Update, sockets: Mapping[FrontendKey, socket]) -> Steps:
         """Take a change over, in the order of its fields. `sockets` has one for each that the message names."""
         for pool in update.pools:
-            self._put_pool(pool)
+            yield from self._put_pool(pool)
+            yield
         for frontend in update.frontends:
-            self._put_frontend(frontend, sockets)
+            yield from self._put_frontend(frontend, sockets)
+            yield
         if update.removed_frontends:
             self._shared.take_waiting()
         for key in update.removed_frontends:
-            self._remove_frontend(key)
+            yield from self._remove_frontend(key)
+            yield
         for pool_key in update.removed_pools:
             self._remove_pool(pool_key)
+            yield
         for key in update.shared:
             if key.protocol == "TCP":
                 self._shared.accept_from(sockets[key])
@@ -98,7 +103,7 @@ class Worker:
         """Close the TCP listeners; what is connected goes on, UDP flows too."""
         self._shared.close()
         for key in [key for key, listener in self._listeners.items() if isinstance(listener, TcpListener)]:
-            self._remove_frontend(key)
+            take_all(self._remove_frontend(key))
 
     def end_all(self, reason: CloseReason) -> None:
         """End every flow and listener at once."""
@@ -107,10 +112,7 @@ class Worker:
         self._shared.close()
         self._shared_udp.close()
         for listener in self._listeners.values():
-            if isinstance(listener, UdpListener):
-                listener.close(reason)
-            else:
-                listener.close()
+            take_all(listener.close(reason))
         self._listeners.clear()
         for relay in list(self._resources.relays):
             relay.end(reason)
@@ -141,35 +143,38 @@ class Worker:
         if self._resources.access_log is not None:
             self._resources.access_log.flush()
 
-    def _put_pool(self, message: PoolMessage) -> None:
+    def _put_pool(self, message: PoolMessage) -> Steps:
         before = self._pools.put(message)
         if before is not None:
             balancer = self.balancer(message.key)
             if before.idle_timeout != balancer.pool.idle_timeout:
-                self._limit_anew(balancer)
+                yield from self._limit_anew(balancer)
         for key in self._by_pool.get(message.key, ()):
-            self._listeners[key].settle()
+            yield from self._listeners[key].settle()
 
-    def _limit_anew(self, balancer: Balancer) -> None:
-        """The idle limit is another one: it holds for what is open as well."""
+    def _limit_anew(self, balancer: Balancer) -> Steps:
+        """The idle limit is another one: it holds for what is open as well. What begins meanwhile has it already."""
         resources = self._resources
-        for relay in resources.relays:
-            if relay.balancer is balancer:
+        for relay in tuple(resources.relays):
+            if relay.balancer is balancer and relay in resources.relays:
                 resources.idle.discard(relay)
                 if relay.is_limited:
                     resources.idle.add(relay)
+                yield
         for key in self._by_pool.get(balancer.pool.key, ()):
             listener = self._listeners[key]
-            for flow in listener.flows.values() if isinstance(listener, UdpListener) else ():
-                resources.flows.discard(flow)
-                resources.flows.add(flow)
+            for flow in tuple(listener.flows.values()) if isinstance(listener, UdpListener) else ():
+                if not flow.over:
+                    resources.flows.discard(flow)
+                    resources.flows.add(flow)
+                    yield
 
-    def _put_frontend(self, frontend: Frontend, sockets: Mapping[FrontendKey, socket]) -> None:
+    def _put_frontend(self, frontend: Frontend, sockets: Mapping[FrontendKey, socket]) -> Steps:
         pool = self._pools[frontend.pool]
         listener = self._listeners.get(frontend.key)
         if listener is not None:
             self._leave_pool(listener)
-            listener.reconfigure(frontend, pool)
+            yield from listener.reconfigure(frontend, pool)
         elif frontend.key.protocol == "TCP":
             sock = sockets.get(frontend.key)
             self._listeners[frontend.key] = listener = TcpListener(frontend, sock, pool, self._resources)
@@ -182,7 +187,7 @@ class Worker:
                 self._shared_udp.add(listener)
         self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
 
-    def _remove_frontend(self, key: FrontendKey) -> None:
+    def _remove_frontend(self, key: FrontendKey) -> Steps:
         listener = self._listeners.pop(key, None)
         if listener is not None:
             self._leave_pool(listener)
@@ -190,7 +195,7 @@ class Worker:
                 self._shared.remove(key)
             else:
                 self._shared_udp.remove(key)
-            listener.close()
+            yield from listener.close(CloseReason.FRONTEND_REMOVED)
 
     def _leave_pool(self, listener: TcpListener | UdpListener) -> None:
         members = self._by_pool[listener.frontend.pool]

@@ -1,7 +1,9 @@
 """The messages of a delta: what comes with which, and in which order."""
 
+import pytest
+
 from proxy.control.row_ledger import RowLedger
-from proxy.control.update_encoder import MOST_POOLS, MOST_SOCKETS, UpdateEncoder
+from proxy.control.update_encoder import MOST_ENDPOINTS, MOST_POOLS, MOST_SOCKETS, UpdateEncoder
 from proxy.dataplane.lazy_pool import decode_pool
 from proxy.dataplane.messages import Update
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
@@ -31,6 +33,26 @@ def test_no_message_brings_more_than_the_kernel_passes_or_holds_a_worker_up() ->
     assert not any(each.shared for each in told)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ([MOST_ENDPOINTS, 1], [[0], [1]]),
+        ([MOST_ENDPOINTS - 1, 1, 1], [[0, 1], [2]]),
+        ([MOST_ENDPOINTS * 3, 0, 1], [[0], [1, 2]]),
+        ([1, MOST_ENDPOINTS * 3, 1], [[0], [1], [2]]),
+        ([0] * (MOST_POOLS + 1), [list(range(MOST_POOLS)), [MOST_POOLS]]),
+        ([], []),
+    ],
+)
+def test_large_pools_travel_in_messages_of_their_own(sizes: list[int], parts: list[list[int]]) -> None:
+    pools = tuple(
+        filled(*(f"10.{n}.{i >> 8}.{i & 255}" for i in range(size)), key=str(n)).pools[0]
+        for n, size in enumerate(sizes)
+    )
+    told = messages(Delta(pools), set())
+    assert [[int(pool.key) for pool in each.pools] for each in told] == parts
+
+
 def test_a_frontend_without_a_socket_of_its_own_is_told_all_the_same() -> None:
     told = messages(delta(), set())
     assert sum(len(each.frontends) for each in told) == MANY
@@ -54,6 +76,6 @@ def test_what_a_worker_is_told_anew_is_as_it_was_when_it_began_however_late_it_a
     assert [decode_pool(each.pools[0].body).rows.endpoints for each in (before, now)] == [(1, 2), (2, 3)]
 
 
-def filled(*addresses: str) -> Delta:
+def filled(*addresses: str, key: str = "web") -> Delta:
     targets = tuple(Target(address, 80) for address in addresses)
-    return Delta((Pool("web", "default/web", "", "TCP", "rr", "web", 0, 5.0, 0.0, targets),))
+    return Delta((Pool(key, "default/web", "", "TCP", "rr", key, 0, 5.0, 0.0, targets),))

@@ -23,6 +23,7 @@ from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.steps import Steps, take_all
 from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.column import Column
@@ -83,6 +84,10 @@ class DataPlane:
 
     def apply(self, delta: Delta, sockets: Mapping[FrontendKey, socket.socket]) -> None:
         """Do what the control process does: first to the sockets, then tell the worker."""
+        take_all(self.steps(delta, sockets))
+
+    def steps(self, delta: Delta, sockets: Mapping[FrontendKey, socket.socket]) -> Steps:
+        """As `apply`, with the flows' turns where the test has them."""
         self._pools.update((pool.key, pool) for pool in delta.pools)
         self._frontends.update((frontend.key, frontend) for frontend in delta.frontends)
         self._groups.update((key, ListeningGroup((sock,))) for key, sock in sockets.items())
@@ -92,7 +97,7 @@ class DataPlane:
             frontend = self._frontends[key]
             group.settle(frontend, self._pools[frontend.pool])
         for update in self._updates.messages(delta, sockets.keys()):
-            self.worker.apply(update, sockets)
+            yield from self.worker.apply(update, sockets)
 
     def change(self, pool: Pool) -> None:
         """Replace a pool."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.dataplane.messages import Update
+from proxy.dataplane.steps import take_all
 from proxy.plan.frontend import Delta, Frontend, FrontendKey
 from tests.lane import free_port
 
@@ -21,7 +22,7 @@ class Shared:
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         key = FrontendKey("TCP", address, self.port)
-        data_plane.worker.apply(Update(opened=(key,), shared=(key,)), {key: self._socket})
+        take_all(data_plane.worker.apply(Update(opened=(key,), shared=(key,)), {key: self._socket}))
 
     def frontend(self, address: str, of: Any) -> FrontendKey:
         """A frontend without a socket of its own."""

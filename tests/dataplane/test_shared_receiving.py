@@ -13,6 +13,7 @@ import pytest
 from proxy.control.listening_socket import open_listening_socket
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.messages import Update
+from proxy.dataplane.steps import take_all
 from proxy.plan.frontend import Delta, Frontend, FrontendKey
 from proxy.shared_counts.layout import PoolCell
 from tests.dataplane.datagrams import Client, StartServer, dns, until_readable
@@ -35,7 +36,7 @@ class Shared:
         self.port = key.port
         sock = open_listening_socket(key)
         sock.setsockopt(*ORIGINAL_DESTINATION[family], 1)
-        data_plane.worker.apply(Update(opened=(key,), shared=(key,)), {key: sock})
+        take_all(data_plane.worker.apply(Update(opened=(key,), shared=(key,)), {key: sock}))
 
     async def frontend(self, address: str, server: StartServer, name: str = "") -> FrontendKey:
         """A frontend without a socket of its own, whose endpoint says its name; without a name it has none."""
