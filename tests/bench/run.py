@@ -16,6 +16,7 @@ import machine
 import measurement
 import msgspec
 import report
+from bare import BareLoop
 from haproxy import HAProxy, TunedHAProxy
 from machine import Cores, Machine
 from measurement import MeasurementFailedError
@@ -33,6 +34,7 @@ SUBJECTS: tuple[Subject, ...] = (
     HAProxy(),
     TunedNginx(),
     Nginx(),
+    BareLoop(),
     Direct(),
 )
 SUBJECT_NAMES = [subject.name for subject in SUBJECTS]
@@ -73,11 +75,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds (default 5, with --quick 1)")
     parser.add_argument("--seconds", type=int, help="seconds a measurement (default 5, with --quick 1)")
     parser.add_argument("--rows", type=_some_of(ROW_NAMES), default=ROW_NAMES, help=", ".join(ROW_NAMES))
-    help_on_subjects = f"{', '.join(SUBJECT_NAMES)} (default all, with --quick all but the compiled)"
+    help_on_subjects = f"{', '.join(SUBJECT_NAMES)} (default all but the bare loop, with --quick without the compiled)"
     parser.add_argument("--subjects", type=_some_of(SUBJECT_NAMES), help=help_on_subjects)
     options = parser.parse_args()
-    compiled = CompiledSvcproxy.name
-    options.subjects = options.subjects or [name for name in SUBJECT_NAMES if name != compiled or not options.quick]
+    left_out = {BareLoop.name, CompiledSvcproxy.name} if options.quick else {BareLoop.name}
+    options.subjects = options.subjects or [name for name in SUBJECT_NAMES if name not in left_out]
     default = 1 if options.quick else 5
     options.rounds = options.rounds or default
     options.seconds = options.seconds or default

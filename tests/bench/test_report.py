@@ -34,6 +34,12 @@ def test_a_ratio_above_one_means_svcproxy_is_ahead_whichever_way_the_figure_poin
     assert (cpu.peer, cpu.ratio) == ("haproxy", 2.0)
 
 
+def test_what_is_no_peer_is_not_compared_with() -> None:
+    uncompared = [sample(name, 900.0, 1.0) for name in ("svcproxy compiled", "bare loop", "direct")]
+    samples = [sample("svcproxy", 200.0, 10.0), sample("haproxy", 100.0, 20.0), *uncompared]
+    assert {each.peer for each in compare(summarize(samples, COLUMNS), COLUMNS)} == {"haproxy"}
+
+
 def test_each_figure_is_compared_with_the_peer_that_is_best_at_it() -> None:
     samples = [sample("svcproxy", 100.0, 10.0), sample("haproxy", 400.0, 20.0), sample("nginx", 50.0, 5.0)]
     rate, cpu = compare(summarize(samples, COLUMNS), COLUMNS)
