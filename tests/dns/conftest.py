@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
-import dns.message
 import pytest
 
 from proxy.dns.name_index import NameIndex
 from proxy.dns.name_server import NameServer
-from proxy.dns.responder import Responder
 from proxy.dns.settings import DNSSettings
 from proxy.model.changes import Changes
+from tests.dns.asking import Client
 from tests.dns.objects import endpoint, endpoint_slice, named_port, service
 from tests.dns.serving import Handle, StartServer, StartUpstream, Upstream, two_sockets
 
@@ -56,21 +54,6 @@ def index() -> NameIndex:
     )
     made.serve_at(["10.96.0.10"])
     return made
-
-
-class Client:
-    """Asks a responder as a resolver would."""
-
-    def __init__(self, index: NameIndex, datagrams: bool = True) -> None:
-        self.responder = Responder(index, 5, datagrams, recursive=False)
-
-    def ask(self, name: str, record_type: str = "A", **options: Any) -> dns.message.Message:
-        query = dns.message.make_query(name, record_type, **options)
-        response = self.responder.respond(query.to_wire())
-        assert isinstance(response, bytes)
-        message = dns.message.from_wire(response)
-        assert query.is_response(message)
-        return message
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from proxy.dns.name_index import NameIndex
+from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
 from proxy.model.service import Service
 
@@ -46,3 +48,18 @@ def endpoint_slice(
         "ports": list(ports),
     }
     return msgspec.convert(document, EndpointSlice)
+
+
+def crowd(number: int) -> NameIndex:
+    """A headless Service with so many endpoints."""
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    each = [endpoint(f"10.244.{i // 250}.{i % 250 + 1}") for i in range(number)]
+    slices = (endpoint_slice("pods", "s", each, [named_port("http", 8080)]),)
+    index.apply(
+        Changes(services=(service("pods", "None"), alias("alias", "pods.default.svc.cluster.local")), slices=slices)
+    )
+    return index
+
+
+def alias(name: str, target: str) -> Service:
+    return service(name, type="ExternalName", externalName=target.removesuffix("."))

@@ -196,7 +196,7 @@ def test_srv_brings_the_addresses_of_its_targets(client: Any) -> None:
 
 
 def test_another_zone_has_the_same_names() -> None:
-    from tests.dns.conftest import Client
+    from tests.dns.asking import Client
 
     index = NameIndex("example.internal", ("10.0.0.0/24",))
     index.apply(Changes(services=(service("web", "10.0.0.7", ports=[("http", "TCP", 80)]),)))
