@@ -1,10 +1,12 @@
 """A cluster that is only its API server: many Services and slices over TLS, and then one changed slice after another.
 
 Imports aiohttp and cryptography. Invariant: everything is encoded before the first request, so that what is measured is
-the one who follows; the label `sent` of a changed slice is the monotonic clock, in nanoseconds, as it was written.
+the one who follows; the label `sent` of a slice that is changed alone is the monotonic clock, in nanoseconds, as it was
+written.
 
 GET /change/NUMBER lets all endpoints of that Service move from each port to the next one or back, and answers with the
-monotonic clock, in nanoseconds, before the change was written.
+monotonic clock, in nanoseconds, before the change was written. GET /bursts/RATE/SECONDS does the same to so many
+Services a second, one after the other in a random order, in bursts, and answers with their number when it is over.
 """
 
 import argparse
@@ -12,10 +14,10 @@ import asyncio
 import ipaddress
 import json
 import random
-import signal
 import ssl
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,11 +34,12 @@ PORTS = (("http", 80, 8080), ("https", 443, 8443), ("metrics", 9090, 9090))
 
 KUBECONFIG = "kubeconfig"
 _LINES_A_WRITE = 50
-START_CHANGES = signal.SIGUSR1
 _FIRST_PAUSE_SECONDS = 2.0
 _PAUSE_SECONDS = (0.005, 0.02)
 _BURSTS_PER_SECOND = 10
 _VERSION = "1000000"
+Halves = tuple[bytes, bytes]
+"""An event, as it is before and after its resource version."""
 
 
 class Size(NamedTuple):
@@ -52,18 +55,22 @@ class Size(NamedTuple):
 
 
 class Cluster:
-    """The API server of a cluster of this size. It sends so many `events` one by one after a moment, or, with a `rate`
-    a second, so many in bursts once START_CHANGES arrived; made inside the running loop."""
+    """The API server of a cluster of this size. It sends so many `events` one by one after a moment, and where `bursts`
+    may be asked for has encoded what they take."""
 
-    def __init__(self, size: Size, events: int, rate: int) -> None:
+    def __init__(self, size: Size, events: int, bursts: bool) -> None:
         self._size = size
         self._events = events
-        self._rate = rate
-        self._start = asyncio.Event()
         self._watchers: list[web.StreamResponse] = []
         self._moved: set[int] = set()
         self._asked = 0
-        asyncio.get_running_loop().add_signal_handler(START_CHANGES, self._start.set)
+        first = int(size.served is not None)
+        self._changing = _shuffled(range(first, size.services))
+        self._halves = {
+            (number, moved): _halves(number, size, moved)
+            for number in range(first, size.services if bursts else first)
+            for moved in (False, True)
+        }
         self._lines = {
             "services": [_line("ADDED", _service(number, size)) for number in range(size.services)],
             "endpointslices": [_line("ADDED", _slice(number, size, 0)) for number in range(size.services)],
@@ -83,23 +90,44 @@ class Cluster:
         await response.write(_line("BOOKMARK", {"metadata": metadata}))
         if plural == "endpointslices":
             self._watchers.append(response)
-            await (self._change_in_bursts(response) if self._rate else self._change_one_by_one(response))
+            await self._change_one_by_one(response)
         await asyncio.Event().wait()
         return response
 
     async def change(self, request: web.Request) -> web.Response:
         """Change one slice now; the text of the answer is the clock before it was written."""
         number = int(request.match_info["number"])
-        self._moved ^= {number}
-        # An odd event has the ports moved, and each is newer than the one before.
-        self._asked += 2
-        line = _line(
-            "MODIFIED", _slice(number, self._size, self._events // 2 * 2 + self._asked + (number in self._moved))
-        )
+        line = _line("MODIFIED", _slice(number, self._size, self._move(number)))
         sent = time.monotonic_ns()
         for watcher in self._watchers:
             await watcher.write(line)
         return web.Response(text=str(sent))
+
+    async def change_in_bursts(self, request: web.Request) -> web.Response:
+        """Change slices at a rate. A burst that is late is not waited for: the rate is kept."""
+        rate, seconds = int(request.match_info["rate"]), int(request.match_info["seconds"])
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        bursts = seconds * _BURSTS_PER_SECOND
+        for number in range(bursts):
+            await asyncio.sleep(began + number / _BURSTS_PER_SECOND - loop.time())
+            burst = b"".join(self._encoded_change() for _ in range(rate // _BURSTS_PER_SECOND))
+            for watcher in self._watchers:
+                await watcher.write(burst)
+        return web.Response(text=str(bursts * (rate // _BURSTS_PER_SECOND)))
+
+    def _encoded_change(self) -> bytes:
+        number = next(self._changing)
+        event = self._move(number)
+        before, after = self._halves[number, bool(event % 2)]
+        return b"%b%d%b" % (before, int(_VERSION) + event, after)
+
+    def _move(self, number: int) -> int:
+        """Move the endpoints of a Service; gives the event, which is odd where the ports have moved, and newer than
+        any before."""
+        self._moved ^= {number}
+        self._asked += 2
+        return self._events // 2 * 2 + self._asked + (number in self._moved)
 
     async def _change_one_by_one(self, response: web.StreamResponse) -> None:
         draw = random.Random(1)
@@ -108,22 +136,23 @@ class Cluster:
             await asyncio.sleep(draw.uniform(*_PAUSE_SECONDS))
             await response.write(self._changed_slice(draw, event))
 
-    async def _change_in_bursts(self, response: web.StreamResponse) -> None:
-        """Everything is encoded before: the server has next to nothing to do while latencies are taken."""
-        draw = random.Random(1)
-        size = self._rate // _BURSTS_PER_SECOND
-        bursts = [
-            b"".join(self._changed_slice(draw, event) for event in range(first, first + size))
-            for first in range(1, self._events + 1, size)
-        ]
-        await self._start.wait()
-        for burst in bursts:
-            await asyncio.sleep(1 / _BURSTS_PER_SECOND)
-            await response.write(burst)
-
     def _changed_slice(self, draw: random.Random, event: int) -> bytes:
         unchanged = int(self._size.served is not None)
         return _line("MODIFIED", _slice(draw.randrange(unchanged, self._size.services), self._size, event))
+
+
+def _shuffled(numbers: range) -> Iterator[int]:
+    """All of them again and again, in one random order."""
+    order = list(numbers)
+    random.Random(1).shuffle(order)
+    while order:
+        yield from order
+
+
+def _halves(number: int, size: Size, moved: bool) -> Halves:
+    event = 2 + moved
+    before, _, after = _line("MODIFIED", _slice(number, size, event)).partition(str(int(_VERSION) + event).encode())
+    return before, after
 
 
 def _line(event: str, item: dict[str, Any]) -> bytes:
@@ -245,13 +274,14 @@ def _kubeconfig(directory: Path, port: int) -> None:
     draft.rename(directory / KUBECONFIG)
 
 
-async def _serve(size: Size, events: int, rate: int, directory: Path) -> None:
-    cluster = Cluster(size, events, rate)
+async def _serve(size: Size, events: int, bursts: bool, directory: Path) -> None:
+    cluster = Cluster(size, events, bursts)
     _certificate(directory / "server.pem")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(directory / "server.pem")
     application = web.Application()
     application.router.add_get("/change/{number}", cluster.change)
+    application.router.add_get("/bursts/{rate}/{seconds}", cluster.change_in_bursts)
     application.router.add_get("/{path:.*}", cluster.answer)
     runner = web.AppRunner(application)
     await runner.setup()
@@ -267,7 +297,7 @@ def main() -> int:
     parser.add_argument("--endpoints", type=int, required=True)
     parser.add_argument("--ports", type=int, choices=range(1, len(PORTS) + 1), default=1, help="of each Service")
     parser.add_argument("--events", type=int, default=0)
-    parser.add_argument("--rate", type=int, default=0, help=f"of the events a second, after {START_CHANGES.name}")
+    parser.add_argument("--bursts", action="store_true", help="encode what GET /bursts/RATE/SECONDS takes")
     parser.add_argument("--network", default="10.96.0.0", help="the addresses of the Services follow this one")
     parser.add_argument("--served", metavar="ADDRESS:PORT", help="what really answers behind the first Service")
     options = parser.parse_args()
@@ -275,7 +305,7 @@ def main() -> int:
     size = Size(
         options.services, options.endpoints, options.ports, options.network, (host, int(port)) if host else None
     )
-    asyncio.run(_serve(size, options.events, options.rate, options.directory))
+    asyncio.run(_serve(size, options.events, options.bursts, options.directory))
     return 0
 
 

@@ -22,11 +22,12 @@ from pathlib import Path
 import measurement
 import msgspec
 import psutil
+from changing_api import ChangingAPI
 from child import Child, ChildFailedError
 from cluster_api import KUBECONFIG
 from meter import cpu_seconds
 from percentile import SHARES, milliseconds, percentile
-from scale_probe import ChangingAPI, ScaleProbe
+from scale_probe import ScaleProbe
 from svcproxy import REPOSITORY
 from wait import until
 

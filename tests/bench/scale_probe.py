@@ -4,16 +4,13 @@ Imports `measurement` and the API server's numbers. Invariant: every wait is bou
 endpoint port that took it, not for what anybody says of it.
 """
 
-import http.client
 import select
 import socket
-import ssl
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import yaml
+from changing_api import ChangingAPI
 from cluster_api import PORTS, service_address
 from measurement import MeasurementFailedError
 
@@ -60,7 +57,7 @@ class ScaleProbe:
             return False
         return True
 
-    def seconds_until_followed(self, service: int, api: "ChangingAPI") -> float:
+    def seconds_until_followed(self, service: int, api: ChangingAPI) -> float:
         """From the moment at which the API server writes a change to the first connection that meets its endpoints."""
         before = self.reached(service)
         sent = api.change(service)
@@ -68,21 +65,3 @@ class ScaleProbe:
             if time.monotonic() - sent > PATIENCE:
                 raise NotFollowedError(f"a change of service-{service} took no effect within {PATIENCE:.0f} s")
         return time.monotonic() - sent
-
-
-class ChangingAPI:
-    """A kept connection to the API server that `cluster_api` is, to ask it for changes."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
-        context = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        host, _, port = cluster["server"].removeprefix("https://").partition(":")
-        self._connection = http.client.HTTPSConnection(host, int(port), timeout=PATIENCE, context=context)
-
-    def change(self, service: int) -> float:
-        """Change the Service's slice; gives the monotonic time before it was written."""
-        self._connection.request("GET", f"/change/{service}")
-        return int(self._connection.getresponse().read()) / 1e9
-
-    def close(self) -> None:
-        self._connection.close()
