@@ -201,8 +201,8 @@ class Proxy:
         self._health.serve()
         collector.settle()
         services, unbound = self._planner.services, len(self._reconciler.failures)
-        counts = fields(services=len(services), frontends=len(self._planner.frontends), unbound=unbound)
-        _log.info("serving", extra=counts)
+        frontends = len(self._planner.frontends)
+        _log.info("serving", extra=fields(services=len(services), frontends=frontends, unbound=unbound))
         if on_listening is not None:
             on_listening(services.values(), self._problems.all(), self._server.page_url, self._name_service.addresses)
 
