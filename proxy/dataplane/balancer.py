@@ -254,7 +254,7 @@ class Balancer:
         before, self._upstreams = self._upstreams, {}
         for target, row in zip(targets, rows.endpoints or (NO_ROW,) * len(targets), strict=True):
             place = (target.address, target.port)
-            upstream = before.pop(place, None) or self._join(target, place)
+            upstream = before.pop(place, None) or self._join(target, place, row)
             upstream.take(target)
             if upstream.tally.row != row and self._column is not None:
                 upstream.count_in(self._column.tally(ENDPOINTS, row))
@@ -278,9 +278,11 @@ class Balancer:
         tally.gauge(PoolCell.USED, 1)
         return tally
 
-    def _join(self, target: Target, place: Place) -> Upstream:
+    def _join(self, target: Target, place: Place, row: int) -> Upstream:
         """A new upstream, or the one that left with flows still open, its counters with it."""
-        upstream = self._retired.pop(place, None) or Upstream(target)
+        upstream = self._retired.pop(place, None)
+        if upstream is None:
+            upstream = Upstream(target, None if self._column is None else self._column.tally(ENDPOINTS, row))
         if self._stickiness is not None:
             self._identify(upstream, self._stickiness)
         return upstream

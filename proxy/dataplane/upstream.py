@@ -52,6 +52,8 @@ class Upstream(Backend):
         self.family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
         self.sockaddr = (target.address, target.port)
         self.tally = tally or private_tally(ENDPOINTS)
+        # The row may be that of an endpoint of the same place that failed, left, and is back before it was given up.
+        self.tally.gauge(_FAILING, 0)
         self.failures = 0
         self.failed_until = 0.0
 

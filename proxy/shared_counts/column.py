@@ -68,10 +68,11 @@ def private_tally(region: Region) -> Tally:
 class Column:
     """The column with this number. `own` counts for the worker as a whole."""
 
-    __slots__ = ("_touched", "number", "own", "table")
+    __slots__ = ("_others", "_touched", "number", "own", "table")
 
     def __init__(self, table: SharedTable, number: int) -> None:
         self._touched: list[Tally] = []
+        self._others = tuple(other for other in range(table.columns) if other != number)
         self.table = table
         self.number = number
         self.own = self._tally(WORKERS, 0)
@@ -94,7 +95,8 @@ class Column:
         self.own.write()
 
     def _tally(self, region: Region, row: int) -> Tally:
-        table = self.table
-        firsts = [table.first_cell(region, row, number) for number in range(table.columns)]
-        first = firsts.pop(self.number)
-        return Tally(region, row, cast("MutableSequence[int]", table.cells), first, tuple(firsts), self._touched)
+        table, width = self.table, region.width
+        start = table.first_cell(region, row)
+        elsewhere = tuple([start + other * width for other in self._others]) if self._others else ()
+        cells = cast("MutableSequence[int]", table.cells)
+        return Tally(region, row, cells, start + self.number * width, elsewhere, self._touched)

@@ -126,6 +126,19 @@ def test_a_flow_outlives_its_endpoints_departure_in_the_count(table: SharedTable
     assert table.totals(ENDPOINTS, 1)[EndpointCell.ACTIVE] == 0
 
 
+def test_an_endpoint_that_failed_and_left_is_not_failing_when_it_comes_back(table: SharedTable) -> None:
+    of = pool("rr")
+    first, *_ = workers(table, of)
+    upstream = first.choose("10.9.9.9", "10.96.0.1", 0.0)
+    assert upstream is not None
+    first.refused(upstream, "10.9.9.9", 0.0)
+    failing = [table.totals(ENDPOINTS, row)[EndpointCell.FAILING] for row in ROWS.endpoints]
+    assert sorted(failing) == [0, 0, 0, 1]
+    first.update(pool("rr", ()), None, PoolRows(1, ()))
+    first.update(of, None, ROWS)
+    assert [table.totals(ENDPOINTS, row)[EndpointCell.FAILING] for row in ROWS.endpoints] == [0, 0, 0, 0]
+
+
 def test_what_is_foreseen_looks_at_all_workers(table: SharedTable) -> None:
     first, second, _ = workers(table, pool("lc"))
     for _ in range(3):
