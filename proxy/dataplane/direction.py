@@ -10,7 +10,7 @@ import os
 import select
 import socket
 from socket import SocketType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.dataplane.pipes import Pipe
 from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URGENT, WRITABLE, Reactor
@@ -18,10 +18,11 @@ from proxy.dataplane.reactor import BUFFER_SIZE, FAILED, FINISHED, READABLE, URG
 if TYPE_CHECKING:
     from proxy.dataplane.tcp_relay import TcpRelay
 
-_DONTWAIT: Final = socket.MSG_DONTWAIT
-_SEND: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-_SEND_LAST: Final = _SEND | socket.MSG_MORE
-_SPLICE: Final = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
+# Objects, so that a compiled module does not make a new one of the number with every call.
+_DONTWAIT: Final[Any] = socket.MSG_DONTWAIT
+_SEND: Final[Any] = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_SEND_LAST: Final[Any] = _SEND | socket.MSG_MORE
+_SPLICE: Final[Any] = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 FULL_READS_BEFORE_SPLICE: Final = 4
 """How many full buffers in a row make a direction move to a pipe."""
