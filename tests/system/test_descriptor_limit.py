@@ -4,6 +4,7 @@ import select
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import TIMEOUT, ask_udp, connect
 from tests.system.harness.eventually import eventually
+from tests.system.harness.held import held_services
+from tests.system.harness.kubectl import Kubectl
 from tests.system.harness.manifests import endpoint_slice, port, service
 from tests.system.harness.places import Places
 from tests.system.harness.svcproxy import HEALTH_PORT, METRICS_PORT, StartSvcproxy, Svcproxy
@@ -115,6 +118,20 @@ def test_a_full_proxy_answers_about_itself_whoever_looks_on(
         assert client.recv(100) == b"a\n"
         client.sendall(b"served")
         assert client.recv(100) == b"served"
+
+
+@pytest.mark.requires("kubectl")
+def test_whoever_holds_connections_of_the_api_keeps_nobody_out(
+    svcproxy: StartSvcproxy, places: Places, tmp_path: Path, stack: ExitStack
+) -> None:
+    api = places.address()
+    proxy = svcproxy((), "--standalone", f"--api-bind-address={api}:6443", configuration={"workers": 1}, under=UNDER_64)
+    for _ in range(2 * CLIENTS):
+        onlooker(stack, api, 6443)
+    assert proxy.get("/livez")[0] == 200
+    kubectl = Kubectl(tmp_path, tmp_path / "state" / "kubeconfig")
+    assert kubectl.apply(service("web", port(80))) == ["service/web created"]
+    eventually(lambda: "web" in held_services(proxy), "the Service")
 
 
 def onlooker(stack: ExitStack, address: str, port: int, request: bytes = b"") -> socket.socket:
