@@ -120,8 +120,10 @@ class BoundedConnections:
     def _complain(self, now: float) -> None:
         if now - self._complained >= COMPLAINT_INTERVAL:
             self._complained = now
-            details = fields(server=self.name, connections=self.most)
-            _log.warning("every connection is in use: newcomers are refused", extra=details)
+            _log.warning(
+                "every connection is in use: newcomers are refused",
+                extra=fields(server=self.name, connections=self.most),
+            )
 
 
 class Connection(web.RequestHandler):

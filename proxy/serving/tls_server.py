@@ -80,7 +80,12 @@ class TLSServer(asyncio.AbstractServer):
             except OSError as error:
                 await self._not_accepted(error)
                 continue
-            self._admit(client)
+            try:
+                self._admit(client)
+            except Exception:
+                # A defect costs the client that met it.
+                client.close()
+                _log.exception("a client was not let in", extra=fields(server=self._connections.name))
 
     async def _not_accepted(self, error: OSError) -> None:
         """The client is gone already, or there is nothing left for it: then it waits in the backlog."""
@@ -105,9 +110,11 @@ class TLSServer(asyncio.AbstractServer):
             await self._loop.connect_accepted_socket(
                 lambda: connection, client, ssl=self._context, ssl_handshake_timeout=PATIENCE
             )
-        except OSError:
-            # It speaks no TLS, trusts others than us, or went away.
+        except BaseException as error:
             self._connections.lost(connection)
+            # It speaks no TLS, trusts others than us, or went away.
+            if not isinstance(error, OSError):
+                raise
 
 
 def _hang_up(client: socket.socket) -> None:

@@ -189,6 +189,18 @@ async def test_the_end_hangs_up_on_who_is_not_through(served: Served, stack: Asy
     )
 
 
+async def test_a_defect_costs_the_client_that_met_it_and_is_in_the_log(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(served.connections, "next", lambda server: 1 // 0)
+        async with served.client(speaks_tls=False) as (reader, _):
+            assert await is_closed(reader)
+    assert "a client was not let in" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert await served.ask() == 200
+
+
 async def test_a_taken_port_is_an_error(served: Served) -> None:
     other = BoundedSite(served.runner, served.connections, served.host, served.port, served._context)
     with pytest.raises(OSError, match="in use"):
