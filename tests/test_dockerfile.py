@@ -12,7 +12,9 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -58,6 +60,22 @@ def test_everything_it_copies_is_there_and_not_ignored() -> None:
         assert all((REPOSITORY / source).exists() for source in sources)
 
 
+def test_the_hot_modules_are_compiled_where_the_build_is_told_to() -> None:
+    names = [name for name, _ in instructions()]
+    assert arguments("ARG") == ["COMPILED=false"]
+    build = next(argument for name, argument in instructions()[names.index("ARG") :] if name == "RUN")
+    assert 'if [ "$COMPILED" = true ]; then apt-get' in build
+    assert "HATCH_BUILD_HOOK_ENABLE_MYPYC=$COMPILED /opt/svcproxy/bin/pip install" in build
+    # An enabled hook names what it builds with, a disabled one nothing.
+    asked = "import hatchling.build; print(hatchling.build.get_requires_for_build_wheel())"
+    needs = {
+        value: run([sys.executable, "-c", asked], REPOSITORY, {"HATCH_BUILD_HOOK_ENABLE_MYPYC": value})
+        for value in ("true", "false")
+    }
+    assert "hatch-mypyc" in needs["true"]
+    assert "hatch-mypyc" not in needs["false"]
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new virtual environment with the wheel in it."""
@@ -83,8 +101,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "venv"
 
 
-def run(command: list[str], directory: Path) -> str:
-    result = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=BOUND_SECONDS, check=False)
+def run(command: list[str], directory: Path, variables: Mapping[str, str] = MappingProxyType({})) -> str:
+    result = subprocess.run(
+        command,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=BOUND_SECONDS,
+        check=False,
+        env=os.environ | variables,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
