@@ -1,23 +1,31 @@
 """ClientIP session affinity: which backend a client of a Service port met last.
 
 Imports nothing of ours. One table a worker for all Services, the clock passed in. A hash table with chains and a line
-of entries, both in flat arrays by slot number rather than in a dict: an entry is no object, so a million of them stay
-small, add nothing to a garbage collection, and never have to be rehashed all at once. A client of 32 bits makes one
-word with its group, and that is the key; a wider one takes two words and its group, in chains of its own. A look-up
-writes the time of use and leaves the line alone, because relinking costs more cache misses than all the rest of it; who
-was used since it lined up gets another turn when room is needed (the second chance of Corbató's clock). Invariant:
-never more than `capacity` entries, and no operation touches more than a few of them.
+of entries, both in flat memory by slot number rather than in a dict: an entry is no object, so a million of them stay
+small, add nothing to a garbage collection, and never have to be rehashed or moved. Each is one cache line, because half
+the time of a look-up among a million is that of its cache misses. A client of 32 bits makes one word with its group,
+and that is the key; a wider one takes two words and its group, in chains of its own. A look-up writes the time of use
+and leaves the line alone, because relinking costs more cache misses than all the rest of it; who was used since it
+lined up gets another turn when room is needed (the second chance of Corbató's clock). Invariant: never more than
+`capacity` entries, and no operation touches more than a few of them.
 """
 
+import math
+import mmap
 import os
-from array import array
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
+
+MOST_ENTRIES: Final = 1_000_000_000
+"""The largest capacity. Slots are numbers of 32 bits."""
 
 _NARROW_BITS: Final = 32
 _NARROW: Final = 0xFFFFFFFF
 _WORD_BITS: Final = 64
 _WORD: Final = 0xFFFFFFFFFFFFFFFF
+_CLIENT_BITS: Final = 128
+_ENTRY_BYTES: Final = 64
+_MAP_NORESERVE: Final = 0x4000
 _RECLAIMED_PER_STORE: Final = 2
 _TURNS_PER_EVICTION: Final = 8
 
@@ -40,12 +48,12 @@ class AffinityGroup:
     which is kube-proxy's `int(age) < ttl`. `evicted` is called for each live entry that made room for another.
     """
 
-    __slots__ = ("evicted", "key", "number", "timeout")
+    __slots__ = ("evicted", "key", "number", "timeout", "wide_key")
 
     def __init__(self, number: int, timeout: int, evicted: Callable[[], None] | None = None) -> None:
         self.evicted = evicted
         self.number = number
-        self.key = number << _NARROW_BITS
+        self.key, self.wide_key = number << _NARROW_BITS, number << _CLIENT_BITS
         self.timeout = timeout
 
 
@@ -67,34 +75,29 @@ class AffinityTable:
     """
 
     def __init__(self, capacity: int = 1_000_000) -> None:
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, not {capacity}")
+        if not 1 <= capacity <= MOST_ENTRIES:
+            raise ValueError(f"capacity must be from 1 to {MOST_ENTRIES}, not {capacity}")
         self._capacity = capacity
         self._groups: dict[int, AffinityGroup] = {}
         self._last_group = 0
         self._entries = self._hits = self._misses = self._evictions = self._expirations = 0
-        # Two buckets an entry, since every other step along a chain is a cache miss. Multiplied by a secret odd word,
-        # of which the upper bits count (Dietzfelbinger et al., A Reliable Randomized Algorithm for the Closest-Pair
-        # Problem, 1997): quicker than a hash of bytes, and clients cannot choose addresses that share a chain.
-        bits = (capacity - 1).bit_length() + 1
-        self._factor, self._second_factor, self._third_factor = (_secret() for _ in range(3))
-        self._shift, self._buckets = _WORD_BITS - bits, 1 << bits
-        self._mask = self._buckets - 1
-        # Made when they are needed.
-        self._first = array("I")
-        self._first_wide = array("I")
+        # Two buckets an entry or more, since every other step along a chain is a cache miss. Their number is a secret
+        # prime: clients share a chain only where it divides the difference of their keys, which has few prime factors
+        # of that size, so that nobody can choose addresses that do (Karp and Rabin, Efficient Randomized
+        # Pattern-Matching Algorithms, 1987). A remainder is the quickest hash there is, and leaves neighbours together.
+        self._buckets = _secret_prime(2 * capacity)
+        self._first = _memory(4 * self._buckets).cast("I")
+        self._first_wide = _memory(4 * self._buckets).cast("I")
         # By slot. Slot 0 is no entry but the two ends of the line (`_older[0]` joined it last, `_newer[0]` first) and
         # the end of every chain.
-        self._low = array("Q", [0])
-        self._high = array("Q", [0])
-        self._group_numbers = array("I", [0])
-        self._is_wide = bytearray(1)
-        self._chained = array("I", [0])
-        self._older = array("I", [0])
-        self._newer = array("I", [0])
-        self._used = array("d", [0.0])
-        self._lined_up = array("d", [0.0])
-        self._backends = array("I", [0])
+        self._slots = 1
+        entries = _memory(_ENTRY_BYTES * (capacity + 1))
+        words, times, numbers = entries.cast("Q"), entries.cast("d"), entries.cast("I")
+        self._low, self._high = words[0::8], words[1::8]
+        self._used, self._lined_up = times[2::8], times[3::8]
+        self._backends, self._chained = numbers[8::16], numbers[9::16]
+        self._group_numbers, self._is_wide = numbers[10::16], numbers[11::16]
+        self._older, self._newer = numbers[12::16], numbers[13::16]
         self._free = 0
 
     def __len__(self) -> int:
@@ -106,8 +109,6 @@ class AffinityTable:
 
     def open_group(self, timeout: int, evicted: Callable[[], None] | None = None) -> AffinityGroup:
         """A new group without entries; `timeout` is sessionAffinityConfig.clientIP.timeoutSeconds."""
-        if not self._first:
-            self._first = array("I", bytes(4 * self._buckets))
         self._last_group += 1
         group = AffinityGroup(self._last_group, timeout, evicted)
         self._groups[self._last_group] = group
@@ -121,11 +122,11 @@ class AffinityTable:
     def lookup(self, group: AffinityGroup, client: int, now: float) -> int:
         """The backend id that `client` is bound to, or 0. Being found counts as use and starts the timeout anew."""
         # `_find`, written out: the call would be a fifth of it.
-        if client >> _NARROW_BITS:
-            slot = self._find_wide(group.number, client)
+        if client > _NARROW:
+            slot = self._find_wide(group, client)
         else:
             key, low = group.key | client, self._low
-            slot = self._first[key * self._factor >> self._shift & self._mask]
+            slot = self._first[key % self._buckets]
             while slot and low[slot] != key:
                 slot = self._chained[slot]
         if not slot:
@@ -177,26 +178,20 @@ class AffinityTable:
         return AffinityEntry(group, self._client_of(slot), self._backends[slot], left)
 
     def _find(self, group: AffinityGroup, client: int) -> int:
-        if client >> _NARROW_BITS:
-            return self._find_wide(group.number, client)
+        if client > _NARROW:
+            return self._find_wide(group, client)
         key, low = group.key | client, self._low
-        slot = self._first[key * self._factor >> self._shift & self._mask]
+        slot = self._first[key % self._buckets]
         while slot and low[slot] != key:
             slot = self._chained[slot]
         return slot
 
-    def _find_wide(self, group: int, client: int) -> int:
-        if not self._first_wide:
-            return 0
-        low, high = client & _WORD, client >> _WORD_BITS
-        slot = self._first_wide[self._wide_bucket(group, low, high)]
-        while slot and (self._low[slot] != low or self._high[slot] != high or self._group_numbers[slot] != group):
+    def _find_wide(self, group: AffinityGroup, client: int) -> int:
+        low, high, number = client & _WORD, client >> _WORD_BITS, group.number
+        slot = self._first_wide[(group.wide_key | client) % self._buckets]
+        while slot and (self._low[slot] != low or self._high[slot] != high or self._group_numbers[slot] != number):
             slot = self._chained[slot]
         return slot
-
-    def _wide_bucket(self, group: int, low: int, high: int) -> int:
-        mixed = low * self._factor + high * self._second_factor + group * self._third_factor
-        return mixed >> self._shift & self._mask
 
     def _make_room(self, now: float) -> None:
         """Reclaim the first in line while they have expired, a few at most; where the table is full all the same, evict
@@ -252,12 +247,9 @@ class AffinityTable:
     def _insert(self, group: AffinityGroup, client: int, now: float) -> int:
         slot = self._new_slot()
         self._group_numbers[slot] = group.number
-        self._is_wide[slot] = is_wide = client >> _NARROW_BITS > 0
-        self._low[slot], self._high[slot] = client & _WORD, client >> _WORD_BITS
-        if not is_wide:
-            self._low[slot] = group.key | client
-        elif not self._first_wide:
-            self._first_wide = array("I", bytes(4 * self._buckets))
+        self._is_wide[slot] = client > _NARROW
+        self._low[slot] = client & _WORD if client > _NARROW else group.key | client
+        self._high[slot] = client >> _WORD_BITS
         first, bucket = self._chain_of(slot)
         self._chained[slot] = first[bucket]
         first[bucket] = slot
@@ -265,12 +257,12 @@ class AffinityTable:
         self._entries += 1
         return slot
 
-    def _chain_of(self, slot: int) -> tuple["array[int]", int]:
+    def _chain_of(self, slot: int) -> tuple["memoryview[int]", int]:
         """Where the chain of an entry begins."""
-        low = self._low[slot]
         if self._is_wide[slot]:
-            return self._first_wide, self._wide_bucket(self._group_numbers[slot], low, self._high[slot])
-        return self._first, low * self._factor >> self._shift & self._mask
+            key = self._group_numbers[slot] << _CLIENT_BITS | self._client_of(slot)
+            return self._first_wide, key % self._buckets
+        return self._first, self._low[slot] % self._buckets
 
     def _client_of(self, slot: int) -> int:
         low = self._low[slot]
@@ -281,13 +273,8 @@ class AffinityTable:
         if slot:
             self._free = self._chained[slot]
             return slot
-        for column in (self._low, self._high, self._group_numbers, self._chained, self._older, self._newer):
-            column.append(0)
-        self._backends.append(0)
-        self._is_wide.append(0)
-        self._used.append(0.0)
-        self._lined_up.append(0.0)
-        return len(self._used) - 1
+        self._slots += 1
+        return self._slots - 1
 
     def _remove(self, slot: int) -> None:
         chained = self._chained
@@ -305,5 +292,16 @@ class AffinityTable:
         self._entries -= 1
 
 
-def _secret() -> int:
-    return int.from_bytes(os.urandom(_WORD_BITS // 8), "big") | 1
+def _memory(size: int) -> memoryview:
+    """`size` zeroed bytes, of which the kernel gives a page when it is first written to. Huge pages would spare a tenth
+    of a look-up, but each is given, and zeroed, at one go, which can take milliseconds in a virtual machine."""
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE))
+
+
+def _secret_prime(least: int) -> int:
+    """A random prime of at least `least`, which is even, and below one and a half of it, where there is always one (El
+    Bachraoui, Primes in the Interval [2n, 3n], 2006)."""
+    while True:
+        number = least + int.from_bytes(os.urandom(8), "big") % (least // 2)
+        if all(number % divisor for divisor in range(2, math.isqrt(number) + 1)):
+            return number

@@ -10,6 +10,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Literal
 
+from proxy.affinity import MOST_ENTRIES
 from proxy.client_connection import ClientConnection
 from proxy.cluster.allocators import allocators_for
 from proxy.dns.settings import DNSSettings, SocketAddress
@@ -94,6 +95,12 @@ def _count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise ValueError(f"must be a whole number above 0, not {value!r}")
+
+
+def _affinity_entries(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_ENTRIES:
+        return value
+    raise ValueError(f"must be a whole number from 1 to {MOST_ENTRIES}, not {value!r}")
 
 
 def _workers(value: object) -> int:
@@ -283,7 +290,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "tcp_idle_timeout": _duration,
         "udp_idle_timeout": _duration,
         "workers": _workers,
-        "affinity_entries": _count,
+        "affinity_entries": _affinity_entries,
         "udp_flows": _count,
         "log_format": _one_of(lambda: LOG_FORMATS),
         "log_level": _one_of(lambda: LOG_LEVELS),

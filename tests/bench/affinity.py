@@ -1,7 +1,8 @@
 """The ClientIP affinity table with a million clients: its memory, the time of a look-up, and its longest pause.
 
 Imports the proxy and `measurement`. Invariant: processor time of this thread alone, loop and call included in nothing
-but the call; the pause is the longest single `store` while every entry in the table has expired and is being replaced.
+but the call; a pause is the longest single `store`, while the table fills and while every entry of it has expired and
+is being replaced.
 """
 
 import random
@@ -16,41 +17,46 @@ import msgspec
 from proxy.affinity import AffinityGroup, AffinityTable
 
 TIMEOUT = 10800
-FIRST_CLIENT = 0x0A000000
+FIRST_CLIENT = {4: 0x0A000000, 6: 0x20010DB8 << 96}
 RUNS = 5
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """`mebibytes` of the filled table; the rest is microseconds, medians but for `longest_pause`."""
+    """`mebibytes` of the filled table; the rest is microseconds, medians but for the longest pauses."""
 
+    family: int
     clients: int
     mebibytes: float
     store: float
     lookup_in_order: float
     lookup_at_random: float
-    longest_pause: float
+    longest_pause_filling: float
+    longest_pause_expiring: float
 
     def __str__(self) -> str:
         return (
-            f"{self.clients:,} clients: {self.mebibytes:.0f} MiB, a new one {self.store:.2f} us, look-up "
-            f"{self.lookup_in_order:.2f} us in order and {self.lookup_at_random:.2f} us at random, "
-            f"longest pause while all expire {self.longest_pause:.0f} us"
+            f"{self.clients:,} IPv{self.family} clients: {self.mebibytes:.0f} MiB, a new one {self.store:.2f} us, "
+            f"look-up {self.lookup_in_order:.2f} us in order and {self.lookup_at_random:.2f} us at random, "
+            f"longest pause while filling {self.longest_pause_filling:.0f} us, while all expire "
+            f"{self.longest_pause_expiring:.0f} us"
         )
 
 
 def main() -> int:
     parser = measurement.parser("Measures the ClientIP affinity table.", "affinity")
     parser.add_argument("--clients", type=int, default=1_000_000)
+    parser.add_argument("--family", type=int, choices=(4, 6), default=4, help="of the clients' addresses")
     options = parser.parse_args()
-    return measurement.take(options, lambda cores: measure(options.clients))
+    return measurement.take(options, lambda cores: measure(options.family, options.clients))
 
 
-def measure(clients: int) -> Figures:
-    """Fill, look up, and let everything expire."""
+def measure(family: int, clients: int) -> Figures:
+    """Fill, look up, let everything expire, and fill another."""
     before = _resident_mebibytes()
     table = AffinityTable(clients)
     group = table.open_group(TIMEOUT)
-    everybody = range(FIRST_CLIENT, FIRST_CLIENT + clients)
+    first = FIRST_CLIENT[family]
+    everybody = range(first, first + clients)
     start = time.thread_time()
     for client in everybody:
         table.store(group, client, 1, 0.0)
@@ -59,7 +65,11 @@ def measure(clients: int) -> Figures:
     draw = random.Random(1)
     in_order = _lookup(table, group, everybody)
     at_random = _lookup(table, group, [draw.choice(everybody) for _ in everybody])
-    return Figures(clients, mebibytes, store, in_order, at_random, _longest_pause(table, group, clients))
+    strangers = range(first + clients, first + 2 * clients)
+    expiring = _longest_pause(table, group, strangers, 2.0 * TIMEOUT)
+    table = AffinityTable(clients)
+    filling = _longest_pause(table, table.open_group(TIMEOUT), everybody, 0.0)
+    return Figures(family, clients, mebibytes, store, in_order, at_random, filling, expiring)
 
 
 def _lookup(table: AffinityTable, group: AffinityGroup, clients: Sequence[int]) -> float:
@@ -77,12 +87,11 @@ def _lookup(table: AffinityTable, group: AffinityGroup, clients: Sequence[int]) 
     return sorted(found)[RUNS // 2]
 
 
-def _longest_pause(table: AffinityTable, group: AffinityGroup, clients: int) -> float:
+def _longest_pause(table: AffinityTable, group: AffinityGroup, clients: Sequence[int], now: float) -> float:
     longest = 0.0
-    strangers = FIRST_CLIENT + clients
-    for client in range(strangers, strangers + clients):
+    for client in clients:
         start = time.thread_time()
-        table.store(group, client, 1, 2.0 * TIMEOUT)
+        table.store(group, client, 1, now)
         longest = max(longest, time.thread_time() - start)
     return longest * 1e6
 
