@@ -117,6 +117,19 @@ def test_a_thousand_endpoints_fit_over_tcp(record_type: str) -> None:
     assert len(set(addresses(message))) == 1000
 
 
+@pytest.mark.parametrize(("number", "is_cut_off"), [(700, False), (1000, True)])
+def test_what_is_too_much_even_for_tcp_says_so(number: int, is_cut_off: bool) -> None:
+    """Targets with the longest labels there are: 84 bytes each, compressed."""
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    pods = [endpoint(f"10.244.{i // 250}.{i % 250 + 1}", hostname=f"h{i:062}") for i in range(number)]
+    slices = (endpoint_slice("pods", "s", pods, [named_port("http", 8080)]),)
+    index.apply(Changes(services=(service("pods", "None"),), slices=slices))
+    message = Client(index, datagrams=False).ask(PODS, "SRV")
+    assert bool(message.flags & dns.flags.TC) == is_cut_off
+    assert (len(addresses(message)) == number) == (not is_cut_off)
+    assert len(addresses(message)) >= 700
+
+
 def test_srv_targets_are_not_compressed_where_there_is_room(client: Client) -> None:
     data = client.responder.respond(dns.message.make_query(f"_http._tcp.{WEB}", "SRV").to_wire())
     assert isinstance(data, bytes)

@@ -3,8 +3,10 @@
 import os
 import random
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from tests.system.harness.kubectl import Kubectl
 from tests.system.harness.manifests import Manifest, endpoint_slice, port, service
 from tests.system.harness.myapp import MyApp
 from tests.system.harness.places import Places
+from tests.system.harness.process import PATIENCE
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
 
 pytestmark = pytest.mark.requires("dig")
@@ -162,6 +165,34 @@ def test_a_taken_address_is_said_and_had_as_soon_as_it_is_free(svcproxy: StartSv
         assert "--dns ADDR:PORT|off" in line
     process.wait_for_event("serving DNS", address=address, port=10053)
     assert Dig(process)("dns-version.cluster.local.", "TXT").values == ['"1.1.0"']
+
+
+@pytest.mark.requires("unshare", "mount", "getent")
+def test_a_program_finds_services_by_their_short_names(svcproxy: StartSvcproxy, places: Places, tmp_path: Path) -> None:
+    """Through the C library, with the resolv.conf of a Pod in a mount namespace of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("not permitted: port 53 and a mount namespace")
+    address, cluster_ip = places.address(), places.cluster_ip()
+    pods = endpoint_slice("pods", [{"addresses": ["10.1.0.1"], "hostname": "one"}, "10.1.0.2"], {"port": 80})
+    outside = service("outside", type="ExternalName", externalName="web.default.svc.cluster.local")
+    web, headless = service("web", port(80), clusterIP=cluster_ip), service("pods", port(80), clusterIP="None")
+    manifests, alone = [web, headless, pods, outside], {"dns": {"upstream": "none"}}
+    svcproxy(manifests, f"--dns={address}:53", configuration=alone).wait_for_event("serving DNS")
+    search = "default.svc.cluster.local svc.cluster.local cluster.local"
+    (tmp_path / "resolv.conf").write_text(f"nameserver {address}\nsearch {search}\noptions ndots:5\n")
+
+    def found(name: str) -> set[str]:
+        inside = 'mount --bind "$0" /etc/resolv.conf && exec getent -s dns ahostsv4 "$1"'
+        command = ["unshare", "--mount", "sh", "-c", inside, str(tmp_path / "resolv.conf"), name]
+        answered = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert answered.returncode in (0, 2), answered.stderr
+        return {line.split()[0] for line in answered.stdout.splitlines()}
+
+    for name in ("web", "web.default", "web.default.svc", "web.default.svc.cluster.local", "outside"):
+        assert found(name) == {cluster_ip}
+    assert found("pods") == {"10.1.0.1", "10.1.0.2"}
+    assert found("one.pods") == {"10.1.0.1"}
+    assert found("nobody") == set()
 
 
 def test_off_is_off(svcproxy: StartSvcproxy) -> None:

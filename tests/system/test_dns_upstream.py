@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.harness.dig import Dig
 from tests.system.harness.eventually import eventually
-from tests.system.harness.manifests import service
+from tests.system.harness.manifests import port, service
 from tests.system.harness.places import Places
 from tests.system.harness.process import Process
 from tests.system.harness.svcproxy import StartSvcproxy, environment_in
@@ -95,3 +95,17 @@ def test_a_dead_upstream_costs_other_zones_alone(svcproxy: StartSvcproxy, places
     dig = start(svcproxy, f"{places.address()}:{PORT}")
     assert dig("www.example.com.").code == "SERVFAIL"
     assert dig(OUTSIDE).values == ["www.example.com."]
+
+
+def test_the_lines_that_the_readme_has_for_dnsmasq_lead_here(
+    svcproxy: StartSvcproxy, resolver: StartResolver, places: Places
+) -> None:
+    address, cluster_ip = places.address(), places.cluster_ip()
+    manifests = [service("web", port(8080), clusterIP=cluster_ip)]
+    dig = Dig(svcproxy(manifests, f"--dns={address}:10053", configuration={"dns": {"upstream": "none"}}))
+    network = f"{cluster_ip.rpartition('.')[0]}.0/24"
+    through = resolver(f"server=/cluster.local/{address}#10053", f"rev-server={network},{address}#10053")
+    dig.host, dig.port = through.partition(":")[0], PORT
+    assert dig("web.default.svc.cluster.local.").values == [cluster_ip]
+    assert dig("-x", cluster_ip).values == ["web.default.svc.cluster.local."]
+    assert dig("nobody.default.svc.cluster.local.").code == "NXDOMAIN"
