@@ -17,10 +17,10 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class _Seen(NamedTuple):
-    """The Service's own time, and those of its Pods by name."""
+    """The Service's own time, and those of its Pods by name, as they are stated: what is stated again is not read."""
 
-    service: datetime
-    pods: Mapping[str, datetime]
+    service: str
+    pods: Mapping[str, str]
 
 
 class TriggerTimes:
@@ -35,13 +35,12 @@ class TriggerTimes:
         The first time that a Service is seen, it is its creation, whatever its Pods say.
         """
         before = self._seen.get(service.key)
-        now = _Seen(_moment(service.metadata.creation_timestamp), dict(_pod_times(pods)))
+        now = _Seen(service.metadata.creation_timestamp, {pod.metadata.name: _stated(pod) for pod in pods})
         self._seen[service.key] = now
         if before is None:
-            return _text(now.service)
-        changed = [moment for name, moment in now.pods.items() if moment > before.pods.get(name, _NEVER)]
-        if now.service > before.service:
-            changed.append(now.service)
+            return _text(_moment(now.service))
+        pairs = [(now.service, before.service), *((text, before.pods.get(name, "")) for name, text in now.pods.items())]
+        changed = (_moment(text) for text, old in pairs if text != old and _moment(text) > _moment(old))
         return _text(min(changed, default=_NEVER))
 
     def forget(self, service: ObjectKey) -> None:
@@ -49,12 +48,11 @@ class TriggerTimes:
         self._seen.pop(service, None)
 
 
-def _pod_times(pods: Iterable[Pod]) -> Iterable[tuple[str, datetime]]:
-    for pod in pods:
-        stated = (each.last_transition_time for each in pod.status.conditions if each.type == "Ready")
-        moment = _moment(next(stated, None) or pod.metadata.creation_timestamp)
-        if moment is not _NEVER:
-            yield pod.metadata.name, moment
+def _stated(pod: Pod) -> str:
+    for condition in pod.status.conditions:
+        if condition.type == "Ready" and condition.last_transition_time:
+            return condition.last_transition_time
+    return pod.metadata.creation_timestamp
 
 
 def _moment(text: str) -> datetime:
