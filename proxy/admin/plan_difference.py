@@ -3,7 +3,8 @@
 Imports `plan`. Invariant: a pure function of the two; equal parts differ in nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from proxy.plan.addresses import with_port
 from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
@@ -13,6 +14,8 @@ PartKey = str | FrontendKey
 
 Difference = tuple[str, str]
 """A kind of change and its line."""
+
+Item = TypeVar("Item")
 
 _MOST_NAMED = 4
 
@@ -50,7 +53,7 @@ def describe(before: ServiceParts, after: ServiceParts) -> Iterator[Difference]:
     if before and not after:
         yield "ServiceRemoved", "no longer served"
     elif after and not before:
-        yield "ServiceAdded", f"served on {_listed(map(_frontend, after.frontends.values()))}"
+        yield "ServiceAdded", f"served on {_listed(_frontend, [*after.frontends.values()])}"
     else:
         found = [*_addresses(before, after)]
         for key, pool in after.pools.items():
@@ -64,11 +67,11 @@ def _addresses(before: ServiceParts, after: ServiceParts) -> Iterator[Difference
     removed = [each for key, each in before.frontends.items() if key not in after.frontends]
     changed = [each for key, each in after.frontends.items() if before.frontends.get(key, each) != each]
     if removed:
-        yield "AddressRemoved", _listed(map(_frontend, removed))
+        yield "AddressRemoved", _listed(_frontend, removed)
     if added:
-        yield "AddressAdded", _listed(map(_frontend, added))
+        yield "AddressAdded", _listed(_frontend, added)
     if changed:
-        yield "AddressChanged", f"{_listed(map(_frontend, changed))}: traffic policy or source ranges"
+        yield "AddressChanged", f"{_listed(_frontend, changed)}: traffic policy or source ranges"
 
 
 def _pool_differences(before: Pool, after: Pool) -> Iterator[Difference]:
@@ -95,17 +98,16 @@ def _target_differences(port: str, before: Iterable[Target], after: Iterable[Tar
         if old[at].weight != new[at].weight
     ]
     if left:
-        yield "EndpointRemoved", port + _listed(map(_target, left))
+        yield "EndpointRemoved", port + _listed(_target, left)
     if joined:
-        yield "EndpointAdded", port + _listed(map(_target, joined))
+        yield "EndpointAdded", port + _listed(_target, joined)
     if weighed:
-        yield "WeightChanged", port + _listed(sorted(weighed))
+        yield "WeightChanged", port + _listed(str, sorted(weighed))
 
 
-def _listed(texts: Iterable[str]) -> str:
-    every = list(texts)
-    more = len(every) - _MOST_NAMED
-    named = ", ".join(every[:_MOST_NAMED])
+def _listed(text: Callable[[Item], str], items: Sequence[Item]) -> str:
+    more = len(items) - _MOST_NAMED
+    named = ", ".join(map(text, items[:_MOST_NAMED]))
     return f"{named} and {more} more" if more > 0 else named or "no address"
 
 
