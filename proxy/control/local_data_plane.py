@@ -95,7 +95,7 @@ class LocalDataPlane:
         )
 
     async def stop_accepting(self, sockets: Iterable[socket]) -> int:
-        self._worker.stop_accepting()
+        take_all(self._worker.stop_accepting())
         self.close(sockets)
         return self._worker.open_relays
 

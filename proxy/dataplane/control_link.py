@@ -141,8 +141,7 @@ class ControlLink:
                 worker.flush()
                 self._reply(number, None)
             case StopAccepting():
-                worker.stop_accepting()
-                self._reply(number, worker.open_relays)
+                self._steps = self._stop_accepting(number)
             case AwaitEmpty():
                 worker.when_empty(lambda: self._reply(number, None))
             case EndAll(reason):
@@ -151,6 +150,10 @@ class ControlLink:
                 worker.flush()
             case question:
                 self._reply(number, worker.answer(question))
+
+    def _stop_accepting(self, number: int) -> Iterator[None]:
+        yield from self._worker.stop_accepting()
+        self._reply(number, self._worker.open_relays)
 
     def _reply(self, number: int, answer: object) -> None:
         reply = Reply(number, msgspec.Raw(self._encoder.encode(answer)))

@@ -99,11 +99,12 @@ class Worker:
             else:
                 self._shared_udp.receive_from(sockets[key])
 
-    def stop_accepting(self) -> None:
+    def stop_accepting(self) -> Steps:
         """Close the TCP listeners; what is connected goes on, UDP flows too."""
         self._shared.close()
         for key in [key for key, listener in self._listeners.items() if isinstance(listener, TcpListener)]:
-            take_all(self._remove_frontend(key))
+            yield from self._remove_frontend(key)
+            yield
 
     def end_all(self, reason: CloseReason) -> None:
         """End every flow and listener at once."""

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.dataplane import control_link
 from proxy.dataplane.control_link import ControlLink
-from proxy.dataplane.messages import Acknowledge, Message, Reply, Request, Update
+from proxy.dataplane.messages import Acknowledge, Message, Reply, Request, StopAccepting, Update
 from proxy.dataplane.reactor import LEVEL, Reactor
 from proxy.dataplane.steps import Steps
 from proxy.dataplane.wire import FrameReader, framed
@@ -33,7 +33,9 @@ class Running:
         worker: Any = SimpleNamespace(
             resources=SimpleNamespace(reactor=self.reactor),
             apply=self._apply,
+            stop_accepting=lambda: self._apply(removing("listener", "another"), {}),
             flush=self._flush,
+            open_relays=3,
             end_all=lambda _: None,
         )
         ControlLink(self._theirs, FrameReader(), worker).start()
@@ -110,6 +112,13 @@ def test_a_message_is_applied_to_its_end_before_the_next_and_before_it_is_acknow
     happened = running.run(removing("a", "b"), acknowledge, removing("c", "d"), Request(2, Acknowledge()))
     told = [each for each in happened if each != "flow"]
     assert told == ["a", "b", "acknowledged", "c", "d", "acknowledged"]
+    assert running.answered() == [1, 2]
+
+
+@pytest.mark.usefixtures("every_step_takes_long")
+def test_listeners_are_closed_in_turns_too_and_the_answer_comes_when_all_are(running: Running) -> None:
+    happened = running.run(Request(1, StopAccepting()), Request(2, Acknowledge()))
+    assert happened == ["listener", "flow", "another", "flow", "acknowledged"]
     assert running.answered() == [1, 2]
 
 

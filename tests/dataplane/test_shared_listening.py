@@ -98,7 +98,7 @@ async def test_who_waits_at_the_end_is_still_served_and_then_nobody_listens(
     key = shared.frontend("127.0.0.2", data_plane.pool(await backends.named("last")))
     with socket.socket() as client:
         client.connect((key.address, key.port))
-        data_plane.worker.stop_accepting()
+        take_all(data_plane.worker.stop_accepting())
         client.setblocking(False)
         assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 10), 10) == b"last"
     with pytest.raises(ConnectionRefusedError):

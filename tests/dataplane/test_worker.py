@@ -8,6 +8,7 @@ import pytest
 from proxy.affinity import AffinityTable
 from proxy.control.listening_socket import open_listening_socket
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.steps import take_all
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target
 from proxy.shared_counts.layout import PoolCell
 
@@ -186,7 +187,7 @@ async def test_draining_takes_no_new_clients_and_tells_when_the_last_has_left(
     reader, writer = await connect(key)
     writer.write(b"x")
     await reader.readexactly(1)
-    data_plane.worker.stop_accepting()
+    take_all(data_plane.worker.stop_accepting())
     emptied = asyncio.Event()
     data_plane.worker.when_empty(emptied.set)
     with pytest.raises(ConnectionRefusedError):
