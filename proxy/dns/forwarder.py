@@ -24,7 +24,9 @@ _LONGEST_WAIT = 4.5
 _ROUNDS = 2
 _LETTERS_FOR_SURE = 10
 
-_Key = tuple[WireName, int, bool, bool]
+UpstreamKey = tuple[WireName, int, bool, bool]
+"""What is asked: name and type, whether DNSSEC's records are wanted (DO), and whether unchecked ones will do (CD)."""
+
 _FAILED = Resolution(SERVFAIL)
 _log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class Forwarder:
         self._servers = servers
         self._random = random
         self._cache = ResolutionCache()
-        self._asking: dict[_Key, asyncio.Task[Resolution]] = {}
+        self._asking: dict[UpstreamKey, asyncio.Task[Resolution]] = {}
         self._spellings: set[bytes] = set()
         self._last_good: SocketAddress | None = None
         self._said: set[str] = set()
@@ -44,15 +46,14 @@ class Forwarder:
         self.failures = 0
         self.hits = 0
 
-    async def resolve(
-        self, name: WireName, record_type: int, dnssec_ok: bool = False, checking_disabled: bool = False
-    ) -> Resolution:
-        """What upstream says; the code of the last failure, or SERVFAIL, where nobody has an answer."""
-        key = (name, record_type, dnssec_ok, checking_disabled)
+    def remembered(self, key: UpstreamKey) -> Resolution | None:
+        """What upstream said, where that may be repeated."""
         known = self._cache.get(key, asyncio.get_running_loop().time())
-        if known is not None:
-            self.hits += 1
-            return known
+        self.hits += known is not None
+        return known
+
+    async def resolve(self, key: UpstreamKey) -> Resolution:
+        """What upstream says; the code of the last failure, or SERVFAIL, where nobody has an answer."""
         task = self._asking.get(key)
         if task is None:
             if len(self._asking) >= MOST_EXCHANGES:
@@ -73,7 +74,7 @@ class Forwarder:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _ask(self, key: _Key) -> Resolution:
+    async def _ask(self, key: UpstreamKey) -> Resolution:
         self.forwarded += 1
         failed = _FAILED
         servers = self._order() * _ROUNDS
@@ -89,7 +90,7 @@ class Forwarder:
         self.failures += 1
         return failed
 
-    async def _ask_one(self, server: SocketAddress, key: _Key, seconds: float) -> Resolution | None:
+    async def _ask_one(self, server: SocketAddress, key: UpstreamKey, seconds: float) -> Resolution | None:
         """The server's word; None where it has none."""
         name, record_type, dnssec_ok, checking_disabled = key
         query = upstream_query(name, record_type, dnssec_ok, checking_disabled, self._random)

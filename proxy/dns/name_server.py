@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from random import SystemRandom
 
-from proxy.dns.forwarder import Forwarder
+from proxy.dns.forwarder import Forwarder, UpstreamKey
 from proxy.dns.message import write_error
 from proxy.dns.name_index import NameIndex
 from proxy.dns.name_listing import name_reports
@@ -94,6 +94,10 @@ class NameServer:
         await self._forwarder.close()
 
     def _finish_later(self, unfinished: Unfinished, reply: Reply) -> None:
+        remembered = self._forwarder.remembered(_key(unfinished))
+        if remembered is not None:
+            reply(_completed(unfinished, remembered))
+            return
         if len(self._waiting) >= MOST_WAITING:
             self._by_datagram.counter.dropped += 1
             return
@@ -106,19 +110,15 @@ class NameServer:
 
     async def _finished(self, unfinished: Unfinished) -> bytes:
         """The answer with upstream's part."""
-        question, name, begun, limit, counter = unfinished
-        if self._forwarder.is_ours(question.asked[:-4]):
-            self._say_that_upstream_leads_here()
-            counter.count(question.record_type, REFUSED)
-            return write_error(question, REFUSED, recursion_available=True)
-        resolution = await self._forwarder.resolve(
-            name, question.record_type, question.dnssec_ok, bool(question.flags & CHECKING_DISABLED)
-        )
-        if begun is not None and resolution.rcode not in (NOERROR, NXDOMAIN):
-            # The CNAME is true without upstream, and what a laptop without a network can be told.
-            resolution = Resolution(NOERROR)
-        counter.count(question.record_type, resolution.rcode)
-        return completed(question, begun, resolution, limit)
+        key = _key(unfinished)
+        resolution = self._forwarder.remembered(key)
+        if resolution is None:
+            if self._forwarder.is_ours(unfinished.question.asked[:-4]):
+                self._say_that_upstream_leads_here()
+                unfinished.counter.count(unfinished.question.record_type, REFUSED)
+                return write_error(unfinished.question, REFUSED, recursion_available=True)
+            resolution = await self._forwarder.resolve(key)
+        return _completed(unfinished, resolution)
 
     def _say_that_upstream_leads_here(self) -> None:
         if not self._loop_was_said:
@@ -127,3 +127,19 @@ class NameServer:
                 "an upstream DNS server asks us what we ask it; such questions are refused: "
                 "let it ask us about the cluster's zone alone, or name others in dns.upstream"
             )
+
+
+def _key(unfinished: Unfinished) -> UpstreamKey:
+    question = unfinished.question
+    checking_disabled = bool(question.flags & CHECKING_DISABLED)
+    return unfinished.name, question.record_type, question.dnssec_ok, checking_disabled
+
+
+def _completed(unfinished: Unfinished, resolution: Resolution) -> bytes:
+    """The answer, counted."""
+    question, _, begun, limit, counter = unfinished
+    if begun is not None and resolution.rcode not in (NOERROR, NXDOMAIN):
+        # The CNAME is true without upstream, and what a laptop without a network can be told.
+        resolution = Resolution(NOERROR)
+    counter.count(question.record_type, resolution.rcode)
+    return completed(question, begun, resolution, limit)
