@@ -258,8 +258,7 @@ class TcpRelay:
         started, carried = self._started, (upward.carried, downward.carried)
         resources.accounts.closed(self, upstream, reason, carried, monotonic() - started, self._connected - started)
         upstream.ended(upward.ended or downward.ended)
-        if self.balancer.pool.idle_timeout:
-            resources.idle.discard(self)
+        resources.idle.discard(self)
         # Break the circle of references, so that memory returns now and not with a garbage collection.
         if upward.pipe is not None:
             upward.leave_pipe()

@@ -7,6 +7,8 @@ import socket
 import struct
 from typing import Any
 
+from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.steps import take_all
 from proxy.plan.frontend import Delta, Target
 from tests.lane import free_port
 
@@ -215,6 +217,23 @@ async def test_established_connections_outlive_their_endpoint_pool_and_frontend(
     assert await reader.readexactly(1) == b"y"
     writer.close()
     await data_plane.records_of(1)
+
+
+async def test_a_connection_that_ends_while_its_idle_limit_is_lifted_leaves_nothing_behind(
+    data_plane: Any, backends: Any, connect: Any
+) -> None:
+    target = await backends.echo()
+    key = data_plane.serve(data_plane.pool(target, idle_timeout=60.0))
+    for _ in range(3):
+        reader, writer = await connect(key)
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"x"
+    steps = iter(data_plane.steps(Delta(pools=(data_plane.pool(target),)), {}))
+    next(steps)
+    for relay in list(data_plane.resources.relays):
+        relay.end(CloseReason.CLIENT_CLOSED)
+    take_all(steps)
+    assert len(data_plane.resources.idle) == 0
 
 
 async def test_an_idle_limit_that_comes_later_holds_for_open_connections_as_well(
