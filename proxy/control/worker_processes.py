@@ -162,7 +162,11 @@ class WorkerProcesses:
         command = [sys.executable, "-P", "-m", "proxy.dataplane", f"worker={process.index}"]
         try:
             with theirs, _signals_blocked():
-                process.popen = subprocess.Popen(command, stdin=theirs.fileno(), env=environment)
+                # A session of its own: where no cgroup parts the processor, the kernel does it by session (sched(7),
+                # autogroup), and what the control process computes would be taken from its workers' part.
+                process.popen = subprocess.Popen(
+                    command, stdin=theirs.fileno(), env=environment, start_new_session=True
+                )
         except OSError:
             ours.close()
             raise

@@ -114,6 +114,11 @@ async def test_a_worker_never_hears_what_is_meant_for_the_control_process(start:
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
+async def test_each_worker_has_a_session_of_its_own(start: Start) -> None:
+    pids = [each.pid for each in (await start()).workers()]
+    assert [os.getsid(pid) for pid in pids] == pids
+
+
 async def test_a_message_of_many_sockets_arrives_whole(start: Start) -> None:
     data_plane = await start()
     ports = [OneFrontend(Target("127.0.0.1", 9)) for _ in range(300)]
