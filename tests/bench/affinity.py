@@ -18,6 +18,7 @@ from proxy.affinity import AffinityGroup, AffinityTable
 
 TIMEOUT = 10800
 FIRST_CLIENT = {4: 0x0A000000, 6: 0x20010DB8 << 96}
+FREE_BITS = {4: 32, 6: 96}
 RUNS = 5
 
 
@@ -46,30 +47,39 @@ def main() -> int:
     parser = measurement.parser("Measures the ClientIP affinity table.", "affinity")
     parser.add_argument("--clients", type=int, default=1_000_000)
     parser.add_argument("--family", type=int, choices=(4, 6), default=4, help="of the clients' addresses")
+    parser.add_argument("--spread", action="store_true", help="clients all over the address space, not neighbours")
     options = parser.parse_args()
-    return measurement.take(options, lambda cores: measure(options.family, options.clients))
+    return measurement.take(options, lambda cores: measure(options.family, options.clients, options.spread))
 
 
-def measure(family: int, clients: int) -> Figures:
+def measure(family: int, clients: int, spread: bool) -> Figures:
     """Fill, look up, let everything expire, and fill another."""
+    draw = random.Random(1)
+    everybody, strangers = _clients(family, clients, draw if spread else None)
     before = _resident_mebibytes()
     table = AffinityTable(clients)
     group = table.open_group(TIMEOUT)
-    first = FIRST_CLIENT[family]
-    everybody = range(first, first + clients)
     start = time.thread_time()
     for client in everybody:
         table.store(group, client, 1, 0.0)
     store = (time.thread_time() - start) / clients * 1e6
     mebibytes = _resident_mebibytes() - before
-    draw = random.Random(1)
     in_order = _lookup(table, group, everybody)
-    at_random = _lookup(table, group, [draw.choice(everybody) for _ in everybody])
-    strangers = range(first + clients, first + 2 * clients)
+    # New numbers, in memory one after the other, so that nothing but the table is met at random.
+    at_random = _lookup(table, group, [draw.choice(everybody) + 0 for _ in everybody])
     expiring = _longest_pause(table, group, strangers, 2.0 * TIMEOUT)
     table = AffinityTable(clients)
     filling = _longest_pause(table, table.open_group(TIMEOUT), everybody, 0.0)
     return Figures(family, clients, mebibytes, store, in_order, at_random, filling, expiring)
+
+
+def _clients(family: int, clients: int, draw: random.Random | None) -> tuple[Sequence[int], Sequence[int]]:
+    """Those that fill the table and those that replace them: neighbours, or random ones where there is a `draw`."""
+    first = FIRST_CLIENT[family]
+    if draw is None:
+        return range(first, first + clients), range(first + clients, first + 2 * clients)
+    everybody, strangers = ([first ^ draw.getrandbits(FREE_BITS[family]) for _ in range(clients)] for _ in range(2))
+    return everybody, strangers
 
 
 def _lookup(table: AffinityTable, group: AffinityGroup, clients: Sequence[int]) -> float:
