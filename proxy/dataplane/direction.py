@@ -260,11 +260,13 @@ class Direction:
         return True
 
     def _pump_pipe(self, pipe: Pipe) -> None:
-        """The same as `pump`, with the bytes staying in the kernel."""
-        source = self.source.fileno()
+        """The same as `pump`, with the bytes staying in the kernel. Measured hot path: what moves a quarter of a
+        megabyte leaves nothing in the caches, so each step of the interpreter between two calls is a slow one."""
+        splice, reader, writer, most = os.splice, pipe.reader, pipe.writer, pipe.size
+        source, target = self.source.fileno(), self.target.fileno()
         for _ in range(READS_PER_TURN):
             try:
-                size = os.splice(source, pipe.writer, pipe.size, flags=_SPLICE)
+                size = splice(source, writer, most, None, None, _SPLICE)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -273,8 +275,17 @@ class Direction:
             if not size:
                 self._end()
                 return
-            self._in_pipe += size
-            if not self._empty_pipe(pipe):
+            # Told before it is tried: a pipe that still holds bytes when the relay ends must not be lent again.
+            self._in_pipe = size
+            try:
+                moved = splice(reader, target, size, None, None, _SPLICE)
+            except OSError as error:
+                moved = self._unsent(error)
+                if moved < 0:
+                    return
+            self.carried += moved
+            self._in_pipe = size - moved
+            if moved < size and not self._empty_pipe(pipe):
                 return
             if size < SMALL_SPLICE:
                 self.leave_pipe()
@@ -282,15 +293,13 @@ class Direction:
         self._queue()
 
     def _empty_pipe(self, pipe: Pipe) -> bool:
-        target = self.target.fileno()
+        """Deliver what is in the pipe; gives whether nothing is left."""
         while self._in_pipe:
             try:
-                moved = os.splice(pipe.reader, target, self._in_pipe, flags=_SPLICE)
-            except BlockingIOError:
-                self._await_room()
-                return False
+                moved = os.splice(pipe.reader, self.target.fileno(), self._in_pipe, None, None, _SPLICE)
             except OSError as error:
-                self.relay.failed(error, self.target)
+                if self._unsent(error) == 0:
+                    self._await_room()
                 return False
             self._in_pipe -= moved
             self.carried += moved

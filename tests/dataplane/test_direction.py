@@ -300,6 +300,24 @@ def test_a_pipe_with_bytes_in_it_is_closed_and_not_lent_again() -> None:
         assert made.descriptors.free == made.descriptors.capacity
 
 
+@pytest.mark.usefixtures("spliced")
+def test_a_pipe_is_not_lent_again_where_the_target_went_before_it_was_empty() -> None:
+    with harness(pipes=1) as made:
+        for _ in range(20):
+            written(made.client, bytes(1000))
+            made.events()
+            made.turns()
+            read(made.backend, 100_000)
+        assert made.upward.pipe is not None
+        assert not made.upward._in_pipe
+        made.backend.close()
+        written(made.client, bytes(1000))
+        made.events()
+        assert [sock for _, sock in made.errors] == [made.upward.target]
+        made.upward.leave_pipe()
+        assert made.descriptors.free == made.descriptors.capacity
+
+
 def test_a_target_that_is_gone_fails_the_relay_on_its_side() -> None:
     with harness() as made:
         made.backend.close()
