@@ -126,6 +126,7 @@ def _proxy_families(inspected: Inspected) -> Iterator[Metric]:
     yield _no_local_endpoints(statistics)
     yield from _workers(inspected.workers())
     yield _lags(inspected.lags())
+    yield GaugeMetricFamily("svcproxy_control_tasks", "Tasks of the control process's loop.", len(asyncio.all_tasks()))
     yield from _resources(inspected.followed())
     yield from dns_families(inspected.name_service.statistics())
     build = GaugeMetricFamily("svcproxy_build_info", "Always 1; the label says which version runs.", labels=["version"])
