@@ -264,6 +264,7 @@ class Balancer:
         self.usable = len(self._drained) < len(self._upstreams)
         self._scheduler.update(list(self._upstreams.values()))
         self._looks_elsewhere = self._scheduler.uses_counts and self._column is not None and not self._column.is_alone
+        # Nothing but this flow's own failures can stand between the scheduler and its choice.
         self._picks_at_once = (
             not self._looks_elsewhere and not self._drained and self._scheduler.keyed_by is KeyedBy.NOTHING
         )

@@ -39,7 +39,8 @@ class Descriptors:
         return True
 
     def occupy(self, count: int) -> None:
-        """Count descriptors that came from elsewhere, as listening sockets do; `free` may fall below zero by it."""
+        """Count descriptors that are there already: those of listening sockets, by which `free` may fall below zero,
+        and those of clients, who are accepted only while enough is free."""
         self.free -= count
 
     def give(self, count: int) -> None:

@@ -178,7 +178,7 @@ class Reactor:
             self._wake()
 
     def close_both(self, one: SocketType, other: SocketType) -> None:
-        """The same for the two sockets of a relay."""
+        """The same for the two sockets of a relay, in one step: every connection ends with it."""
         handlers, doomed = self.handlers, self._doomed
         handlers.pop(one.fileno(), None)
         handlers.pop(other.fileno(), None)
