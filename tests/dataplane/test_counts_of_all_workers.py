@@ -44,6 +44,12 @@ def workers(table: SharedTable, of: Pool) -> list[Balancer]:
     return [Balancer(of, None, Random(1), ROWS, Column(table, number)) for number in range(WORKERS)]
 
 
+def test_what_one_worker_chose_the_next_one_counts(table: SharedTable) -> None:
+    balancers = workers(table, pool("lc"))
+    chosen = [balancers[number % WORKERS].choose("10.9.9.9", "10.96.0.1", 0.0) for number in range(4)]
+    assert {upstream.port for upstream in chosen if upstream is not None} == {80, 81, 82, 83}
+
+
 # Who acts, and on which of the open flows: a new one, one side's end, or the end.
 turns = st.lists(st.tuples(st.integers(0, WORKERS - 1), st.sampled_from(("new", "half", "end")), st.integers(0, 99)))
 

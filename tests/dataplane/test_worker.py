@@ -31,6 +31,16 @@ def second_frontend(data_plane: Any, pool: Any) -> FrontendKey:
     return key
 
 
+async def test_a_flush_writes_what_has_ended_by_then(data_plane: Any, backends: Any) -> None:
+    key = data_plane.serve(data_plane.pool(await backends.named("a")))
+    assert await ask(key) == b"a"
+    await data_plane.records_of(1)
+    data_plane.worker.flush()
+    counts = data_plane.worker.balancer("web").tally.counts
+    ended = counts[PoolCell.CLOSED : PoolCell.CLOSED + len(CloseReason)]
+    assert (sum(ended), counts[PoolCell.SENT_BYTES]) == (1, 1)
+
+
 async def test_affinity_holds_over_frontends_and_pools_of_one_service_port(data_plane: Any, backends: Any) -> None:
     targets = await three(backends)
     cluster = data_plane.serve(data_plane.pool(*targets, key="web", affinity_key="web", affinity_seconds=60))
