@@ -86,15 +86,22 @@ def alone(what: str, patience: float = _PATIENCE) -> Iterator[None]:
 
 
 def is_free(port: int, address: str = "") -> bool:
-    """Whether nothing listens on `port`, TCP or UDP (empty: on any IPv4 address)."""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
+    """Whether nothing listens on `port`, TCP or UDP (empty: on any address of either family)."""
+    places = [(socket.AF_INET, address)] if address else [(socket.AF_INET, ""), (socket.AF_INET6, "::")]
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    return all(_is_free(family, kind, place, port) for family, place in places for kind in kinds)
+
+
+def _is_free(family: socket.AddressFamily, kind: socket.SocketKind, address: str, port: int) -> bool:
+    try:
+        with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == socket.SOCK_STREAM))
-            try:
-                probe.bind((address, port))
-            except OSError as error:
-                if error.errno != errno.EADDRNOTAVAIL:  # nothing listens on an address that is not here
-                    return False
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        # Nothing listens on an address, or in a family, that is not here.
+        return error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
     return True
 
 

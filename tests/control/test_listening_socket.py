@@ -8,6 +8,7 @@ import pytest
 
 from proxy.control.listening_socket import is_taken, open_listening_socket
 from proxy.plan.frontend import FrontendKey
+from tests.lane import free_port
 
 PLACES = [(protocol, address) for protocol in ("TCP", "UDP") for address in ("127.0.0.1", "0.0.0.0", "::1", "::")]
 
@@ -39,7 +40,7 @@ def test_a_port_is_nobody_elses(protocol: str, address: str) -> None:
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
 def test_the_families_do_not_get_in_each_others_way(protocol: str) -> None:
     with (
-        open_listening_socket(FrontendKey(protocol, "::", 0)) as six,
+        open_listening_socket(FrontendKey(protocol, "::", free_port())) as six,
         open_listening_socket(again(six, "0.0.0.0")) as four,
     ):
         assert four.getsockname()[1] == six.getsockname()[1]
@@ -49,7 +50,7 @@ def test_the_families_do_not_get_in_each_others_way(protocol: str) -> None:
 @pytest.mark.parametrize(("first", "second"), [("0.0.0.0", "127.0.0.9"), ("127.0.0.9", "0.0.0.0"), ("::", "::1")])
 def test_a_shared_port_has_a_wildcard_and_an_address(protocol: str, first: str, second: str) -> None:
     with ExitStack() as stack:
-        sock = stack.enter_context(open_listening_socket(FrontendKey(protocol, first, 0)))
+        sock = stack.enter_context(open_listening_socket(FrontendKey(protocol, first, free_port())))
         with pytest.raises(OSError, match="in use"):
             open_listening_socket(again(sock, second))
         stack.enter_context(open_listening_socket(again(sock, second), shared=True))
@@ -57,7 +58,7 @@ def test_a_shared_port_has_a_wildcard_and_an_address(protocol: str, first: str, 
 
 def test_the_more_specific_of_two_gets_the_clients() -> None:
     with (
-        open_listening_socket(FrontendKey("TCP", "0.0.0.0", 0)) as wildcard,
+        open_listening_socket(FrontendKey("TCP", "0.0.0.0", free_port())) as wildcard,
         open_listening_socket(again(wildcard, "127.0.0.9"), shared=True) as specific,
         socket.create_connection(specific.getsockname()),
     ):
@@ -77,7 +78,7 @@ def test_accepted_sockets_inherit_that_small_writes_go_out_at_once() -> None:
 
 
 def test_connections_of_an_earlier_run_do_not_keep_the_port() -> None:
-    with open_listening_socket(FrontendKey("TCP", "127.0.0.1", 0)) as first:
+    with open_listening_socket(FrontendKey("TCP", "127.0.0.1", free_port())) as first:
         key = again(first, "127.0.0.1")
         with socket.create_connection(first.getsockname()):
             # The side that closes first has the connection in TIME_WAIT.

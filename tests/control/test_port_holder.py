@@ -12,16 +12,17 @@ import psutil
 import pytest
 
 from proxy.control.port_holder import holder_of
+from tests.lane import free_port
 
 KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 
 @contextmanager
 def bound(protocol: str, address: str) -> Iterator[int]:
-    """A socket of this process on a free port of `address`; gives the port."""
+    """A socket of this process on a port of `address` that nobody else has, on any address; gives the port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, KINDS[protocol]) as holder:
-        holder.bind((address, 0))
+        holder.bind((address, free_port()))
         if protocol == "TCP":
             holder.listen()
         yield holder.getsockname()[1]
@@ -65,7 +66,6 @@ def test_a_socket_on_another_address_is_not_in_the_way(protocol: str, held: str,
 
 @pytest.mark.parametrize(("held", "asked"), [("TCP", "UDP"), ("UDP", "TCP")])
 def test_a_socket_of_the_other_protocol_is_not_in_the_way(held: str, asked: str) -> None:
-    # An address of this test's own, so that nobody else holds the same port there under the other protocol.
     with bound(held, "127.31.7.1") as port:
         assert holder_of(asked, "127.31.7.1", port) is None
 

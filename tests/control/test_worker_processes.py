@@ -20,6 +20,7 @@ from proxy.dataplane.question import Connections, ListConnections
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.table import SharedTable
 from proxy.startup_error import StartupError
+from tests.lane import free_port, this_lane
 
 SETTINGS = Settings(0, 2, 1000, 1000, "", 1.0, "json", "info")
 
@@ -32,12 +33,10 @@ class Nothing:
 
 
 class OneFrontend:
-    """A frontend on a port of the kernel's choice, with a socket for each of two workers."""
+    """A frontend with a socket for each of two workers."""
 
-    def __init__(self, *targets: Target) -> None:
-        first = open_group(FrontendKey("TCP", "127.0.0.1", 0), 1)
-        self.key = FrontendKey("TCP", "127.0.0.1", first.sockets[0].getsockname()[1])
-        first.close()
+    def __init__(self, *targets: Target, key: FrontendKey | None = None) -> None:
+        self.key = key or FrontendKey("TCP", "127.0.0.1", free_port())
         self.group = open_group(self.key, 2)
         pool = Pool("web", "default/web", "", "TCP", "rr", "web", 0, 5.0, 0.0, targets)
         self.delta = Delta((pool,), (Frontend(self.key, "web", "default/web", "NodePort"),))
@@ -121,15 +120,17 @@ async def test_each_worker_has_a_session_of_its_own(start: Start) -> None:
 
 async def test_a_message_of_many_sockets_arrives_whole(start: Start) -> None:
     data_plane = await start()
-    ports = [OneFrontend(Target("127.0.0.1", 9)) for _ in range(300)]
-    frontends = tuple(each.delta.frontends[0] for each in ports)
-    data_plane.send(Delta(ports[0].delta.pools, frontends), {each.key: each.group.sockets for each in ports})
+    network, ports = this_lane().network(), (free_port(), free_port())
+    keys = [FrontendKey("TCP", f"{network}.{number}", port) for port in ports for number in range(1, 151)]
+    places = [OneFrontend(Target("127.0.0.1", 9), key=key) for key in keys]
+    frontends = tuple(each.delta.frontends[0] for each in places)
+    data_plane.send(Delta(places[0].delta.pools, frontends), {each.key: each.group.sockets for each in places})
     await applied(data_plane)
     for each in data_plane.workers():
         sockets = [one for one in psutil.Process(each.pid).net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-        assert {one.laddr.port for one in sockets} == {one.key.port for one in ports}
-    data_plane.close(sock for each in ports for sock in each.group.sockets)
-    data_plane.send(Delta(removed_frontends=tuple(each.key for each in ports), removed_pools=("web",)), {})
+        assert {tuple(one.laddr) for one in sockets} == {(one.key.address, one.key.port) for one in places}
+    data_plane.close(sock for each in places for sock in each.group.sockets)
+    data_plane.send(Delta(removed_frontends=tuple(each.key for each in places), removed_pools=("web",)), {})
     await applied(data_plane)
     for each in data_plane.workers():
         assert psutil.Process(each.pid).net_connections("tcp") == []

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
+from tests.lane import free_port
 
 LABELS = [
     "client_closed",
@@ -95,10 +96,8 @@ def test_a_real_refusal_is_connect_refused() -> None:
 
 
 def test_a_real_refusal_of_a_datagram_is_connect_refused() -> None:
-    with socket.socket(type=socket.SOCK_DGRAM) as unheard, socket.socket(type=socket.SOCK_DGRAM) as upstream:
-        unheard.bind(("127.0.0.1", 0))
-        upstream.connect(unheard.getsockname())
-        unheard.close()
+    with socket.socket(type=socket.SOCK_DGRAM) as upstream:
+        upstream.connect(("127.0.0.1", free_port()))
         upstream.send(b"anyone?")
         with pytest.raises(ConnectionRefusedError) as caught:
             upstream.recv(10)

@@ -69,11 +69,13 @@ def test_the_key_is_the_same_for_each_datagram_of_a_client_at_an_address(address
         request_packet_info(server)
         layout = layout_of(server.family, wildcard=True)
         keys = []
-        for _ in range(2):
-            with socket.socket(server.family, socket.SOCK_DGRAM) as client:
-                for data in (b"one", b"two"):
-                    client.sendto(data, (loopback, server.getsockname()[1]))
-                    keys.append(envelope_of(server, layout)[layout.key_start : layout.key_end])
+        with (
+            socket.socket(server.family, socket.SOCK_DGRAM) as one,
+            socket.socket(server.family, socket.SOCK_DGRAM) as two,
+        ):
+            for client in (one, one, two, two):
+                client.sendto(b"", (loopback, server.getsockname()[1]))
+                keys.append(envelope_of(server, layout)[layout.key_start : layout.key_end])
     assert keys[0] == keys[1] != keys[2] == keys[3]
 
 

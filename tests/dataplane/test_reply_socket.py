@@ -8,6 +8,7 @@ from proxy.dataplane.envelope import ENVELOPE_SIZE, shared_layout_of
 from proxy.dataplane.message_vector import MessageVector, slots_of
 from proxy.dataplane.reply_socket import open_reply_socket
 from proxy.plan.frontend import FrontendKey
+from tests.lane import free_port
 
 ORIGINAL_DESTINATION = {socket.AF_INET: (socket.IPPROTO_IP, 20), socket.AF_INET6: (socket.IPPROTO_IPV6, 74)}
 
@@ -19,8 +20,8 @@ def test_an_answer_leaves_from_the_address_and_port_that_the_envelope_names(addr
     with socket.socket(family, socket.SOCK_DGRAM) as server, socket.socket(family, socket.SOCK_DGRAM) as client:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.setsockopt(*ORIGINAL_DESTINATION[family], 1)
-        server.bind((address, 0))
-        number = server.getsockname()[1]
+        number = free_port()
+        server.bind((address, number))
         client.settimeout(10)
         client.connect((address, number))
         client.send(b"hello")

@@ -15,6 +15,7 @@ import dns.rrset
 from proxy.control.listening_socket import open_listening_socket
 from proxy.dns.name_server import NameServer
 from proxy.plan.frontend import FrontendKey
+from tests.lane import free_port
 
 Said = dns.message.Message | bytes
 Handle = Callable[[dns.message.Message], Said | Iterable[Said] | None]
@@ -85,12 +86,8 @@ StartServer = Callable[..., Awaitable[NameServer]]
 
 def two_sockets(host: str) -> tuple[socket.socket, socket.socket]:
     """UDP and TCP under one number that is free for both."""
-    while True:
-        udp = open_listening_socket(FrontendKey("UDP", host, 0))
-        try:
-            return udp, open_listening_socket(FrontendKey("TCP", host, udp.getsockname()[1]))
-        except OSError:
-            udp.close()
+    port = free_port()
+    return open_listening_socket(FrontendKey("UDP", host, port)), open_listening_socket(FrontendKey("TCP", host, port))
 
 
 def place_of(server: NameServer) -> tuple[str, int]:

@@ -15,6 +15,7 @@ import pytest
 
 from proxy.dns.forwarder import patience
 from tests.dns.serving import OUTSIDE, WEB, Said, StartServer, StartUpstream, Upstream, answer, ask, says, texts
+from tests.lane import free_port
 
 
 @pytest.mark.parametrize("tcp", [False, True])
@@ -58,10 +59,7 @@ async def test_without_recursion_desired_nobody_is_asked(serve: StartServer, ups
 async def test_the_next_server_is_asked_where_one_fails(serve: StartServer, upstream: StartUpstream) -> None:
     broken = await upstream(says(rcode=dns.rcode.SERVFAIL))
     good = await upstream(says("192.0.2.1"))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = free.getsockname()
-    server = await serve(nobody, broken.address, good.address)
+    server = await serve(("127.0.0.1", free_port()), broken.address, good.address)
     assert texts(await ask(server, "www.example.")) == ["192.0.2.1"]
     assert texts(await ask(server, "other.example.")) == ["192.0.2.1"]
     assert len(broken.asked) == 1  # the one that answered is asked first from then on

@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 
+from tests.lane import free_port
 from tests.system.harness.eventually import eventually
 
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
@@ -44,7 +45,8 @@ class Browser:
         for flag in (*_FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self._driver = webdriver.Chrome(options=options, service=Service(driver))
+        # A port of the lane's: it is taken in both families, and Selenium asks the kernel for one that is free in one.
+        self._driver = webdriver.Chrome(options=options, service=Service(driver, port=free_port()))
 
     def close(self) -> None:
         self._driver.quit()
