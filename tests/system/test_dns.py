@@ -182,7 +182,7 @@ def test_a_program_finds_services_by_their_short_names(svcproxy: StartSvcproxy, 
     (tmp_path / "resolv.conf").write_text(f"nameserver {address}\nsearch {search}\noptions ndots:5\n")
 
     def found(name: str) -> set[str]:
-        inside = 'mount --bind "$0" /etc/resolv.conf && exec getent -s dns ahostsv4 "$1"'
+        inside = 'mount --bind "$0" /etc/resolv.conf && exec getent -A -s dns ahostsv4 "$1"'
         command = ["unshare", "--mount", "sh", "-c", inside, str(tmp_path / "resolv.conf"), name]
         answered = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert answered.returncode in (0, 2), answered.stderr
