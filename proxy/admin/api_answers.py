@@ -40,9 +40,10 @@ class EndpointsAnswer(msgspec.Struct, frozen=True):
 
 
 class NamesAnswer(msgspec.Struct, frozen=True):
-    """/api/v1/names, by Service."""
+    """/api/v1/names, by Service; `addresses` is where they are answered, None from a proxy that does not tell."""
 
     names: tuple[NameReport, ...]
+    addresses: tuple[tuple[str, int], ...] | None = None
 
 
 class WorkersAnswer(msgspec.Struct, frozen=True):

@@ -3,18 +3,23 @@
 Imports the DNS server's reports and this room. Invariant: GET alone, and what is said of one Service is of one moment.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from proxy.admin.json_list import json_list
 from proxy.dns.name_report import NameReport
+from proxy.dns.settings import SocketAddress
 from proxy.dns.statistics import DNSStatistics
 
 
 class InspectedNames(Protocol):
     """The name service, as far as HTTP may see it."""
+
+    @property
+    def addresses(self) -> Sequence[SocketAddress]:
+        """Where names are answered."""
 
     def names(self) -> Iterator[NameReport]:
         """Every record of every Service; nothing where no names are answered."""
@@ -31,6 +36,6 @@ def name_routes(names: InspectedNames) -> Iterable[web.RouteDef]:
         found = (
             each for each in names.names() if namespace in (None, each.namespace) and service in (None, each.service)
         )
-        return await json_list(request, "names", found)
+        return await json_list(request, "names", found, [("addresses", names.addresses)])
 
     return (web.get("/api/v1/names", listed),)

@@ -17,6 +17,8 @@ from proxy.client.name_columns import NAME_COLUMNS
 from proxy.client.service_columns import ENDPOINT_COLUMNS, SERVICE_COLUMNS, endpoint_text
 from proxy.client.worker_columns import WORKER_COLUMNS
 
+_NOWHERE = "No names are answered: this proxy serves DNS at no address; svcproxy run --dns ADDR:PORT gives it one."
+
 
 class Scope(NamedTuple):
     """What is asked for: a namespace and a Service's name, each empty for all."""
@@ -26,10 +28,11 @@ class Scope(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What was found; `complete` is whether the proxy left nothing out."""
+    """What was found; `complete` is whether the proxy left nothing out, `remark` a sentence besides."""
 
     things: Sequence[Any]
     complete: bool = True
+    remark: str = ""
 
 
 class Kind(NamedTuple):
@@ -63,7 +66,8 @@ def _affinity(api: AdminAPI, scope: Scope) -> Listing:
 
 
 def _names(api: AdminAPI, scope: Scope) -> Listing:
-    return Listing(api.get("names", NamesAnswer, namespace=scope.namespace, service=scope.name).names)
+    answer = api.get("names", NamesAnswer, namespace=scope.namespace, service=scope.name)
+    return Listing(answer.names, remark=_NOWHERE if answer.addresses == () else "")
 
 
 def _workers(api: AdminAPI, scope: Scope) -> Listing:

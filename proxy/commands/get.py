@@ -144,15 +144,16 @@ def _fetch(api: AdminAPI, kind: Kind, arguments: argparse.Namespace) -> tuple[Li
         return kind.fetch(api, Scope("" if arguments.all_namespaces else arguments.namespace)), []
     found: list[Any] = []
     missing = []
-    complete = True
+    complete, remark = True, ""
     for name in dict.fromkeys(arguments.names):
         scope = Scope(arguments.namespace, name)
         listing = kind.fetch(api, scope)
         found += listing.things
         complete &= listing.complete
+        remark = listing.remark
         if not listing.things and not _is_known(api, scope):
             missing.append(f'service "{name}" not found in namespace {arguments.namespace}')
-    return Listing(found, complete), missing
+    return Listing(found, complete, remark), missing
 
 
 def _is_known(api: AdminAPI, scope: Scope) -> bool:
@@ -166,6 +167,8 @@ def _is_known(api: AdminAPI, scope: Scope) -> bool:
 def _remarks(listing: Listing, kind: Kind, arguments: argparse.Namespace) -> list[str]:
     """What to say beside the things themselves."""
     plural = kind.names[0]
+    if listing.remark and arguments.output not in _DATA:
+        return [listing.remark]
     if not listing.complete:
         return [f"only {len(listing.things)} {plural} are shown: name a Service to see its own"]
     if listing.things or arguments.names or arguments.output in _DATA:

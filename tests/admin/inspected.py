@@ -1,6 +1,6 @@
 """A proxy in a state of the test's choice, for the HTTP servers."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from proxy.admin.traffic_report import Traffic
 from proxy.config import Configuration
 from proxy.config_document import configuration_document
 from proxy.dns.name_report import NameReport
+from proxy.dns.settings import SocketAddress
 from proxy.dns.statistics import AnswerCount, DNSStatistics
 from proxy.model.changes import ObjectKey
 from proxy.model.metadata import ObjectMeta
@@ -52,7 +53,9 @@ ASKED = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class FakeNames:
-    """Answers for one name."""
+    """Answers for two names."""
+
+    addresses: Sequence[SocketAddress] = (("127.96.0.10", 10053),)
 
     def names(self) -> Iterator[NameReport]:
         yield NameReport("default", "web", "web.default.svc.cluster.local.", "A", "127.96.0.9", 5)

@@ -16,6 +16,11 @@ async def test_names_are_listed_by_namespace_and_service(served_proxy: ServedPro
     assert await names("?namespace=default&service=shop") == []
 
 
+async def test_it_is_told_where_names_are_answered(served_proxy: ServedProxy) -> None:
+    answer = await served_proxy.metrics("/api/v1/names?namespace=nowhere")
+    assert json.loads(answer.text) == {"names": [], "addresses": [["127.96.0.10", 10053]]}
+
+
 async def test_a_record_has_its_service_type_value_and_time(served_proxy: ServedProxy) -> None:
     answer = await served_proxy.metrics("/api/v1/names?service=web")
     assert json.loads(answer.text)["names"] == [

@@ -60,6 +60,7 @@ CONNECTIONS = (
 )
 AFFINITY = (AffinityReport("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "", 2, 7200.0),)
 WORKER = WorkerReport(0, 4711, "running", 1, 7, 4)
+DNS = (("127.96.0.10", 10053),)
 WEB_NAME = NameReport("default", "web", "web.", "A", "127.96.0.1", 5)
 DB_NAME = NameReport("data", "db", "_sql._tcp.db.", "SRV", "0 100 5432 db.", 5)
 ANSWERS: Answers = {
@@ -75,10 +76,10 @@ ANSWERS: Answers = {
     "/api/v1/connections": ok(ConnectionsAnswer(CONNECTIONS, complete=True)),
     "/api/v1/connections?namespace=busy": ok(ConnectionsAnswer(CONNECTIONS, complete=False)),
     "/api/v1/affinity": ok(AffinityAnswer(AFFINITY, complete=True)),
-    "/api/v1/names": ok(NamesAnswer((WEB_NAME, DB_NAME))),
-    "/api/v1/names?namespace=default": ok(NamesAnswer((WEB_NAME,))),
-    "/api/v1/names?namespace=data": ok(NamesAnswer((DB_NAME,))),
-    "/api/v1/names?namespace=default&service=web": ok(NamesAnswer((WEB_NAME,))),
+    "/api/v1/names": ok(NamesAnswer((WEB_NAME, DB_NAME), DNS)),
+    "/api/v1/names?namespace=default": ok(NamesAnswer((WEB_NAME,), DNS)),
+    "/api/v1/names?namespace=data": ok(NamesAnswer((DB_NAME,), DNS)),
+    "/api/v1/names?namespace=default&service=web": ok(NamesAnswer((WEB_NAME,), DNS)),
     "/api/v1/workers": ok(WorkersAnswer((WORKER,))),
 }
 

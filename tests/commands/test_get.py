@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from proxy.admin.api_answers import NamesAnswer
 from proxy.admin.flow_report import ConnectionsAnswer
 from proxy.cli import main
+from proxy.dns.name_report import NameReport
 from tests.commands.answering import Answering, Run, Start, ok
-from tests.commands.answers import Get, cells
+from tests.commands.answers import WEB_NAME, Get, cells
 
 
 @pytest.mark.parametrize("kind", ["services", "service", "svc", "SVC"])
@@ -105,6 +107,22 @@ def test_names_are_of_a_namespace_of_a_service_or_all(get: Get) -> None:
         ["db", "_sql._tcp.db.", "SRV", "0", "100", "5432", "db.", "5"]
     ]
     assert get("names", "web") == get("names") == get("names", "-o", "wide")
+
+
+@pytest.mark.parametrize("names", [(), (WEB_NAME,)])
+def test_names_that_nobody_is_told_are_remarked_upon(get: Get, proxy: Answering, names: tuple[NameReport, ...]) -> None:
+    proxy.answers["/api/v1/names?namespace=default"] = ok(NamesAnswer(names, addresses=()))
+    _, output, errors = get("names")
+    assert errors == (
+        "No names are answered: this proxy serves DNS at no address; svcproxy run --dns ADDR:PORT gives it one.\n"
+    )
+    assert len(output.splitlines()) == (2 if names else 0)
+    assert get("names", "-o", "json")[2] == ""
+
+
+def test_a_proxy_that_does_not_tell_where_it_answers_is_not_remarked_upon(get: Get, proxy: Answering) -> None:
+    proxy.answers["/api/v1/names?namespace=default"] = ok(NamesAnswer(()))
+    assert get("names") == (0, "", "No names found in namespace default.\n")
 
 
 @pytest.mark.parametrize(("format", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
