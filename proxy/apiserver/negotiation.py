@@ -1,13 +1,15 @@
 """Negotiation: which form of an answer a client takes, and which form a body has.
 
-Imports this room's errors. Invariant: what cannot be spoken is refused with the API server's 406 or 415; JSON is
-always spoken.
+Imports this room's readers and errors. Invariant: what cannot be spoken is refused with the API server's 406 or 415;
+answers are JSON, bodies JSON, YAML or protobuf.
 """
 
 from typing import NamedTuple
 
 from proxy.apiserver import status
 from proxy.apiserver.document import Document
+from proxy.apiserver.protobuf_object import protobuf_object
+from proxy.apiserver.schema_types import Record
 from proxy.documents.json_documents import load_json
 from proxy.documents.syntax_error import DocumentSyntaxError
 from proxy.documents.yaml_documents import load_yaml
@@ -49,11 +51,16 @@ def wants_table(header: str) -> bool:
     raise status.not_acceptable((JSON,))
 
 
-def parsed_body(body: bytes, content_type: str) -> Document:
-    """The object in a body of JSON or YAML. Raises StatusError: 415 for other types, 400 for what is no object."""
+def parsed_body(body: bytes, content_type: str, expected: Record) -> Document:
+    """The object in a body: of the type `expected` where it is protobuf, of any where it is JSON or YAML.
+
+    Raises StatusError: 415 for other media types, 400 for what is no such object.
+    """
     media_type = content_type.partition(";")[0].strip().lower() or JSON
+    if media_type == PROTOBUF:
+        return protobuf_object(body, expected)
     if media_type not in (JSON, YAML):
-        raise status.unsupported_media_type((JSON, YAML))
+        raise status.unsupported_media_type((JSON, YAML, PROTOBUF))
     try:
         text = body.decode()
         documents = load_yaml(text) if media_type == YAML else load_json(text)

@@ -27,10 +27,7 @@ def identified(kind: Kind, document: Document, namespace: str, name: str) -> Doc
     for field, expected in (("apiVersion", kind.api_version), ("kind", kind.kind)):
         found = document.get(field) or expected
         if found != expected:
-            what = "API version" if field == "apiVersion" else "kind"
-            raise status.bad_request(
-                f"the {what} in the data ({found}) does not match the expected {what} ({expected})"
-            )
+            raise status.other_type("API version" if field == "apiVersion" else "kind", found, expected)
     _check_metadata(kind, document)
     metadata = metadata_of(document)
     if kind.namespaced and metadata.get("namespace") not in (None, "", namespace):

@@ -1,9 +1,18 @@
-"""Protocol buffers, as much of their wire format as a message of texts and of other messages needs.
+"""Protocol buffers, as much of their wire format as is needed here: texts and messages, and numbers to read.
 
-Imports nothing of ours. Invariant: pure; every field is length-delimited (https://protobuf.dev/programming-guides/encoding).
+Imports nothing of ours. Invariant: pure; every field that is written is length-delimited
+(https://protobuf.dev/programming-guides/encoding); reading takes time in proportion to the length, and nothing but
+WireError comes of bytes that are no message.
 """
 
-_LENGTH_DELIMITED = 2
+from collections.abc import Iterator
+
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _START_GROUP, _END_GROUP, _FIXED32 = range(6)
+_LARGEST_NUMBER = 2**29 - 1
+
+
+class WireError(ValueError):
+    """Bytes that are no message, in the words of the API server."""
 
 
 def text(number: int, value: str) -> bytes:
@@ -19,6 +28,66 @@ def texts(number: int, values: list[str]) -> bytes:
 def message(number: int, *fields: bytes) -> bytes:
     """The field `number` whose value is a message of these fields; present even if it is empty."""
     return _field(number, b"".join(fields))
+
+
+def wire_fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Number and value of each field of a message, in their order: an unsigned integer for a varint, bytes for what is
+    length-delimited. Numbers of fixed width and groups, which no field here is, are skipped. Raises WireError."""
+    position, depth = 0, 0
+    while position < len(content):
+        tag, position = _varint_at(content, position)
+        number, wire_type = tag >> 3, tag & 7
+        if not 0 < number <= _LARGEST_NUMBER:
+            raise WireError(f"proto: illegal tag {number} (wire type {wire_type})")
+        if wire_type in (_START_GROUP, _END_GROUP):
+            depth += 1 if wire_type == _START_GROUP else -1
+            if depth < 0:
+                raise WireError("proto: unexpected end of group")
+            continue
+        value, position = _value_at(content, position, wire_type)
+        if depth == 0 and wire_type in (_VARINT, _LENGTH_DELIMITED):
+            yield number, value
+    if depth:
+        raise WireError("unexpected EOF")
+
+
+def varints(content: bytes) -> Iterator[int]:
+    """Unsigned integers one after the other, as a packed field has them. Raises WireError."""
+    position = 0
+    while position < len(content):
+        value, position = _varint_at(content, position)
+        yield value
+
+
+def _value_at(content: bytes, position: int, wire_type: int) -> tuple[int | bytes, int]:
+    """The value that begins at `position`, and where it ends."""
+    if wire_type == _VARINT:
+        return _varint_at(content, position)
+    if wire_type == _LENGTH_DELIMITED:
+        length, position = _varint_at(content, position)
+    elif wire_type in (_FIXED64, _FIXED32):
+        length = 8 if wire_type == _FIXED64 else 4
+    else:
+        raise WireError(f"proto: illegal wireType {wire_type}")
+    if length > len(content) - position:
+        raise WireError("unexpected EOF")
+    return content[position : position + length], position + length
+
+
+def _varint_at(content: bytes, position: int) -> tuple[int, int]:
+    if position < len(content) and content[position] < 0x80:
+        # Nearly all of them have one byte.
+        return content[position], position + 1
+    value = 0
+    for shift in range(0, 64, 7):
+        if position == len(content):
+            raise WireError("unexpected EOF")
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFF_FFFF_FFFF_FFFF, position
+    raise WireError("proto: integer overflow")
 
 
 def _field(number: int, content: bytes) -> bytes:

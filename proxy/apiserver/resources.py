@@ -21,6 +21,8 @@ from proxy.apiserver.operations import Operations
 from proxy.apiserver.options import delete_options, write_options
 from proxy.apiserver.proposals import Patch
 from proxy.apiserver.query_flag import query_flag
+from proxy.apiserver.schema import record_of, record_of_delete_options
+from proxy.apiserver.schema_types import Record
 from proxy.apiserver.store import Store
 from proxy.apiserver.target import Target
 from proxy.apiserver.watching import watch_events, watch_request
@@ -91,13 +93,13 @@ class Resources:
         return response
 
     async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body = await _body(request)
+        body = await _body(request, target)
         options = write_options(request.query, request.headers.get("User-Agent", ""))
         written = await self._operations.create(target.kind, target.namespace, body, options)
         return object_answer(request, target.kind, written.document, 201, written.warnings)
 
     async def _update(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body = await _body(request)
+        body = await _body(request, target)
         options = write_options(request.query, request.headers.get("User-Agent", ""))
         written = await self._operations.update(target.kind, target.key, body, options, target.subresource)
         return object_answer(request, target.kind, written.document, 200, written.warnings)
@@ -111,7 +113,7 @@ class Resources:
         return object_answer(request, target.kind, written.document, code, written.warnings)
 
     async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
-        options = delete_options(request.query, await _optional_body(request))
+        options = delete_options(request.query, await _delete_body(request))
         written = await self._operations.delete(target.kind, target.key, options)
         if target.kind in _ANSWERS_WITH_DELETED:
             return object_answer(request, target.kind, written.document)
@@ -124,7 +126,7 @@ class Resources:
         return status_answer(status.Status("Success", details=details))
 
     async def _delete_collection(self, request: web.Request, target: Target) -> web.StreamResponse:
-        options = delete_options(request.query, await _optional_body(request))
+        options = delete_options(request.query, await _delete_body(request))
         matches = selection(target, request.query)
         deleted = await self._operations.delete_all(target.kind, target.namespace, matches, options)
         kind = target.kind
@@ -134,10 +136,14 @@ class Resources:
         )
 
 
-async def _body(request: web.Request) -> Document:
-    return parsed_body(await request.read(), request.headers.get("Content-Type", ""))
+async def _body(request: web.Request, target: Target) -> Document:
+    return _parsed(request, await request.read(), record_of(target.kind))
 
 
-async def _optional_body(request: web.Request) -> Document | None:
+async def _delete_body(request: web.Request) -> Document | None:
     content = await request.read()
-    return parsed_body(content, request.headers.get("Content-Type", "")) if content else None
+    return _parsed(request, content, record_of_delete_options()) if content else None
+
+
+def _parsed(request: web.Request, content: bytes, expected: Record) -> Document:
+    return parsed_body(content, request.headers.get("Content-Type", ""), expected)

@@ -1,7 +1,7 @@
 """The schema of every kind that is served: its fields, their types, and how patches merge them.
 
-Imports the kinds and the notation. Strict decoding, strategic merge, field ownership and OpenAPI all go by it.
-Invariant: read once from the package's own `api_types`, and the same for the life of the process.
+Imports the kinds and the notation. Strict decoding, protobuf, strategic merge, field ownership and OpenAPI all go by
+it. Invariant: read once from the package's own `api_types`, and the same for the life of the process.
 """
 
 import functools
@@ -37,6 +37,11 @@ def all_types() -> Mapping[tuple[str, str], Record]:
 def record_of(kind: Kind) -> Record:
     """The type of a whole object of `kind`."""
     return all_types()[f"{_PACKAGE_OF_GROUP[kind.group]}.{kind.version}", kind.kind]
+
+
+def record_of_delete_options() -> Record:
+    """The type of the body of a deletion."""
+    return all_types()["io.k8s.apimachinery.pkg.apis.meta.v1", "DeleteOptions"]
 
 
 def unknown_fields(kind: Kind, document: Document) -> list[str]:

@@ -2,12 +2,16 @@
 
 Imports the schema's types. A file holds types, a type its fields, and a field is one line of text,
 
-    TYPE [required] [default=V] [enum=A,B] [merge[=KEY]] [retainKeys] [keys=A,B] [set] [atomic] [| DESCRIPTION]
+    [NUMBER] TYPE [required] [explicit] [default=V] [enum=A,B] [merge[=KEY]] [retainKeys] [keys=A,B] [set] [atomic]
+    [| DESCRIPTION]
 
-where TYPE is a scalar, the name of another type, `list of TYPE` or `map of TYPE`. The field `_` describes the type
-itself. Invariant: a word that is not in the notation, or a type that is not there, is an error, never skipped.
+where NUMBER is the field's in protobuf, as in the generated.proto of k8s.io/api, or two with a dot for one in a message
+that JSON does not have, and TYPE is a scalar, the name of another type, `list of TYPE` or `map of TYPE`. The field `_`
+describes the type itself. Invariant: a word that is not in the notation, or a type that is not there, is an error,
+never skipped.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -17,8 +21,9 @@ import yaml
 from proxy.apiserver.schema_types import Field, ListOf, MapOf, Record, Scalar, Type
 
 SCALARS = ("string", "integer", "boolean", "number", "Time", "MicroTime", "Quantity", "IntOrString", "any")
-_FLAGS = ("required", "retainKeys", "set", "atomic", "merge")
+_FLAGS = ("required", "explicit", "retainKeys", "set", "atomic", "merge")
 _VALUED = ("default", "enum", "merge", "keys")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 class NotationError(ValueError):
@@ -31,6 +36,7 @@ class _Line(msgspec.Struct, frozen=True):
     type: str
     attributes: Mapping[str, str]
     description: str
+    number: tuple[int, ...] = ()
 
 
 def read_types(texts: Mapping[str, str]) -> dict[tuple[str, str], Record]:
@@ -61,7 +67,12 @@ class _Reader:
             about = lines.get("_", _Line("", {}, ""))
             fields = {field: self._field(package, line) for field, line in lines.items() if field != "_"}
             self._records[package, name] = Record(
-                package, name, MappingProxyType(fields), about.description, "atomic" in about.attributes
+                package,
+                name,
+                MappingProxyType(fields),
+                about.description,
+                "atomic" in about.attributes,
+                MappingProxyType(_names_by_number(lines)),
             )
         return self._records[package, name]
 
@@ -72,6 +83,7 @@ class _Reader:
             is_required="required" in line.attributes,
             default=line.attributes.get("default"),
             enum=_names(line.attributes, "enum"),
+            is_explicit="explicit" in line.attributes,
         )
 
     def _type(self, package: str, text: str, attributes: Mapping[str, str]) -> Type:
@@ -100,13 +112,15 @@ class _Reader:
 def _line(text: str) -> _Line:
     head, _, description = text.partition("|")
     words = head.split()
+    number = words.pop(0) if words and _NUMBER.fullmatch(words[0]) else ""
     length = 0
     while words[length : length + 2] in (["list", "of"], ["map", "of"]):
         length += 2
     is_about_the_type = not words or words == ["atomic"]
     length = 0 if is_about_the_type else length + 1
     attributes = dict(_attribute(word) for word in words[length:])
-    return _Line(" ".join(words[:length]), attributes, " ".join(description.split()))
+    numbers = tuple(int(part) for part in number.split(".") if part)
+    return _Line(" ".join(words[:length]), attributes, " ".join(description.split()), numbers)
 
 
 def _attribute(word: str) -> tuple[str, str]:
@@ -118,3 +132,12 @@ def _attribute(word: str) -> tuple[str, str]:
 
 def _names(attributes: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(attributes[name].split(",")) if name in attributes else ()
+
+
+def _names_by_number(lines: Mapping[str, _Line]) -> dict[tuple[int, ...], str]:
+    names: dict[tuple[int, ...], str] = {}
+    numbered = [(line.number, name) for name, line in lines.items() if line.number]
+    for number, name in [*numbered, *((number[:-1], "") for number, _ in numbered if len(number) > 1)]:
+        if names.setdefault(number, name) != name:
+            raise NotationError(f"{name or 'a message'} has the same number as {names[number]}")
+    return names

@@ -5,6 +5,7 @@ Kubernetes API has there, so a name that it lacks is a mistake.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Union
 
 import msgspec
@@ -47,23 +48,33 @@ class MapOf(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A member of a Record. `default` is filled in by the server; `enum` is empty where any value is possible."""
+    """A member of a Record. `default` is filled in by the server; `enum` is empty where any value is possible.
+
+    `is_explicit`: its zero value (0, false, the empty string) is a value like others, as it is of a required one;
+    elsewhere it is what no value at all looks like in protobuf.
+    """
 
     type: Type
     description: str = ""
     is_required: bool = False
     default: str | None = None
     enum: tuple[str, ...] = ()
+    is_explicit: bool = False
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A map with known members. `package` is OpenAPI's, such as io.k8s.api.core.v1; `is_atomic` as in ListOf."""
+    """A map with known members. `package` is OpenAPI's, such as io.k8s.api.core.v1; `is_atomic` as in ListOf.
+
+    `names` are the members by their field numbers in protobuf: (3,), or (1, 3) for the field 3 of a message (1,) that
+    JSON does not have, the name of which is empty.
+    """
 
     package: str
     name: str
     fields: Mapping[str, Field]
     description: str = ""
     is_atomic: bool = False
+    names: Mapping[tuple[int, ...], str] = MappingProxyType({})
 
     @property
     def full_name(self) -> str:

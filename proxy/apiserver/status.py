@@ -103,6 +103,11 @@ def bad_request(message: str) -> StatusError:
     return failure(400, "BadRequest", message)
 
 
+def other_type(what: str, found: object, expected: str) -> StatusError:
+    """400: the body says that it is something else; `what` is `kind` or `API version`."""
+    return bad_request(f"the {what} in the data ({found}) does not match the expected {what} ({expected})")
+
+
 def bad_option(options: str, field: str, text: str) -> StatusError:
     """422: a query parameter of `options` (ListOptions, ...) that does not go with the others."""
     reason = "FieldValueForbidden" if text.startswith("Forbidden") else "FieldValueInvalid"

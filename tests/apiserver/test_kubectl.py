@@ -128,3 +128,73 @@ async def test_a_watch_sees_everything_in_order(kubectl: Kubectl, environment: d
     await process.wait()
     seen = [tuple(line.decode().split()[:3]) for line in lines]
     assert seen == [("ADDED", "web", "ClusterIP"), ("MODIFIED", "web", "NodePort"), ("DELETED", "web", "NodePort")]
+
+
+async def test_typed_commands_create_what_they_say(kubectl: Kubectl) -> None:
+    assert await kubectl("create", "namespace", "shop") == (0, "namespace/shop created\n")
+    assert await kubectl("get", "ns", "shop", "-o", "jsonpath={.status.phase}") == (0, "Active")
+    create = ("create", "-n", "shop", "service")
+    words = ("--tcp=80:8080", "--tcp=443")
+    assert await kubectl(*create, "clusterip", "a", *words) == (0, "service/a created\n")
+    assert await kubectl(*create, "clusterip", "b", "--clusterip=None") == (0, "service/b created\n")
+    assert await kubectl(*create, "nodeport", "c", "--tcp=80", "--node-port=30005") == (0, "service/c created\n")
+    assert await kubectl(*create, "loadbalancer", "d", "--tcp=53:dns") == (0, "service/d created\n")
+    assert await kubectl(*create, "externalname", "e", "--external-name=bar.com") == (0, "service/e created\n")
+    template = (
+        "{range .items[*]}{.metadata.name} {.spec.type} {.spec.clusterIP} {.spec.externalName} {.spec.selector} "
+        "{range .spec.ports[*]}{.name}/{.port}/{.targetPort}/{.protocol}/{.nodePort} {end}\n{end}"
+    )
+    _, output = await kubectl("get", "svc", "-n", "shop", "-o", f"jsonpath={template}")
+    lines = [re.sub(r"10\.0\.0\.\d+", "IP", line).split() for line in output.splitlines()]
+    assert [[word for word in line if word != "/"] for line in lines] == [
+        ["a", "ClusterIP", "IP", '{"app":"a"}', "80-8080/80/8080/TCP/", "443/443/443/TCP/"],
+        ["b", "ClusterIP", "None", '{"app":"b"}'],
+        ["c", "NodePort", "IP", '{"app":"c"}', "80/80/80/TCP/30005"],
+        ["d", "LoadBalancer", "IP", '{"app":"d"}', lines[3][4]],
+        ["e", "ExternalName", "bar.com", '{"app":"e"}'],
+    ]
+    assert re.fullmatch(r"53-dns/53/dns/TCP/300\d\d", lines[3][4])
+
+
+async def test_typed_commands_may_be_a_dry_run(kubectl: Kubectl) -> None:
+    words = ("create", "service", "clusterip", "a", "--tcp=80", "--dry-run=server")
+    assert await kubectl(*words) == (0, "service/a created (server dry run)\n")
+    _, output = await kubectl(*words, "-o", "json")
+    assert json.loads(output)["spec"]["ports"] == [{"name": "80", "port": 80, "protocol": "TCP", "targetPort": 80}]
+    assert (await kubectl("get", "svc", "a"))[0] == 1
+    assert await kubectl("create", "ns", "x", "--dry-run=server") == (0, "namespace/x created (server dry run)\n")
+
+
+async def test_typed_commands_that_fail_say_why_in_the_apis_words(kubectl: Kubectl) -> None:
+    assert await kubectl("create", "namespace", "default") == (
+        1,
+        'Error from server (AlreadyExists): namespaces "default" already exists\n',
+    )
+    await kubectl("create", "service", "nodeport", "a", "--tcp=80", "--node-port=30005")
+    assert await kubectl("create", "service", "clusterip", "a", "--tcp=80") == (
+        1,
+        'error: failed to create ClusterIP service: services "a" already exists\n',
+    )
+    code, output = await kubectl("create", "service", "nodeport", "b", "--tcp=80", "--node-port=99")
+    assert code == 1
+    assert output.startswith(
+        'error: failed to create NodePort service: Service "b" is invalid: spec.ports[0].nodePort: Invalid value: 99: '
+        "provided port is not in the valid range. The range of valid ports is 30000-30009"
+    )
+    assert await kubectl("create", "service", "nodeport", "b", "--tcp=80", "--node-port=30005") == (
+        1,
+        'error: failed to create NodePort service: Service "b" is invalid: spec.ports[0].nodePort: '
+        "Invalid value: 30005: provided port is already allocated\n",
+    )
+    assert await kubectl("create", "service", "clusterip", "b", "--tcp=80", "-n", "nowhere") == (
+        1,
+        'error: failed to create ClusterIP service: namespaces "nowhere" not found\n',
+    )
+
+
+async def test_a_drained_node_has_its_pods_deleted(kubectl: Kubectl) -> None:
+    node = "apiVersion: v1\nkind: Node\nmetadata: {name: here}\n"
+    await kubectl("create", "-f", "-", stdin=f"{POD.replace('spec: {', 'spec: {nodeName: here, ')}---\n{node}")
+    code, output = await kubectl("drain", "here", "--force", "--disable-eviction")
+    assert (code, output.splitlines()[-1]) == (0, "node/here drained")
+    assert (await kubectl("get", "pod", "a"))[0] == 1

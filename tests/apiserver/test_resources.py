@@ -10,9 +10,11 @@ import aiohttp
 import pytest
 
 from proxy.apiserver.embedded_api import EmbeddedAPI
+from tests.apiserver.protobuf_encoder import protobuf_body
 
 Call = Callable[..., Awaitable[tuple[int, Any]]]
 
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVICES = "/api/v1/namespaces/default/services"
 PODS = "/api/v1/namespaces/default/pods"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -118,9 +120,45 @@ async def test_a_body_that_is_no_good_is_refused_with_a_status(call: Call, body:
     assert (await call("GET", SERVICES))[1]["items"] == []
 
 
-async def test_protobuf_is_an_unsupported_media_type(call: Call) -> None:
-    code, answer = await call("POST", SERVICES, b"k8s\0", content_type="application/vnd.kubernetes.protobuf")
+async def test_bodies_may_be_protobuf_and_patches_may_not(call: Call) -> None:
+    created = protobuf_body("Service", [(1, [(1, "web")]), (2, [(1, [(3, 80)]), (2, [(1, "app"), (2, "web")])])])
+    code, answer = await call("POST", SERVICES, created, content_type=PROTOBUF, fieldValidation="Strict")
+    assert (code, answer["kind"]) == (201, "Service")
+    assert answer["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+    assert answer["spec"]["clusterIP"]
+    version, address = answer["metadata"]["resourceVersion"], answer["spec"]["clusterIP"]
+    changed = protobuf_body("Service", [(1, [(1, "web"), (6, version)]), (2, [(1, [(3, 81)]), (3, address)])])
+    code, answer = await call("PUT", f"{SERVICES}/web", changed, content_type=PROTOBUF)
+    assert (code, answer["spec"]["ports"][0]["port"]) == (200, 81)
+    code, answer = await call("PUT", f"{SERVICES}/web", changed, content_type=PROTOBUF)
+    assert (code, answer["reason"]) == (409, "Conflict")
+    code, answer = await call("PATCH", f"{SERVICES}/web", changed, content_type=PROTOBUF)
     assert (code, answer["reason"]) == (415, "UnsupportedMediaType")
+
+
+async def test_a_deletion_in_protobuf_has_its_preconditions_and_dry_run(call: Call) -> None:
+    _, made = await call("POST", SERVICES, service("web"))
+    other = protobuf_body("DeleteOptions", [(2, [(1, "another")])])
+    code, answer = await call("DELETE", f"{SERVICES}/web", other, content_type=PROTOBUF)
+    assert (code, answer["reason"]) == (409, "Conflict")
+    code, answer = await call("DELETE", f"{SERVICES}/web", protobuf_body("Service", []), content_type=PROTOBUF)
+    assert (code, answer["reason"]) == (400, "BadRequest")
+    dry = protobuf_body("DeleteOptions", [(5, "All")])
+    assert (await call("DELETE", f"{SERVICES}/web", dry, content_type=PROTOBUF))[0] == 200
+    this = protobuf_body("DeleteOptions", [(2, [(1, made["metadata"]["uid"])])])
+    assert (await call("DELETE", f"{SERVICES}/web", this, content_type=PROTOBUF))[0] == 200
+    assert (await call("GET", f"{SERVICES}/web"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    "sent", [b"k8s\0", b"{}", b"k8s\0\x0a\xff", protobuf_body("Service", b"\x12\x7f"), protobuf_body("Pod", [])]
+)
+async def test_protobuf_that_is_no_good_is_a_bad_request(
+    call: Call, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    code, answer = await call("POST", SERVICES, sent, content_type=PROTOBUF)
+    assert (code, answer["kind"], answer["reason"]) == (400, "Status", "BadRequest")
+    assert caplog.records == []
 
 
 async def test_unknown_fields_are_refused_warned_of_or_ignored(call: Call, session: aiohttp.ClientSession) -> None:

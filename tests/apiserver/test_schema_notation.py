@@ -10,14 +10,15 @@ def test_a_line_says_everything_about_a_field() -> None:
     text = """
     Port:
       _: "atomic | A port."
-      number: integer required | The number, above 0.
+      number: 3 integer required | The number, above 0.
       protocol: string default=TCP enum=TCP,UDP
     Spec:
       ports: >-
         list of Port merge=number keys=number,protocol retainKeys | All
         of them.
       names: list of string merge set
-      nested: map of list of string atomic
+      nested: 2.10 map of list of string atomic
+      other: 2.1 string explicit
     """
     types = read_types({"p/a.yaml": text})
     port, spec = types["p", "Port"], types["p", "Spec"]
@@ -30,7 +31,10 @@ def test_a_line_says_everything_about_a_field() -> None:
         "ports": Field(ListOf(port, True, "number", True, ("number", "protocol")), "All of them."),
         "names": Field(ListOf(Scalar("string"), merges=True, is_set=True)),
         "nested": Field(MapOf(ListOf(Scalar("string")), is_atomic=True)),
+        "other": Field(Scalar("string"), is_explicit=True),
     }
+    assert dict(port.names) == {(3,): "number"}
+    assert dict(spec.names) == {(2, 10): "nested", (2, 1): "other", (2,): ""}
 
 
 def test_a_type_is_looked_for_in_its_own_package_first() -> None:
@@ -38,6 +42,12 @@ def test_a_type_is_looked_for_in_its_own_package_first() -> None:
     fields = first["a", "Spec"].fields
     assert fields["p"].type == first["a", "Port"]
     assert fields["q"].type == first["b", "Other"]
+
+
+@pytest.mark.parametrize("number", ["1", "2.1", "2"])
+def test_no_two_fields_have_one_number(number: str) -> None:
+    with pytest.raises(NotationError, match="the same number"):
+        read_types({"a/x": f"Spec: {{a: 1 string, b: 2.1 string, c: {number} string}}"})
 
 
 @pytest.mark.parametrize(
