@@ -51,9 +51,11 @@ class ManifestReader:
         unsettled = {path for path, now in changed.items() if 0 <= present - now.modified < SETTLED_NANOSECONDS}
         if unsettled and patient:
             return Reading(unsettled=True)
-        files = [file for path in changed if (file := self._parse(path)) is not None]
+        files = []
         for path, signature in changed.items():
-            self._signatures[path] = None if path in unsettled else signature
+            if (file := self._parse(path)) is not None:
+                files.append(file)
+                self._signatures[path] = None if path in unsettled else signature
         return Reading(
             files=tuple(files),
             deleted=tuple(self._delete_missing(found)),
@@ -62,7 +64,7 @@ class ManifestReader:
         )
 
     def _parse(self, path: str) -> ManifestFile | None:
-        """The new version of a file, or None if it is gone again, which the next scan will tell."""
+        """The new version of a file, or None if it is gone again: the next scan tells of that, or of it."""
         previous = self._files.get(path)
         try:
             with open(path, "rb") as file:

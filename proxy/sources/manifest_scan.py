@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+_ATTEMPTS = 5
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -41,9 +42,7 @@ class Scan(msgspec.Struct, frozen=True):
 
 def scan(roots: Iterable[str]) -> Scan:
     """Look at every manifest file below `roots`, which are directories or files."""
-    walk = _Walk(roots)
-    for root in walk.roots:
-        walk.visit(root)
+    walk = _steady_walk(tuple(roots))
     seen: set[tuple[int, int]] = set()
     files: dict[str, Signature] = {}
     for path, signature in sorted(walk.files.items()):
@@ -53,9 +52,22 @@ def scan(roots: Iterable[str]) -> Scan:
     return Scan(files, walk.directories, walk.faults)
 
 
+def _steady_walk(roots: tuple[str, ...]) -> "_Walk":
+    """One during which no root went or was replaced, as far as that is to be had: what is missing below a root that is
+    not there any more was not deleted."""
+    for _ in range(_ATTEMPTS):
+        before = [_identity(root) for root in roots]
+        walk = _Walk(roots)
+        for root in roots:
+            walk.visit(root)
+        if [_identity(root) for root in roots] == before:
+            break
+    return walk
+
+
 class _Walk:
-    def __init__(self, roots: Iterable[str]) -> None:
-        self.roots = tuple(roots)
+    def __init__(self, roots: tuple[str, ...]) -> None:
+        self.roots = roots
         self.files: dict[str, Signature] = {}
         self.directories: dict[str, tuple[int, int]] = {}
         self.faults: dict[str, str] = {}
@@ -107,6 +119,15 @@ class _Walk:
             directory = os.path.dirname(os.path.realpath(path))
             target = os.stat(directory)
             self.directories.setdefault(directory, (target.st_dev, target.st_ino))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file or directory it is, if any."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _signature(status: os.stat_result) -> Signature:

@@ -29,6 +29,10 @@ def _names(reading: Reading) -> list[str]:
     return [Path(file.path).name for file in reading.files]
 
 
+def _nobody_there(*arguments: object) -> None:
+    raise FileNotFoundError
+
+
 def test_only_changed_files_are_read(reader: ManifestReader, tmp_path: Path, service: Callable[..., str]) -> None:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(service("x"))
@@ -55,6 +59,18 @@ def test_a_deleted_file_is_told_once(reader: ManifestReader, tmp_path: Path, ser
     path.unlink()
     assert reader.read().deleted == (str(path),)
     assert reader.read().deleted == ()
+
+
+def test_a_version_that_was_gone_when_it_was_to_be_opened_is_read_once_it_is_back(
+    reader: ManifestReader, tmp_path: Path, service: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory that is moved away and back brings its files with their old times."""
+    path = tmp_path / "a.yaml"
+    path.write_text(service("x"))
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", _nobody_there)
+        assert _names(reader.read()) == []
+    assert _names(reader.read()) == ["a.yaml"]
 
 
 def test_a_file_that_was_just_written_is_left_to_settle(

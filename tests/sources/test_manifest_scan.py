@@ -1,10 +1,12 @@
 """The scan, on real directories and links."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from proxy.sources import manifest_scan
 from proxy.sources.manifest_scan import scan
 
 
@@ -30,6 +32,46 @@ def test_yaml_and_json_files_at_every_depth_are_found_in_order(root: Path) -> No
     for name in ("b.yaml", "a.yml", "deep/er/c.json", "README.md", "d.yaml.bak", "d.yaml~", "#d.yaml#"):
         _write(root / name)
     assert _names(root) == ["root/a.yml", "root/b.yaml", "root/deep/er/c.json"]
+
+
+@pytest.fixture
+def after_listing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has something happen once, when a directory is listed and none of its files was looked at."""
+
+    def arrange(happens: Callable[[], object]) -> None:
+        listed, left = manifest_scan._visible, [happens]
+
+        def list_and_lose(directory: str) -> list[os.DirEntry[str]]:
+            found = listed(directory)
+            if left:
+                left.pop()()
+            return found
+
+        monkeypatch.setattr(manifest_scan, "_visible", list_and_lose)
+
+    return arrange
+
+
+def test_a_root_that_goes_while_it_is_looked_at_is_not_an_empty_one(
+    root: Path, tmp_path: Path, after_listing: Callable[[Callable[[], object]], None]
+) -> None:
+    path = _write(root / "a.yaml")
+    after_listing(lambda: root.rename(tmp_path / "aside"))
+    assert scan([str(root)]).is_hidden_by_fault(str(path))
+
+
+def test_a_root_that_is_replaced_while_it_is_looked_at_is_looked_at_again(
+    root: Path, tmp_path: Path, after_listing: Callable[[Callable[[], object]], None]
+) -> None:
+    _write(root / "a.yaml")
+    _write(tmp_path / "next" / "b.yaml")
+
+    def replace() -> None:
+        root.rename(tmp_path / "aside")
+        (tmp_path / "next").rename(root)
+
+    after_listing(replace)
+    assert _names(root) == ["root/b.yaml"]
 
 
 def test_hidden_files_and_directories_are_not_looked_at(root: Path) -> None:
