@@ -1,10 +1,12 @@
 """That test processes side by side have nothing in common."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import TypeAlias
 
@@ -67,6 +69,19 @@ def test_who_is_alone_keeps_the_others_out_until_it_is_done(stack: ExitStack) ->
     other.communicate()
     with alone(thing):
         pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "address"), list(product((socket.SOCK_STREAM, socket.SOCK_DGRAM), ("127.0.0.1", "::1")))
+)
+def test_a_port_that_somebody_has_in_either_family_is_not_free(kind: socket.SocketKind, address: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as holder:
+        port = free_port()
+        holder.bind((address, port))
+        if kind == socket.SOCK_STREAM:
+            holder.listen()
+        assert not is_free(port)
+    assert is_free(port)
 
 
 def test_ports_are_free_and_come_one_after_the_other() -> None:

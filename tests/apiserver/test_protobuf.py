@@ -70,5 +70,9 @@ def test_what_is_no_message_is_refused(content: str, reason: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_whatever_is_read_ends_in_fields_or_in_a_wire_error(content: bytes) -> None:
+    fields: list[tuple[int, int | bytes]] = []
     with contextlib.suppress(WireError):
-        list(wire_fields(content))
+        fields += wire_fields(content)
+    for number, value in fields:
+        assert 0 < number < 2**29
+        assert value in content if isinstance(value, bytes) else 0 <= value < 2**64
