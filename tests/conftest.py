@@ -16,13 +16,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import proxy
-from proxy.control.worker_count import default_workers
 from proxy.dataplane import reactor
+from proxy.workers.worker_count import default_workers
 from tests.lane import this_lane
 
 # A slow machine must not turn a test red.
 settings.register_profile("svcproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("svcproxy")
+
+pytest_plugins = ("tests.running_proxy",)
 
 _MOST_TEST_PROCESSES = 4
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from proxy.config import Configuration, load_configuration
+from proxy.configuration.config import Configuration, load_configuration
 
 EXAMPLE = Path(__file__).parents[1] / "config" / "svcproxy.yaml"
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 
-from proxy.config import load_configuration
+from proxy.configuration.config import load_configuration
 from proxy.model.decoding import decode
 from proxy.model.defaults import default_service
 from proxy.model.service import Service

@@ -13,10 +13,10 @@ import proxy
 from proxy.admin.traffic_metrics import family_names
 from proxy.cli import COMMANDS, parser_of
 from proxy.client.kinds import KINDS
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
+from proxy.configuration.flags import add_configuration_flags
 from proxy.dataplane.access_log import AccessLogLine
 from proxy.dataplane.close_reason import CloseReason
-from proxy.flags import add_configuration_flags
 from proxy.model.pod_weight import WEIGHT_LABEL
 from proxy.plan import annotations
 from proxy.schedulers.registry import names

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from proxy.client_connection import ClientConnection
-from proxy.config import Configuration
-from proxy.source_choice import check_source, open_source
+from proxy.configuration.client_connection import ClientConnection
+from proxy.configuration.config import Configuration
+from proxy.configuration.source_choice import check_source, open_source
 from proxy.sources.standalone import StandaloneSource
 from proxy.startup_error import StartupError
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from proxy.admin.recent_changes import Change
-from proxy.admin.report import EndpointReport, ServiceReport, WorkerReport
 from proxy.dns.name_report import NameReport
 from proxy.model.problem import Problem
+from proxy.reports.recent_changes import Change
+from proxy.reports.report import EndpointReport, ServiceReport, WorkerReport
 
 
 class ServicesAnswer(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from proxy.admin.api_answers import (
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import failure, json_answer
 from proxy.admin.json_list import json_list
-from proxy.admin.report import ServiceReport
+from proxy.reports.report import ServiceReport
 
 _LARGEST_SEQUENCE_DIGITS = 18
 

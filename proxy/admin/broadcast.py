@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from itertools import chain, islice
 
 from proxy.admin.json_list import LARGEST_PIECE
-from proxy.admin.live_frame import Frame, frame_pieces
 from proxy.admin.live_view import LiveView
 from proxy.admin.turns import Turns
+from proxy.reports.live_frame import Frame, frame_pieces
 
 PERIOD = 0.5
 """Seconds from one frame to the next."""

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from proxy.admin.explanation_report import ExplanationsAnswer
 from proxy.admin.inspected_flows import InspectedFlows
 from proxy.admin.json_answer import failure, json_answer
 from proxy.admin.json_list import json_list
+from proxy.reports.explanation_report import ExplanationsAnswer
 
 MOST_ROWS = 10_000
 _HIGHEST_PORT = 65535

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_answer import json_answer
-from proxy.admin.report import HealthReport
+from proxy.reports.report import HealthReport
 
 
 def health_routes(inspected: Inspected, counts: AnswerCounts) -> Iterable[web.RouteDef]:

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from proxy.admin.inspected_flows import InspectedFlows
-from proxy.admin.live_frame import EndpointCounts
 from proxy.admin.name_routes import InspectedNames
-from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
-from proxy.admin.traffic_report import Traffic
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.live_frame import EndpointCounts
+from proxy.reports.recent_changes import RecentChanges
+from proxy.reports.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
+from proxy.reports.traffic_report import Traffic
 
 
 class CountReader(Protocol):

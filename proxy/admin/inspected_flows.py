@@ -5,9 +5,9 @@ Imports this room's reports. Invariant: as `Inspected`, every member reads.
 
 from typing import Protocol
 
-from proxy.admin.explanation_report import ExplanationReport
-from proxy.admin.flow_report import AffinityAnswer, ConnectionsAnswer
 from proxy.model.changes import ObjectKey
+from proxy.reports.explanation_report import ExplanationReport
+from proxy.reports.flow_report import AffinityAnswer, ConnectionsAnswer
 
 
 class InspectedFlows(Protocol):

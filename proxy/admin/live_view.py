@@ -9,18 +9,18 @@ from collections.abc import Generator
 from typing import TypeVar
 
 from proxy.admin.inspected import CountReader, Inspected
-from proxy.admin.live_frame import (
+from proxy.admin.service_view import service_view
+from proxy.model.changes import ObjectKey
+from proxy.model.problem import Problem
+from proxy.reports.live_frame import (
     EndpointCounts,
     Frame,
     PoolCounts,
     ProxyView,
     ServiceView,
 )
-from proxy.admin.recent_changes import Change
-from proxy.admin.report import WorkerReport
-from proxy.admin.service_view import service_view
-from proxy.model.changes import ObjectKey
-from proxy.model.problem import Problem
+from proxy.reports.recent_changes import Change
+from proxy.reports.report import WorkerReport
 
 CHANGES_SHOWN = 100
 Result = TypeVar("Result")

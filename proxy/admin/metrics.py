@@ -27,11 +27,11 @@ from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.dns_metrics import dns_families
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_list import LARGEST_PIECE
-from proxy.admin.report import ProxyStatistics, WorkerLag, WorkerReport
 from proxy.admin.traffic_metrics import TrafficPage
-from proxy.admin.traffic_report import Traffic
 from proxy.admin.turns import TURN
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.report import ProxyStatistics, WorkerLag, WorkerReport
+from proxy.reports.traffic_report import Traffic
 from proxy.shared_counts.layout import LAG_BOUNDS
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

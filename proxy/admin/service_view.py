@@ -3,10 +3,10 @@
 Imports this room. Invariant: a pure function; counts are left to the frames, so a view changes with the plan alone.
 """
 
-from proxy.admin.live_frame import AddressView, EndpointView, PoolView, ServiceView
-from proxy.admin.report import PoolReport, ServiceReport
-from proxy.admin.service_state import level_of, state_of
 from proxy.model.service import ServicePort
+from proxy.reports.live_frame import AddressView, EndpointView, PoolView, ServiceView
+from proxy.reports.report import PoolReport, ServiceReport
+from proxy.reports.service_state import level_of, state_of
 
 
 def service_view(report: ServiceReport) -> ServiceView:

@@ -11,7 +11,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from proxy.admin.sample_text import CounterText, HistogramText, ReasonText
-from proxy.admin.traffic_report import EndpointTraffic, PortTraffic
+from proxy.reports.traffic_report import EndpointTraffic, PortTraffic
 from proxy.shared_counts.layout import CONNECT_BOUNDS, DURATION_BOUNDS, EndpointCell, PoolCell
 
 _FAMILIES = (

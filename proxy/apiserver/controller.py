@@ -14,7 +14,7 @@ from proxy.apiserver.document import Document, Key
 from proxy.apiserver.endpoints_object import endpoints_object
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES, Kind
 from proxy.apiserver.made_object import made_endpoints, made_slice
-from proxy.apiserver.store import Store, Transaction, Write
+from proxy.apiserver.storage.store import Store, Transaction, Write
 from proxy.cluster.cluster import Cluster, ObjectId
 from proxy.cluster.mirrored_slices import CONTROLLER as MIRRORING_CONTROLLER
 from proxy.cluster.pod_slices import CONTROLLER

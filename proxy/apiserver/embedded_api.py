@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from random import Random
 from typing import NamedTuple
 
-from proxy.apiserver.certificate import serving_certificate
 from proxy.apiserver.controller import EndpointController
-from proxy.apiserver.database import Database
 from proxy.apiserver.document import Document, Stored
+from proxy.apiserver.http.certificate import serving_certificate
+from proxy.apiserver.http.kubeconfig import load_or_make_token, write_kubeconfig
+from proxy.apiserver.http.server import APIServer
 from proxy.apiserver.kinds import NAMESPACES, SERVICES
-from proxy.apiserver.kubeconfig import load_or_make_token, write_kubeconfig
-from proxy.apiserver.operations import Operations
-from proxy.apiserver.options import WriteOptions
-from proxy.apiserver.proposals import PERMANENT_NAMESPACES, Proposals
-from proxy.apiserver.server import APIServer
-from proxy.apiserver.store import Store
+from proxy.apiserver.storage.database import Database
+from proxy.apiserver.storage.store import Store
+from proxy.apiserver.writes.operations import Operations
+from proxy.apiserver.writes.options import WriteOptions
+from proxy.apiserver.writes.proposals import PERMANENT_NAMESPACES, Proposals
 from proxy.cluster.cluster import Cluster, ClusterSettings
 from proxy.cluster.ledger import Grant, Ledger, grant_of
 from proxy.model.changes import Changes

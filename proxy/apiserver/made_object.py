@@ -7,7 +7,7 @@ collection and people expect.
 
 from proxy.apiserver.document import Document, document_of, metadata_of, with_metadata
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, Kind
-from proxy.apiserver.object_meta import kept_up
+from proxy.apiserver.writes.object_meta import kept_up
 from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointSlice
 from proxy.model.endpoints import Endpoints
 

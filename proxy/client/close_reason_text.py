@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from proxy.admin.table import render_table
 from proxy.dataplane.close_reason import CloseReason
+from proxy.reports.table import render_table
 
 
 class ReasonReport(msgspec.Struct, frozen=True):

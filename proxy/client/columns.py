@@ -6,7 +6,7 @@ Imports `admin.table`. Invariant: a row has a cell for each column that is shown
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from proxy.admin.table import render_table
+from proxy.reports.table import render_table
 
 Cell = Callable[[Any], str]
 

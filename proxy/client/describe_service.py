@@ -6,15 +6,15 @@ once, and what keeps it from being served is said at the place that it concerns.
 
 from collections.abc import Iterable, Sequence
 
-from proxy.admin.human_bytes import human_bytes
-from proxy.admin.human_duration import age
-from proxy.admin.recent_changes import Change
-from proxy.admin.report import FrontendReport, PoolReport, ServiceReport
-from proxy.admin.service_state import state_of
-from proxy.admin.service_table import selector
-from proxy.admin.table import render_table
 from proxy.client.service_columns import endpoint_state, endpoint_text, port_text
 from proxy.model.problem import Problem
+from proxy.reports.human_bytes import human_bytes
+from proxy.reports.human_duration import age
+from proxy.reports.recent_changes import Change
+from proxy.reports.report import FrontendReport, PoolReport, ServiceReport
+from proxy.reports.service_state import state_of
+from proxy.reports.service_table import selector
+from proxy.reports.table import render_table
 
 _INDENT = "  "
 _MOST_CHANGES = 10

@@ -6,8 +6,8 @@ Imports `admin`'s reports and this room's cells. Pure. Invariant: the answer is 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from proxy.admin.explanation_report import EndpointChance, ExplanationReport, Verdict
 from proxy.client.service_columns import endpoint_text
+from proxy.reports.explanation_report import EndpointChance, ExplanationReport, Verdict
 
 _ANSWERS: Mapping[Verdict, str] = MappingProxyType(
     {

@@ -3,10 +3,10 @@
 Imports `admin`'s reports and cells. Invariant: IN is from the client, OUT to it, as in the access log.
 """
 
-from proxy.admin.flow_report import ConnectionReport
-from proxy.admin.human_bytes import human_bytes
-from proxy.admin.human_duration import human_duration
 from proxy.client.columns import GONE, Column
+from proxy.reports.flow_report import ConnectionReport
+from proxy.reports.human_bytes import human_bytes
+from proxy.reports.human_duration import human_duration
 
 
 def _state(connection: ConnectionReport) -> str:

@@ -9,13 +9,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from proxy.admin.api_answers import EndpointsAnswer, NamesAnswer, ServicesAnswer, WorkersAnswer
-from proxy.admin.flow_report import AffinityAnswer, ConnectionsAnswer
 from proxy.client.admin_api import AdminAPI
 from proxy.client.columns import Column
 from proxy.client.flow_columns import AFFINITY_COLUMNS, CONNECTION_COLUMNS
 from proxy.client.name_columns import NAME_COLUMNS
 from proxy.client.service_columns import ENDPOINT_COLUMNS, SERVICE_COLUMNS, endpoint_text
 from proxy.client.worker_columns import WORKER_COLUMNS
+from proxy.reports.flow_report import AffinityAnswer, ConnectionsAnswer
 
 _NOWHERE = "No names are answered: this proxy serves DNS at no address; svcproxy run --dns ADDR:PORT gives it one."
 

@@ -13,10 +13,10 @@ from typing import Self
 
 import msgspec
 
-from proxy.admin.live_frame import Frame
 from proxy.client.admin_api import AdminAPI, NotFoundError
 from proxy.client.live_picture import LivePicture
 from proxy.client.rate_meter import RateMeter, ServiceLine
+from proxy.reports.live_frame import Frame
 from proxy.startup_error import StartupError
 
 PATIENCE = 15.0

@@ -3,7 +3,7 @@
 Imports `admin`'s frames. Pure. Invariant: after every frame it holds what a new snapshot would say.
 """
 
-from proxy.admin.live_frame import EndpointCounts, Frame, PoolCounts, ProxyView, ServiceView
+from proxy.reports.live_frame import EndpointCounts, Frame, PoolCounts, ProxyView, ServiceView
 
 NOTHING = EndpointCounts()
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 from typing import NamedTuple
 
-from proxy.admin.live_frame import EndpointCounts, EndpointView, PoolView, ServiceView
 from proxy.client.live_picture import LivePicture
+from proxy.reports.live_frame import EndpointCounts, EndpointView, PoolView, ServiceView
 
 Identity = tuple[str, str, int]
 """Pool, address and port of an endpoint."""

@@ -6,12 +6,12 @@ Imports `admin`'s reports and cells. Invariant: the cells of a Service that kube
 import time
 
 from proxy.admin.api_answers import EndpointAnswer
-from proxy.admin.human_bytes import human_bytes
-from proxy.admin.human_duration import age
-from proxy.admin.report import EndpointReport, ServiceReport
-from proxy.admin.service_state import state_of
-from proxy.admin.service_table import cluster_ip, external_ip, ports, selector
 from proxy.client.columns import GONE, Column
+from proxy.reports.human_bytes import human_bytes
+from proxy.reports.human_duration import age
+from proxy.reports.report import EndpointReport, ServiceReport
+from proxy.reports.service_state import state_of
+from proxy.reports.service_table import cluster_ip, external_ip, ports, selector
 
 
 def _created(report: ServiceReport) -> str:

@@ -4,10 +4,10 @@ Imports this room's lines and cells. Invariant: the columns that are not wide fi
 length.
 """
 
-from proxy.admin.human_bytes import human_bytes
 from proxy.client.columns import Column
 from proxy.client.rate_meter import EndpointLine, ServiceLine
 from proxy.client.service_columns import endpoint_text, port_text
+from proxy.reports.human_bytes import human_bytes
 
 
 def rate_text(rate: float) -> str:

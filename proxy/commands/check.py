@@ -15,16 +15,16 @@ from msgspec.structs import replace
 
 from proxy.cluster.cluster import Cluster, object_id
 from proxy.cluster.ledger import Ledger
-from proxy.config import Configuration, ConfigurationError
-from proxy.control.name_places import name_places
+from proxy.configuration.config import Configuration, ConfigurationError
+from proxy.configuration.flags import add_manifest_flags, configuration_from
+from proxy.configuration.settings import cluster_settings, plan_settings
+from proxy.dns.name_places import name_places
 from proxy.dns.settings import SocketAddress
-from proxy.flags import add_manifest_flags, configuration_from
 from proxy.model.changes import Changes
 from proxy.model.decoding import Object
 from proxy.model.problem import Problem
 from proxy.plan.addresses import with_port
 from proxy.plan.planner import Planner
-from proxy.settings import cluster_settings, plan_settings
 from proxy.sources.manifest_file import subject_of
 from proxy.sources.manifest_reader import ManifestReader
 from proxy.sources.manifest_set import ManifestSet

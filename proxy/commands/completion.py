@@ -12,7 +12,7 @@ from proxy.cli import COMMANDS, parser_of
 from proxy.completion.bash import bash_completion
 from proxy.completion.words import words_of
 from proxy.completion.zsh import zsh_completion
-from proxy.config_values import LOG_FORMATS, LOG_LEVELS
+from proxy.configuration.config_values import LOG_FORMATS, LOG_LEVELS
 from proxy.schedulers.registry import names
 
 _SHELLS = MappingProxyType({"bash": bash_completion, "zsh": zsh_completion})

@@ -17,15 +17,15 @@ import uvloop
 from msgspec.structs import replace
 
 from proxy import logs
-from proxy.apiserver.kubeconfig import FILE_NAME
+from proxy.apiserver.http.kubeconfig import FILE_NAME
 from proxy.commands.run import run_proxy
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
+from proxy.configuration.flags import configuration_from
 from proxy.demo.demo import demonstrate
 from proxy.demo.manifests import DemoManifestError, copy_manifests
 from proxy.demo.own_command import own_command
 from proxy.demo.places import Places
 from proxy.demo.port_check import PortUnavailableError
-from proxy.flags import configuration_from
 
 _NODE_PORTS = range(30000, 32768)
 _GRACE_SECONDS = 1.0

@@ -10,13 +10,13 @@ from typing import TextIO
 
 import msgspec
 
-from proxy.admin.explanation_report import ExplanationReport, ExplanationsAnswer, Verdict
 from proxy.client.admin_api import AdminAPI, NotFoundError, add_server_flags, admin_api
 from proxy.client.close_reason_text import reason_reports, reason_table
 from proxy.client.explain_target import parse_client, parse_target
 from proxy.client.explanation_text import explanation_text
 from proxy.client.one_of import OneOf
 from proxy.dataplane.close_reason import CloseReason
+from proxy.reports.explanation_report import ExplanationReport, ExplanationsAnswer, Verdict
 from proxy.startup_error import StartupError
 
 _EPILOG = """\

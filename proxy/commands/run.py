@@ -15,12 +15,12 @@ from typing import TextIO
 import uvloop
 
 from proxy import logs
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
+from proxy.configuration.flags import add_configuration_flags, configuration_from
+from proxy.configuration.source_choice import check_source, open_source
 from proxy.control.node_settings import node_name
-from proxy.control.proxy import OnListening, Proxy
 from proxy.dataplane.access_log import AccessLog, opened_access_log
-from proxy.flags import add_configuration_flags, configuration_from
-from proxy.source_choice import check_source, open_source
+from proxy.proxy import OnListening, Proxy
 from proxy.startup_error import StartupError
 
 

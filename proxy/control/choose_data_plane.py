@@ -4,17 +4,17 @@ Imports this room and the configuration. Invariant: what one worker may hold and
 within the configuration's bounds.
 """
 
-from proxy.config import Configuration
-from proxy.control.data_plane import DataPlane
+from proxy.capture.lookup_capture import DESCRIPTORS
+from proxy.configuration.config import Configuration
 from proxy.control.descriptor_limit import DescriptorBudget
-from proxy.control.local_data_plane import LocalDataPlane
-from proxy.control.lookup_capture import DESCRIPTORS
-from proxy.control.row_ledger import RowLedger
-from proxy.control.worker_count import default_workers
-from proxy.control.worker_processes import WorkerProcesses
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.messages import Settings
 from proxy.shared_counts.table import SharedTable
+from proxy.workers.data_plane import DataPlane
+from proxy.workers.local_data_plane import LocalDataPlane
+from proxy.workers.row_ledger import RowLedger
+from proxy.workers.worker_count import default_workers
+from proxy.workers.worker_processes import WorkerProcesses
 
 
 def choose_data_plane(

@@ -10,9 +10,9 @@ from collections.abc import Coroutine, Iterable
 from socket import socket
 from typing import Any
 
-from proxy.control.data_plane import DataPlane
 from proxy.dataplane.close_reason import CloseReason
 from proxy.logs import fields
+from proxy.workers.data_plane import DataPlane
 
 _log = logging.getLogger(__name__)
 

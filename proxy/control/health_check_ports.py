@@ -17,7 +17,7 @@ from aiohttp import web
 
 from proxy.admin.health_check_answer import health_check_answer
 from proxy.admin.json_answer import failure
-from proxy.control.port_holder import holder_of
+from proxy.capture.port_holder import holder_of
 from proxy.logs import fields
 from proxy.model.problem import Problem
 from proxy.plan.addresses import family_of, with_port

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import psutil
 
-from proxy.config import Configuration
-from proxy.config_values import PRIMARY
+from proxy.configuration.config import Configuration
+from proxy.configuration.config_values import PRIMARY
 
 _WILDCARDS = ("0.0.0.0", "::")
 # Addresses of documentation (RFC 5737, RFC 3849): a UDP connect asks the routing table and sends nothing.

@@ -5,10 +5,10 @@ Imports the configuration and this room. Invariant: read anew with each call, si
 
 import socket
 
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
+from proxy.configuration.settings import plan_settings
 from proxy.control.node_addresses import node_port_addresses
 from proxy.plan.settings import PlanSettings
-from proxy.settings import plan_settings
 
 
 def node_name(configuration: Configuration) -> str:

@@ -7,7 +7,7 @@ something to do for longer than the timeout, and did not get it done, is not; a 
 
 from datetime import datetime
 
-from proxy.admin.report import FamilyHealth, HealthReport
+from proxy.reports.report import FamilyHealth, HealthReport
 
 TIMEOUT = 60.0
 """Seconds; kube-proxy takes twice its sync period, which is 30 s."""

@@ -13,15 +13,15 @@ from functools import partial
 from resource import RLIMIT_NOFILE, getrlimit
 from socket import socket
 
-from proxy.control.bind_failure import BindFailure, explain
-from proxy.control.capture import Capture, Captured
-from proxy.control.data_plane import Delivery, Sockets
-from proxy.control.drop_ledger import DropLedger
-from proxy.control.listening_socket import is_lacking_descriptors, is_taken
+from proxy.capture.bind_failure import BindFailure, explain
+from proxy.capture.capture import Capture, Captured
+from proxy.capture.drop_ledger import DropLedger
+from proxy.capture.listening_socket import is_lacking_descriptors, is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.dataplane.messages import is_usable
 from proxy.logs import fields
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, ServicePort
+from proxy.workers.data_plane import Delivery, Sockets
 
 _HOLDERS_NAMED = 5
 """For so many failed binds of one change the holder is looked up, which takes 20 ms each on the loop that forwards."""

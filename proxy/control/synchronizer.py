@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from time import monotonic
 
-from proxy.admin.recent_changes import RecentChanges
 from proxy.control.health_check_ports import HealthCheckPorts
-from proxy.control.name_service import NameService
 from proxy.control.problems import Problems
 from proxy.control.proxy_health import ProxyHealth
 from proxy.control.reconciler import Reconciler
 from proxy.control.sync_metrics import SyncMetrics
+from proxy.dns.name_service import NameService
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.plan.frontend import Delta
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
+from proxy.reports.recent_changes import RecentChanges
 
 FIRST_RETRY = 1.0
 LONGEST_RETRY = 5.0

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from proxy.admin.service_table import render, rows
 from proxy.client.admin_api import DEFAULT_SERVER
 from proxy.demo.places import Places
 from proxy.model.problem import Problem
 from proxy.model.service import Service
+from proxy.reports.service_table import render, rows
 
 _DNS_PORT = 53
 

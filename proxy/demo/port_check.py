@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Iterable
 
-from proxy.control.port_holder import holder_of
+from proxy.capture.port_holder import holder_of
 from proxy.model.service import Service
 
 _KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from proxy.apiserver.admission import observed_of_pod
 from proxy.apiserver.document import Document, document_of, metadata_of
 from proxy.apiserver.embedded_api import EmbeddedAPI
 from proxy.apiserver.kinds import KINDS, NAMESPACES, PODS, Kind, kind_named
-from proxy.apiserver.options import DeleteOptions, WriteOptions
-from proxy.apiserver.patching import APPLY_PATCH, MERGE_PATCH
-from proxy.apiserver.proposals import Patch
 from proxy.apiserver.status import StatusError
+from proxy.apiserver.writes.admission import observed_of_pod
+from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
+from proxy.apiserver.writes.patching import APPLY_PATCH, MERGE_PATCH
+from proxy.apiserver.writes.proposals import Patch
 from proxy.cluster.cluster import ObjectId, object_id
 from proxy.model.decoding import Object
 from proxy.model.problem import FieldError, Problem

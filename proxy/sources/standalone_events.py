@@ -11,10 +11,10 @@ import msgspec
 
 from proxy.apiserver.embedded_api import FIELD_MANAGER, EmbeddedAPI
 from proxy.apiserver.kinds import EVENTS
-from proxy.apiserver.options import DeleteOptions, WriteOptions
-from proxy.apiserver.patching import MERGE_PATCH
-from proxy.apiserver.proposals import Patch
 from proxy.apiserver.status import StatusError
+from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
+from proxy.apiserver.writes.patching import MERGE_PATCH
+from proxy.apiserver.writes.proposals import Patch
 from proxy.events.event_series import COMPONENT
 from proxy.events.event_sink import SinkAnswer
 

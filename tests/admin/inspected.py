@@ -7,9 +7,19 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from proxy.admin.live_frame import EndpointCounts
-from proxy.admin.recent_changes import RecentChanges
-from proxy.admin.report import (
+from proxy.configuration.config import Configuration
+from proxy.configuration.config_document import configuration_document
+from proxy.dns.name_report import NameReport
+from proxy.dns.settings import SocketAddress
+from proxy.dns.statistics import AnswerCount, DNSStatistics
+from proxy.model.changes import ObjectKey
+from proxy.model.metadata import ObjectMeta
+from proxy.model.problem import Problem
+from proxy.model.service import Service, ServicePort, ServiceSpec
+from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.live_frame import EndpointCounts
+from proxy.reports.recent_changes import RecentChanges
+from proxy.reports.report import (
     EndpointReport,
     FamilyHealth,
     FrontendReport,
@@ -20,17 +30,7 @@ from proxy.admin.report import (
     WorkerLag,
     WorkerReport,
 )
-from proxy.admin.traffic_report import Traffic
-from proxy.config import Configuration
-from proxy.config_document import configuration_document
-from proxy.dns.name_report import NameReport
-from proxy.dns.settings import SocketAddress
-from proxy.dns.statistics import AnswerCount, DNSStatistics
-from proxy.model.changes import ObjectKey
-from proxy.model.metadata import ObjectMeta
-from proxy.model.problem import Problem
-from proxy.model.service import Service, ServicePort, ServiceSpec
-from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.traffic_report import Traffic
 from proxy.shared_counts.layout import LAG_BOUNDS
 from tests.admin.inspected_flows import FakeFlows
 

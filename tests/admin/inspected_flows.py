@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from proxy.admin.explanation_report import ExplanationReport, Verdict
-from proxy.admin.flow_report import AffinityAnswer, AffinityReport, ConnectionsAnswer
 from proxy.model.changes import ObjectKey
+from proxy.reports.explanation_report import ExplanationReport, Verdict
+from proxy.reports.flow_report import AffinityAnswer, AffinityReport, ConnectionsAnswer
 
 
 class FakeFlows:

@@ -10,7 +10,7 @@ import pytest
 from proxy.admin.admin_token import AdminToken
 from proxy.admin.guard import HEADERS, OPEN_PATHS, is_loopback, names_this_machine
 from proxy.admin.http_server import HTTPServer
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
 from tests.admin.inspected import FakeProxy
 
 CONFIGURED = Configuration()

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from proxy.admin.live_frame import EndpointCounts, Frame
 from proxy.admin.live_view import CHANGES_SHOWN, LiveView
 from proxy.plan.frontend import Delta, Pool
+from proxy.reports.live_frame import EndpointCounts, Frame
 from tests.admin.inspected import FakeProxy, service_report
 from tests.finished import finished
 

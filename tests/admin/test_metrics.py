@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.metrics import exposition
-from proxy.admin.report import ProxyStatistics
-from proxy.admin.traffic_report import PortTraffic, Traffic
 from proxy.control.sync_metrics import SyncMetrics
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.report import ProxyStatistics
+from proxy.reports.traffic_report import PortTraffic, Traffic
 from proxy.shared_counts.layout import POOLS, PoolCell
 from tests.admin.inspected import FakeProxy
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.admin.traffic_report import PortTraffic, Traffic
-from proxy.config import Configuration
-from proxy.config_document import configuration_document
+from proxy.configuration.config import Configuration
+from proxy.configuration.config_document import configuration_document
+from proxy.reports.traffic_report import PortTraffic, Traffic
 from proxy.shared_counts.layout import CONNECT_BOUNDS, POOLS
 
 if TYPE_CHECKING:

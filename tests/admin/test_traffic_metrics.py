@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.traffic_metrics import TrafficPage, family_names
-from proxy.admin.traffic_report import EndpointTraffic, PortTraffic
+from proxy.reports.traffic_report import EndpointTraffic, PortTraffic
 from proxy.shared_counts.layout import CONNECT_BOUNDS, ENDPOINTS, POOLS, EndpointCell, PoolCell
 
 REASONS = ("client_closed", "backend_reset", "connect_refused")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from proxy.apiserver.schema_types import ListOf, MapOf, Record, Type
+from proxy.apiserver.schema.schema_types import ListOf, MapOf, Record, Type
 
 Fields = Iterable[tuple[int, Any]]
 """Field numbers, and integers, texts, bytes or the fields of a message."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from proxy.apiserver.document import Document
 from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES, Kind
-from proxy.apiserver.options import DeleteOptions, WriteOptions
 from proxy.apiserver.status import StatusError
+from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
 from proxy.cluster.cluster import Cluster, ClusterSettings
 from proxy.cluster.ledger import Ledger, grant_of
 from proxy.model.changes import Changes

@@ -18,7 +18,7 @@ import asyncio, sys
 from random import Random
 from proxy.apiserver.embedded_api import embedded_api
 from proxy.apiserver.kinds import SERVICES
-from proxy.apiserver.options import WriteOptions
+from proxy.apiserver.writes.options import WriteOptions
 from proxy.cluster.cluster import ClusterSettings
 
 async def main():

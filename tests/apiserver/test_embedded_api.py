@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from kubernetes_asyncio import client, config, watch
 
-from proxy.apiserver.database import Database
 from proxy.apiserver.document import Stored
 from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
-from proxy.apiserver.options import WriteOptions
+from proxy.apiserver.storage.database import Database
+from proxy.apiserver.writes.options import WriteOptions
 from proxy.cluster.cluster import ClusterSettings
 from proxy.model.changes import Changes
 from proxy.startup_error import StartupError

@@ -18,7 +18,7 @@ import uvloop
 from cluster_api import SENT_LABEL
 from percentile import milliseconds
 
-import proxy.control.proxy  # noqa: F401 - for its weight
+import proxy.proxy  # noqa: F401 - for its weight
 from proxy.control import collector
 from proxy.model.changes import Changes
 from proxy.plan.planner import Planner

@@ -1,6 +1,6 @@
 """Frames and Services for the tests of this folder."""
 
-from proxy.admin.live_frame import (
+from proxy.reports.live_frame import (
     AddressView,
     EndpointCounts,
     EndpointView,

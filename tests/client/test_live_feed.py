@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from proxy.admin.live_frame import Frame
 from proxy.client import live_feed
 from proxy.client.admin_api import AdminAPI
 from proxy.client.live_feed import LiveFeed, events
+from proxy.reports.live_frame import Frame
 from proxy.startup_error import StartupError
 from tests.client.picture import counts, endpoint, frame, service
 

@@ -1,7 +1,7 @@
 """Frames put together."""
 
-from proxy.admin.live_frame import Frame
 from proxy.client.live_picture import NOTHING, LivePicture
+from proxy.reports.live_frame import Frame
 from tests.client.picture import PROXY, counts, endpoint, frame, service
 
 WEB, MAIL = service("web", endpoint(1), endpoint(2)), service("mail", endpoint(3))

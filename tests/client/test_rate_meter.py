@@ -1,8 +1,8 @@
 """Rates from two looks."""
 
-from proxy.admin.live_frame import Frame
 from proxy.client.live_picture import LivePicture
 from proxy.client.rate_meter import RateMeter, ServiceLine
+from proxy.reports.live_frame import Frame
 from tests.client.picture import counts, endpoint, frame, service
 
 POOL = "default/web"

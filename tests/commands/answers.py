@@ -5,10 +5,10 @@ from collections.abc import Callable
 import msgspec
 
 from proxy.admin.api_answers import EndpointsAnswer, NamesAnswer, ServicesAnswer, WorkersAnswer, endpoints_of
-from proxy.admin.flow_report import AffinityAnswer, AffinityReport, ConnectionReport, ConnectionsAnswer
-from proxy.admin.report import EndpointReport, FrontendReport, PoolReport, ServiceReport, WorkerReport
 from proxy.dns.name_report import NameReport
 from proxy.model.service import Service
+from proxy.reports.flow_report import AffinityAnswer, AffinityReport, ConnectionReport, ConnectionsAnswer
+from proxy.reports.report import EndpointReport, FrontendReport, PoolReport, ServiceReport, WorkerReport
 from tests.commands.answering import Answers, ok
 
 Get = Callable[..., tuple[int, str, str]]

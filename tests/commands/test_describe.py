@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.admin.api_answers import ChangesAnswer, ProblemsAnswer, ServicesAnswer
-from proxy.admin.recent_changes import Change
-from proxy.admin.report import ServiceReport
 from proxy.client.describe_service import describe_service
 from proxy.model.problem import Problem
+from proxy.reports.recent_changes import Change
+from proxy.reports.report import ServiceReport
 from tests.commands.answering import Answering, Run, Start, ok
 from tests.commands.answers import API, WEB
 

@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from proxy.admin.explanation_report import EndpointChance, ExplanationReport, ExplanationsAnswer, Step, Verdict
 from proxy.client.explanation_text import explanation_text
 from proxy.dataplane.close_reason import CloseReason
+from proxy.reports.explanation_report import EndpointChance, ExplanationReport, ExplanationsAnswer, Step, Verdict
 from tests.commands.answering import Answering, Run, Start, ok
 
 A, B = EndpointChance("10.1.0.1:80", "web-a", 1.0), EndpointChance("10.1.0.2:80", "", 0.25)

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from proxy.admin.api_answers import NamesAnswer
-from proxy.admin.flow_report import ConnectionsAnswer
 from proxy.cli import main
 from proxy.dns.name_report import NameReport
+from proxy.reports.flow_report import ConnectionsAnswer
 from tests.commands.answering import Answering, Run, Start, ok
 from tests.commands.answers import WEB_NAME, Get, cells
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from proxy.admin.api_answers import EndpointsAnswer, NamesAnswer, ServicesAnswer, WorkersAnswer, endpoints_of
-from proxy.admin.flow_report import AffinityAnswer, ConnectionReport, ConnectionsAnswer
 from proxy.client.kinds import BY_NAME, KINDS
 from proxy.dns.name_report import NameReport
+from proxy.reports.flow_report import AffinityAnswer, ConnectionReport, ConnectionsAnswer
 from tests.commands.answering import Answering, ok
 from tests.commands.answers import AFFINITY, CONNECTIONS, WEB, WORKER, Get, cells
 

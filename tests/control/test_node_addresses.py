@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
 from proxy.control.node_addresses import node_port_addresses
 
 V4, V6 = socket.AF_INET, socket.AF_INET6

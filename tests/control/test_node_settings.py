@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from proxy.config import Configuration
+from proxy.configuration.config import Configuration
 from proxy.control.node_settings import node_name, node_settings
 
 

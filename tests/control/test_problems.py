@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from proxy.capture.bind_failure import BindFailure
 from proxy.control import problems
-from proxy.control.bind_failure import BindFailure
 from proxy.control.problems import Problems
 from proxy.events.service_event import ServiceEvent
 from proxy.model.problem import Problem

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.control.bind_capture import BindCapture
-from proxy.control.drop_meter import DropCause
-from proxy.control.listening_group import ListeningGroup
-from proxy.control.listening_socket import open_listening_socket
+from proxy.capture.bind_capture import BindCapture
+from proxy.capture.drop_meter import DropCause
+from proxy.capture.listening_group import ListeningGroup
+from proxy.capture.listening_socket import open_listening_socket
 from proxy.control.reconciler import Reconciler
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from tests.lane import free_port
@@ -167,7 +167,7 @@ def test_a_taken_port_is_reported_once_with_its_holder_and_retried(
 
 def test_the_holder_is_looked_for_once(reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("proxy.control.bind_failure.holder_of", lambda *place: asked.append(place))
+    monkeypatch.setattr("proxy.capture.bind_failure.holder_of", lambda *place: asked.append(place))
     taken = FrontendKey("TCP", "127.0.0.1", free_port())
     with holder(taken):
         reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(taken),)))

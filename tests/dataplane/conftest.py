@@ -14,10 +14,8 @@ import pytest
 import uvloop
 
 from proxy.affinity import AffinityTable
-from proxy.control.listening_group import ListeningGroup
-from proxy.control.listening_socket import open_listening_socket
-from proxy.control.row_ledger import RowLedger
-from proxy.control.update_encoder import UpdateEncoder
+from proxy.capture.listening_group import ListeningGroup
+from proxy.capture.listening_socket import open_listening_socket
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.descriptors import Descriptors
@@ -28,6 +26,8 @@ from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.table import SharedTable
+from proxy.workers.row_ledger import RowLedger
+from proxy.workers.update_encoder import UpdateEncoder
 from tests.dataplane.datagrams import Asking, Server, StartServer
 
 Connect = Callable[[FrontendKey], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]

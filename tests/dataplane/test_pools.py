@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from proxy.affinity import AffinityTable
-from proxy.control.row_ledger import RowLedger
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.messages import PoolMessage, pool_message
 from proxy.dataplane.pools import Pools
@@ -18,6 +17,7 @@ from proxy.plan.frontend import Pool, Target
 from proxy.schedulers import registry
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.table import SharedTable
+from proxy.workers.row_ledger import RowLedger
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.control.listening_socket import open_listening_socket
+from proxy.capture.listening_socket import open_listening_socket
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.messages import Update
 from proxy.dataplane.steps import take_all

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.control.listening_socket import open_listening_socket
+from proxy.capture.listening_socket import open_listening_socket
 from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.affinity import AffinityTable
-from proxy.control.listening_socket import open_listening_socket
+from proxy.capture.listening_socket import open_listening_socket
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.steps import take_all
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Target

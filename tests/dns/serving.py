@@ -12,7 +12,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from proxy.control.listening_socket import open_listening_socket
+from proxy.capture.listening_socket import open_listening_socket
 from proxy.dns.name_server import NameServer
 from proxy.plan.frontend import FrontendKey
 from tests.lane import free_port

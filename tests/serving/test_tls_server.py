@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from proxy.apiserver.certificate import serving_certificate
+from proxy.apiserver.http.certificate import serving_certificate
 from proxy.serving import tls_server
 from proxy.serving.bounded_connections import BoundedConnections
 from proxy.serving.bounded_site import BoundedSite

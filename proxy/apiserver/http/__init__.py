@@ -1,0 +1,1 @@
+"""The API's HTTP side: targets, bodies, answers, lists, watches, discovery and the certificate."""

@@ -1,0 +1,156 @@
+"""Resources: the requests that are about objects, from HTTP to operations and back.
+
+Imports this room; aiohttp carries it. Invariant: a method that a kind does not have is refused before anything is
+read or written.
+"""
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+from types import MappingProxyType
+
+from aiohttp import web
+
+from proxy.apiserver import status
+from proxy.apiserver.document import Document, metadata_of
+from proxy.apiserver.http.answer import (
+    EventLines,
+    encoded_event,
+    json_answer,
+    list_answer,
+    object_answer,
+    status_answer,
+)
+from proxy.apiserver.http.listing import listed, selection
+from proxy.apiserver.http.negotiation import parsed_body
+from proxy.apiserver.http.query_flag import query_flag
+from proxy.apiserver.http.target import Target
+from proxy.apiserver.http.watching import watch_events, watch_request
+from proxy.apiserver.kinds import NAMESPACES, PODS, SERVICES
+from proxy.apiserver.schema.schema import record_of, record_of_delete_options
+from proxy.apiserver.schema.schema_types import Record
+from proxy.apiserver.storage.store import Store
+from proxy.apiserver.writes.operations import Operations
+from proxy.apiserver.writes.options import delete_options, write_options
+from proxy.apiserver.writes.proposals import Patch
+
+_ANSWERS_WITH_DELETED = (SERVICES, PODS, NAMESPACES)
+
+_Action = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
+
+
+class Resources:
+    """`random` spreads the ends of watches."""
+
+    def __init__(self, store: Store, operations: Operations, random: Random) -> None:
+        self._store = store
+        self._operations = operations
+        self._random = random
+        self._on_collection: Mapping[str, tuple[str, _Action]] = MappingProxyType(
+            {
+                "GET": ("list", self._list),
+                "POST": ("create", self._create),
+                "DELETE": ("deletecollection", self._delete_collection),
+            }
+        )
+        self._on_object: Mapping[str, tuple[str, _Action]] = MappingProxyType(
+            {
+                "GET": ("get", self._get),
+                "PUT": ("update", self._update),
+                "PATCH": ("patch", self._patch),
+                "DELETE": ("delete", self._delete),
+            }
+        )
+
+    async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
+        """Do what the request asks. Raises StatusError."""
+        watch = target.watch or query_flag(request.query, "watch")
+        if request.method == "GET" and watch and not target.subresource:
+            return await self._watch(request, target)
+        verb, action = (self._on_object if target.name else self._on_collection).get(request.method, ("", None))
+        refused = target.subresource and verb == "delete"
+        across = verb in ("create", "deletecollection") and target.kind.namespaced and not target.namespace
+        if action is None or verb not in target.kind.verbs or refused or across:
+            raise status.method_not_allowed(target.kind)
+        return await action(request, target)
+
+    async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
+        stored = self._store.get(target.kind, target.key)
+        if stored is None:
+            raise status.not_found(target.kind, target.name)
+        return object_answer(request, target.kind, stored.document)
+
+    async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
+        return list_answer(request, target.kind, listed(self._store, target, request.query))
+
+    async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
+        asked = watch_request(target, request.query, self._random)
+        lines = EventLines(request, target.kind)
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
+        await response.prepare(request)
+        try:
+            async with contextlib.aclosing(watch_events(self._store, asked)) as events:
+                async for event in events:
+                    await response.write(lines.line(event))
+        except status.StatusError as error:
+            await response.write(encoded_event("ERROR", error.status.document()))
+        await response.write_eof()
+        return response
+
+    async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
+        body = await _body(request, target)
+        options = write_options(request.query, request.headers.get("User-Agent", ""))
+        written = await self._operations.create(target.kind, target.namespace, body, options)
+        return object_answer(request, target.kind, written.document, 201, written.warnings)
+
+    async def _update(self, request: web.Request, target: Target) -> web.StreamResponse:
+        body = await _body(request, target)
+        options = write_options(request.query, request.headers.get("User-Agent", ""))
+        written = await self._operations.update(target.kind, target.key, body, options, target.subresource)
+        return object_answer(request, target.kind, written.document, 200, written.warnings)
+
+    async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
+        media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        patch = Patch(await request.read(), media_type)
+        options = write_options(request.query, request.headers.get("User-Agent", ""))
+        written = await self._operations.patch(target.kind, target.key, patch, options, target.subresource)
+        code = 201 if written.created else 200
+        return object_answer(request, target.kind, written.document, code, written.warnings)
+
+    async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
+        options = delete_options(request.query, await _delete_body(request))
+        written = await self._operations.delete(target.kind, target.key, options)
+        if target.kind in _ANSWERS_WITH_DELETED:
+            return object_answer(request, target.kind, written.document)
+        details = status.Details(
+            name=target.name,
+            group=target.kind.group,
+            kind=target.kind.plural,
+            uid=metadata_of(written.document).get("uid", ""),
+        )
+        return status_answer(status.Status("Success", details=details))
+
+    async def _delete_collection(self, request: web.Request, target: Target) -> web.StreamResponse:
+        options = delete_options(request.query, await _delete_body(request))
+        matches = selection(target, request.query)
+        deleted = await self._operations.delete_all(target.kind, target.namespace, matches, options)
+        kind = target.kind
+        metadata = {"resourceVersion": str(self._store.version)}
+        return json_answer(
+            {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": deleted}
+        )
+
+
+async def _body(request: web.Request, target: Target) -> Document:
+    return _parsed(request, await request.read(), record_of(target.kind))
+
+
+async def _delete_body(request: web.Request) -> Document | None:
+    content = await request.read()
+    return _parsed(request, content, record_of_delete_options()) if content else None
+
+
+def _parsed(request: web.Request, content: bytes, expected: Record) -> Document:
+    return parsed_body(content, request.headers.get("Content-Type", ""), expected)

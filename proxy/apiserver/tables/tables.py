@@ -1,0 +1,76 @@
+"""Tables: objects as kubectl prints them.
+
+Imports the rows of this room. Invariant: cells and columns are those of kubernetes pkg/printers/internalversion, in
+its wide form: kubectl leaves out the columns of priority 1 by itself.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from proxy.apiserver.document import Document
+from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.status import bad_request
+from proxy.apiserver.tables.columns import (
+    ENDPOINT_SLICE_COLUMNS,
+    ENDPOINTS_COLUMNS,
+    EVENT_COLUMNS,
+    NAMESPACE_COLUMNS,
+    NODE_COLUMNS,
+    POD_COLUMNS,
+    SERVICE_COLUMNS,
+    Column,
+    Row,
+)
+from proxy.apiserver.tables.event import event_row
+from proxy.apiserver.tables.node import namespace_row, node_row
+from proxy.apiserver.tables.pod import pod_row
+from proxy.apiserver.tables.service import endpoint_slice_row, endpoints_row, service_row
+
+METADATA, OBJECT, NONE = "Metadata", "Object", "None"
+INCLUDED = (METADATA, OBJECT, NONE)
+"""Values of the query parameter `includeObject`; `Metadata` where it is not given."""
+
+_FORMS: Mapping[str, tuple[tuple[Column, ...], Callable[[Document, float], Row]]] = MappingProxyType(
+    {
+        SERVICES.plural: (SERVICE_COLUMNS, service_row),
+        ENDPOINTS.plural: (ENDPOINTS_COLUMNS, endpoints_row),
+        ENDPOINT_SLICES.plural: (ENDPOINT_SLICE_COLUMNS, endpoint_slice_row),
+        PODS.plural: (POD_COLUMNS, pod_row),
+        NODES.plural: (NODE_COLUMNS, node_row),
+        NAMESPACES.plural: (NAMESPACE_COLUMNS, namespace_row),
+        EVENTS.plural: (EVENT_COLUMNS, event_row),
+    }
+)
+
+
+def table(
+    kind: Kind,
+    objects: Iterable[Document],
+    now: datetime,
+    include_object: str,
+    list_metadata: Mapping[str, Any],
+    with_columns: bool = True,
+) -> Document:
+    """A meta.k8s.io/v1 Table of `objects`.
+
+    `list_metadata` holds the resourceVersion of the list or of the single object, and what a page of a list adds.
+    Of a watch only the first table comes `with_columns`. Raises StatusError 400 for another `include_object`.
+    """
+    if include_object not in INCLUDED:
+        raise bad_request(f'unrecognized includeObject value: "{include_object}"')
+    columns, row = _FORMS[kind.plural]
+    rows = [{"cells": row(each, now.timestamp()), **_included(each, include_object)} for each in objects]
+    head = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": dict(list_metadata)}
+    definitions = {"columnDefinitions": [column.definition() for column in columns]} if with_columns else {}
+    return {**head, **definitions, "rows": rows}
+
+
+def _included(document: Document, include_object: str) -> Document:
+    if include_object == NONE:
+        return {}
+    if include_object == OBJECT:
+        return {"object": document}
+    partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": document["metadata"]}
+    return {"object": partial}

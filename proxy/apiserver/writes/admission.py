@@ -1,0 +1,99 @@
+"""Admission: what the API makes of a new version of an object before it is stored, or why it will not have it.
+
+Imports `model` and this room. Invariant: pure but for the numbers that `trial` chooses, of which nothing stays taken;
+an admitted document is complete, valid and decodes into the model.
+"""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from proxy.apiserver import status
+from proxy.apiserver.document import Document, labels_of, metadata_of, with_metadata
+from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.writes.decoded import decoded
+from proxy.apiserver.writes.service_admission import Trial, admitted_service
+from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_validation import validate_endpoint_slice, validate_endpoints, validate_pod
+from proxy.model.endpoints import Endpoints
+from proxy.model.field_errors import invalid, required
+from proxy.model.metadata import ObjectMeta
+from proxy.model.metadata_validation import label_errors, metadata_errors
+from proxy.model.names import dns_label_messages, dns_subdomain_messages
+from proxy.model.node import Node
+from proxy.model.pod import Pod
+from proxy.model.problem import FieldError
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+def admitted(kind: Kind, document: Document, current: Document | None, trial: Trial) -> Document:
+    """`document` as it is to be stored over the version `current`. Raises StatusError."""
+    if kind is SERVICES:
+        return admitted_service(document, current, trial)
+    complete = _with_defaults(kind, document)
+    errors = tuple(_errors(kind, complete, current))
+    if errors:
+        raise status.invalid(kind, metadata_of(complete).get("name") or "", errors)
+    return complete
+
+
+def observed_of_pod(observed: Document) -> Document:
+    """A Pod's status with its phase: one with an address runs, since no kubelet is there to say so."""
+    return {"phase": "Running" if observed.get("podIP") or observed.get("podIPs") else "Pending", **observed}
+
+
+def _with_defaults(kind: Kind, document: Document) -> Document:
+    if kind is ENDPOINT_SLICES:
+        ports = [{"name": "", "protocol": "TCP", **port} for port in _maps(document.get("ports"))]
+        return {**document, "ports": ports, "endpoints": document.get("endpoints") or []}
+    if kind is ENDPOINTS:
+        subsets = [
+            {**subset, "ports": [{"protocol": "TCP", **port} for port in _maps(subset["ports"])]}
+            if "ports" in subset
+            else subset
+            for subset in _maps(document.get("subsets"))
+        ]
+        return {**document, "subsets": subsets} if subsets else document
+    if kind is PODS:
+        return {**document, "status": observed_of_pod(document.get("status") or {})}
+    if kind is NAMESPACES:
+        labels = {**labels_of(document), NAME_LABEL: metadata_of(document).get("name") or ""}
+        active = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+        return with_metadata({**document, **active}, labels=labels)
+    return document
+
+
+def _maps(value: object) -> list[Document]:
+    """The entries of a list of maps; what is something else is left to the decoder."""
+    return value if isinstance(value, list) and all(isinstance(entry, dict) for entry in value) else []
+
+
+def _errors(kind: Kind, document: Document, current: Document | None) -> Iterator[FieldError]:
+    if kind is ENDPOINT_SLICES:
+        yield from validate_endpoint_slice(decoded(kind, document, EndpointSlice), allow_loopback=True)
+        if current is not None and document.get("addressType") != current.get("addressType"):
+            yield invalid("addressType", document.get("addressType"), "field is immutable")
+    elif kind is ENDPOINTS:
+        yield from validate_endpoints(decoded(kind, document, Endpoints), allow_loopback=True)
+    elif kind is PODS:
+        yield from validate_pod(decoded(kind, document, Pod))
+    elif kind is EVENTS:
+        yield from metadata_errors(_metadata(document), dns_subdomain_messages)
+    else:
+        if kind is NODES:
+            decoded(kind, document, Node)
+        rule = dns_label_messages if kind is NAMESPACES else dns_subdomain_messages
+        yield from _cluster_wide_errors(_metadata(document), rule)
+
+
+def _cluster_wide_errors(metadata: ObjectMeta, name_messages: Callable[[str], list[str]]) -> Iterator[FieldError]:
+    if not metadata.name:
+        yield required("metadata.name", "name or generateName is required")
+    for message in name_messages(metadata.name) if metadata.name else ():
+        yield invalid("metadata.name", metadata.name, message)
+    yield from label_errors("metadata.labels", metadata.labels)
+
+
+def _metadata(document: Document) -> ObjectMeta:
+    return msgspec.convert(metadata_of(document), ObjectMeta)

@@ -1,0 +1,167 @@
+"""Proposals: what a request would change, decided on the state that the store has at that moment.
+
+Imports this room. Invariant: nothing is changed here and nothing is waited for; time and chance are arguments of the
+constructor. A proposal's documents are admitted, and whole but for the resourceVersion.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.apiserver import status
+from proxy.apiserver.document import Document, Key, key_of, metadata_of, with_metadata
+from proxy.apiserver.kinds import KINDS, NAMESPACES, NODES, PODS, Kind
+from proxy.apiserver.storage.store import Store, Write
+from proxy.apiserver.writes.admission import admitted
+from proxy.apiserver.writes.field_ownership import managed_after_update
+from proxy.apiserver.writes.managed_fields import UPDATE
+from proxy.apiserver.writes.object_meta import begun, check_preconditions, continued, counted, identified, same
+from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
+from proxy.apiserver.writes.patching import APPLY_PATCH, patched
+from proxy.apiserver.writes.service_admission import Trial
+from proxy.apiserver.writes.strictness import conforming
+
+PERMANENT_NAMESPACES = ("default", "kube-system")
+_GENERATED_NAME_ATTEMPTS = 8
+_STATUS_ON_CREATE = (PODS, NODES)
+"""Kinds whose creator says their status: there is no kubelet that would."""
+
+
+class Proposal(NamedTuple):
+    """`document` is the answer; without `writes` nothing changes."""
+
+    document: Document
+    writes: tuple[Write, ...]
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class Patch(msgspec.Struct, frozen=True):
+    """The body of a PATCH request."""
+
+    body: bytes
+    content_type: str
+
+
+class Proposals:
+    """One method an operation; each raises StatusError."""
+
+    def __init__(
+        self, store: Store, trial: Trial, clock: Callable[[], str], random: Random, new_uid: Callable[[], str]
+    ) -> None:
+        self._store = store
+        self._trial = trial
+        self._clock = clock
+        self._random = random
+        self._new_uid = new_uid
+
+    def create(self, kind: Kind, namespace: str, body: Document, options: WriteOptions) -> Proposal:
+        """The object in `body` as a new one."""
+        document, warnings = conforming(kind, body, options.field_validation)
+        document = with_metadata(identified(kind, document, namespace, ""), managedFields=None)
+        document = managed_after_update(kind, None, document, options.field_manager, UPDATE, self._clock())
+        return self._created(kind, document, warnings)
+
+    def update(self, kind: Kind, key: Key, body: Document, options: WriteOptions, subresource: str = "") -> Proposal:
+        """The object in `body` instead of the one under `key`; its status alone if that is the `subresource`."""
+        current = self._current(kind, key)
+        document, warnings = conforming(kind, body, options.field_validation)
+        document = self._merged(kind, identified(kind, document, *key), current, subresource)
+        document = managed_after_update(
+            kind, current, document, options.field_manager, UPDATE, self._clock(), subresource
+        )
+        return self._updated(kind, document, current, warnings)
+
+    def patch(self, kind: Kind, key: Key, patch: Patch, options: WriteOptions, subresource: str = "") -> Proposal:
+        """The object under `key` after `patch`; server-side apply creates it where there is none."""
+        stored = self._store.get(kind, key)
+        if stored is None and (patch.content_type != APPLY_PATCH or subresource):
+            raise status.not_found(kind, key[1])
+        current = stored.document if stored else None
+        manager, now = options.field_manager, self._clock()
+        document = patched(kind, current, patch.body, patch.content_type, manager, options.force, now, subresource)
+        document, warnings = conforming(kind, document, options.field_validation)
+        document = identified(kind, document, *key)
+        if current is None:
+            return self._created(kind, document, warnings)
+        managers = metadata_of(document).get("managedFields")
+        document = self._merged(kind, document, current, subresource)
+        return self._updated(kind, with_metadata(document, managedFields=managers), current, warnings)
+
+    def delete(self, kind: Kind, key: Key, options: DeleteOptions) -> Proposal:
+        """Without the object under `key`; with finalizers it stays, and is marked."""
+        current = self._current(kind, key)
+        check_preconditions(kind, current, options.uid, options.version)
+        if kind is NAMESPACES and key[1] in PERMANENT_NAMESPACES:
+            raise status.forbidden(kind, key[1], "this namespace may not be deleted")
+        contents = self._contents(key[1]) if kind is NAMESPACES else ()
+        return Proposal(current, (self._deletion(kind, current), *contents))
+
+    def delete_all(self, kind: Kind, documents: Sequence[Document]) -> Proposal:
+        """Without any of the `documents`, which are stored."""
+        return Proposal({}, tuple(self._deletion(kind, document) for document in documents))
+
+    def _created(self, kind: Kind, document: Document, warnings: tuple[str, ...]) -> Proposal:
+        self._require_namespace(kind, document)
+        document = self._named(kind, document)
+        if kind not in _STATUS_ON_CREATE:
+            document = {name: member for name, member in document.items() if name != "status"}
+        document = admitted(kind, document, None, self._trial)
+        return Proposal(document, (Write(kind, key_of(document), document),), created=True, warnings=warnings)
+
+    def _named(self, kind: Kind, document: Document) -> Document:
+        for _ in range(_GENERATED_NAME_ATTEMPTS):
+            candidate = begun(document, self._new_uid(), self._clock(), self._random)
+            if self._store.get(kind, key_of(candidate)) is None:
+                return candidate
+        raise status.already_exists(kind, key_of(candidate)[1])
+
+    def _merged(self, kind: Kind, document: Document, current: Document, subresource: str) -> Document:
+        """`document` with what this request may not change as it is in `current`."""
+        continuing = continued(kind, document, current)
+        if subresource:
+            merged = {**current, "status": continuing.get("status", {})}
+        elif "status" in current:
+            merged = {**continuing, "status": current["status"]}
+        else:
+            merged = {name: member for name, member in continuing.items() if name != "status"}
+        merged = with_metadata(merged, managedFields=metadata_of(current).get("managedFields"))
+        return counted(admitted(kind, merged, current, self._trial), current)
+
+    def _updated(self, kind: Kind, document: Document, current: Document, warnings: tuple[str, ...]) -> Proposal:
+        if same(document, current):
+            return Proposal(current, (), warnings=warnings)
+        metadata = metadata_of(document)
+        finished = metadata.get("deletionTimestamp") and not metadata.get("finalizers")
+        write = Write(kind, key_of(document), None if finished else document)
+        return Proposal(document, (write,), warnings=warnings)
+
+    def _current(self, kind: Kind, key: Key) -> Document:
+        stored = self._store.get(kind, key)
+        if stored is None:
+            raise status.not_found(kind, key[1])
+        return stored.document
+
+    def _deletion(self, kind: Kind, current: Document) -> Write:
+        metadata = metadata_of(current)
+        if not metadata.get("finalizers"):
+            return Write(kind, key_of(current), None)
+        now = metadata.get("deletionTimestamp") or self._clock()
+        return Write(kind, key_of(current), with_metadata(current, deletionTimestamp=now, deletionGracePeriodSeconds=0))
+
+    def _contents(self, namespace: str) -> tuple[Write, ...]:
+        """Deletions of everything in the namespace; what the controller made goes with its Service."""
+        return tuple(
+            Write(kind, stored.key, None)
+            for kind in KINDS
+            if kind.namespaced
+            for stored in self._store.objects(kind).values()
+            if stored.key[0] == namespace and not stored.made
+        )
+
+    def _require_namespace(self, kind: Kind, document: Document) -> None:
+        namespace = key_of(document)[0]
+        if kind.namespaced and self._store.get(NAMESPACES, ("", namespace)) is None:
+            raise status.not_found(NAMESPACES, namespace)

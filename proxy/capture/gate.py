@@ -1,0 +1,53 @@
+"""Gate: what a frontend's socket does with clients while there is nothing to forward them to, or nothing for them.
+
+Imports this room's source filter and `plan.frontend`. Invariant: the socket stays bound; a state is left as quietly
+as it was entered.
+"""
+
+import enum
+import logging
+import socket
+from contextlib import suppress
+
+from proxy.capture.source_filter import admit_only, attach, detach, drop_everything
+from proxy.plan.frontend import Frontend
+
+_log = logging.getLogger(__name__)
+
+
+class Gate(enum.Enum):
+    """OPEN: clients are served. REFUSED: the kernel answers ECONNREFUSED. DROPPED: silence (KEP-1669's case of a node
+    without local endpoints, where a retry shall reach another node)."""
+
+    OPEN = "open"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
+def gate_of(frontend: Frontend, usable: bool) -> Gate:
+    """What the gate must be for a frontend whose pool has a usable upstream or not."""
+    if usable:
+        return Gate.OPEN
+    return Gate.DROPPED if frontend.when_empty == "drop" else Gate.REFUSED
+
+
+def filter_sources(sock: socket.socket, frontend: Frontend, gate: Gate) -> None:
+    """Attach the packet filter that the frontend and its gate ask for, or none."""
+    if gate is Gate.DROPPED:
+        attach(sock, drop_everything())
+    elif frontend.source_ranges:
+        _admit_ranges(sock, frontend)
+    else:
+        # Nothing was attached, as a rule.
+        with suppress(FileNotFoundError):
+            detach(sock)
+
+
+def _admit_ranges(sock: socket.socket, frontend: Frontend) -> None:
+    """Nobody gets in where the ranges cannot be told to the kernel (too many of them, or too little memory for
+    options): they are a promise, and this one frontend's trouble."""
+    try:
+        attach(sock, admit_only(frontend.source_ranges, sock.family))
+    except (ValueError, OSError) as error:
+        _log.error("%s of %s is closed to everybody: %s", frontend.key, frontend.service, error)
+        attach(sock, drop_everything())

@@ -1,0 +1,1 @@
+"""The settings of a run: from the file, the flags and the environment to typed values."""

@@ -1,0 +1,109 @@
+"""Source choice: the one place that objects come from in a run, as the configuration asks.
+
+Imports the configuration and the sources. Invariant: exactly one source; a configuration that names none or several is
+refused before anything is opened.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from random import Random
+
+from proxy.cluster.cluster import Cluster, ClusterSettings
+from proxy.configuration.config import Configuration
+from proxy.configuration.settings import cluster_settings
+from proxy.dns.name_places import name_places
+from proxy.sources.kubernetes import KubernetesSource
+from proxy.sources.kubernetes_api.connection import Connection
+from proxy.sources.kubernetes_api.credentials import Credentials, Kubeconfig, ServiceAccount
+from proxy.sources.kubernetes_api.known_state import KnownStateFile
+from proxy.sources.kubernetes_api.resource import Scope
+from proxy.sources.kubernetes_api.timing import Timing
+from proxy.sources.ledger_file import LedgerFile
+from proxy.sources.manifests import ManifestSource, require_directories
+from proxy.sources.source import Source
+from proxy.startup_error import StartupError
+
+
+def check_source(configuration: Configuration) -> None:
+    """Raise StartupError unless the configuration names exactly one source that can be there."""
+    connection = configuration.client_connection
+    sources = {
+        "--standalone": configuration.standalone,
+        "--manifests": bool(configuration.manifests) and not configuration.standalone,
+        "--kubeconfig": bool(connection.kubeconfig),
+        "--in-cluster": configuration.in_cluster,
+    }
+    named = [flag for flag, is_named in sources.items() if is_named]
+    if not named:
+        raise StartupError(
+            "nothing to serve: name a directory of manifests with --manifests DIR, a cluster with --kubeconfig FILE or "
+            "--in-cluster, take --standalone to drive the proxy with kubectl, or see svcproxy demo"
+        )
+    if len(named) > 1:
+        raise StartupError(f"{' and '.join(named)} are two places for objects to come from: choose one")
+    if connection.context and not connection.kubeconfig:
+        raise StartupError("--context names a part of a kubeconfig: name the file with --kubeconfig FILE")
+    if configuration.namespace and configuration.manifests:
+        raise StartupError("--namespace is for a cluster: --manifests serves every namespace in its files")
+    require_directories(configuration.manifests)
+
+
+@contextlib.contextmanager
+def open_source(configuration: Configuration, node_name: str, environment: Mapping[str, str]) -> Iterator[Source]:
+    """The source, whatever it holds closed at the end; made inside the running loop. Raises StartupError."""
+    if configuration.follows_cluster:
+        yield _kubernetes_source(configuration, node_name, environment)
+        return
+    settings = cluster_settings(configuration, node_name)
+    with LedgerFile(configuration.state_directory) as ledger_file:
+        if configuration.standalone:
+            # The file is held for its lock: the API keeps what it gave out with its objects.
+            yield _standalone_source(configuration, settings)
+            return
+        cluster = Cluster(settings, ledger_file.load(), Random())
+        yield ManifestSource(configuration.manifests, cluster, ledger_file)
+
+
+def _standalone_source(configuration: Configuration, settings: ClusterSettings) -> Source:
+    # The API brings an HTTP server, SQLite and cryptography along: 20 MB that a sidecar need not carry.
+    from proxy.control.descriptor_limit import descriptor_budget, raise_limit
+    from proxy.sources.standalone import StandaloneSource
+
+    address, directory = configuration.api_bind_address, configuration.state_directory
+    most = descriptor_budget(raise_limit(), standalone=True).bounds.api
+    return StandaloneSource(directory, address, settings, configuration.manifests, most)
+
+
+def _kubernetes_source(
+    configuration: Configuration, node_name: str, environment: Mapping[str, str]
+) -> KubernetesSource:
+    timing = Timing()
+    headless = _answers_names(configuration)
+    scope = Scope(node_name, configuration.namespace, configuration.service_proxy_name, headless)
+    connection = Connection(
+        _credentials(configuration, environment), asyncio.get_running_loop().time, timing.credentials
+    )
+    known_state = KnownStateFile(configuration.state_directory, _cluster_identity(configuration, environment))
+    return KubernetesSource(connection, scope, known_state, timing, Random())
+
+
+def _credentials(configuration: Configuration, environment: Mapping[str, str]) -> Credentials:
+    connection = configuration.client_connection
+    if connection.kubeconfig:
+        return Kubeconfig(connection.kubeconfig, connection.context)
+    return ServiceAccount(environment)
+
+
+def _cluster_identity(configuration: Configuration, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What tells the state of this cluster, and this part of it, from that of another in the same directory."""
+    connection = configuration.client_connection
+    kubeconfig = os.path.abspath(connection.kubeconfig) if connection.kubeconfig else ""
+    server = "" if kubeconfig else environment.get("KUBERNETES_SERVICE_HOST", "")
+    scope = (configuration.namespace, configuration.service_proxy_name)
+    return (kubeconfig, connection.context, server, *scope, *(("headless",) if _answers_names(configuration) else ()))
+
+
+def _answers_names(configuration: Configuration) -> bool:
+    return bool(name_places(configuration))

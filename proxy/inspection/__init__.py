@@ -1,0 +1,1 @@
+"""What the running proxy answers about itself. It reads every part and changes none."""

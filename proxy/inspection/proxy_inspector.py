@@ -1,0 +1,150 @@
+"""What may be seen of the running proxy: the answers to all that its HTTP servers ask.
+
+Imports `plan`, `admin`'s reports and this room. Invariant: reads only, and at the moment of asking.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from proxy.capture.steering import worker_of
+from proxy.configuration.config import Configuration
+from proxy.configuration.config_document import configuration_document
+from proxy.control.problems import Problems
+from proxy.control.proxy_health import ProxyHealth
+from proxy.control.reconciler import Reconciler
+from proxy.control.sync_metrics import SyncMetrics
+from proxy.control.synchronizer import Synchronizer
+from proxy.dns.name_service import NameService
+from proxy.inspection.count_reader import CountReader
+from proxy.inspection.flow_inspector import FlowInspector
+from proxy.inspection.pool_counts import PoolCounts
+from proxy.inspection.service_inspector import inspect_service
+from proxy.inspection.traffic_reader import read_traffic
+from proxy.inspection.worker_lag import read_lags
+from proxy.model.changes import ObjectKey
+from proxy.model.problem import Problem
+from proxy.model.source_statistics import ResourceStatistics
+from proxy.plan.frontend import Frontend
+from proxy.plan.local_gaps import local_gaps
+from proxy.plan.planner import Planner
+from proxy.reports.recent_changes import RecentChanges
+from proxy.reports.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
+from proxy.reports.traffic_report import Traffic
+from proxy.shared_counts.layout import WORKERS, WorkerCell
+from proxy.workers.data_plane import DataPlane
+from proxy.workers.row_ledger import RowLedger
+
+
+class ProxyInspector:
+    """An Inspected (proxy/admin/inspected.py). `configuration` gives the one in force, `followed` how the source keeps
+    up with an API server."""
+
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        followed: Callable[[], tuple[ResourceStatistics, ...]],
+        *,
+        planner: Planner,
+        reconciler: Reconciler,
+        data_plane: DataPlane,
+        rows: RowLedger,
+        name_service: NameService,
+        synchronizer: Synchronizer,
+        health: ProxyHealth,
+        metrics: SyncMetrics,
+        problems: Problems,
+    ) -> None:
+        self._configuration = configuration
+        self._planner = planner
+        self._reconciler = reconciler
+        self._data_plane = data_plane
+        self._rows = rows
+        self._counts = PoolCounts(data_plane.table, rows)
+        self._synchronizer = synchronizer
+        self._health = health
+        self.followed = followed
+        self.flows = FlowInspector(planner, reconciler, data_plane.ask, self._worker_of)
+        self.name_service = name_service
+        self.measurements: CollectorRegistry = metrics.registry
+        self.recent_changes: RecentChanges = synchronizer.recent_changes
+        self.problems: Callable[[], tuple[Problem, ...]] = problems.all
+
+    @property
+    def ready(self) -> bool:
+        return self._health.ready
+
+    @property
+    def draining(self) -> bool:
+        return self._health.draining
+
+    @property
+    def revision(self) -> int:
+        return self._synchronizer.revision
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        return configuration_document(self._configuration())
+
+    def health(self) -> HealthReport:
+        return self._health.report(monotonic(), datetime.now(UTC))
+
+    def service_report(self, key: ObjectKey) -> ServiceReport | None:
+        service = self._planner.services.get(key)
+        if service is None:
+            return None
+        return inspect_service(service, self._planner, self._reconciler, self._counts)
+
+    def service_keys(self) -> Iterable[ObjectKey]:
+        return self._planner.services.keys()
+
+    def revision_of(self, key: ObjectKey) -> tuple[object, ...]:
+        plan = self._planner.plan_of(key)
+        failures = self._reconciler.failures
+        faults = [failures[each.key] for each in plan.frontends if each.key in failures] if failures else ()
+        return self._planner.services.get(key), plan, self.recent_changes.version_of("/".join(key)), *faults
+
+    def count_reader(self) -> CountReader:
+        return CountReader(self._data_plane.table, self._rows)
+
+    def workers(self) -> tuple[WorkerReport, ...]:
+        return self._data_plane.workers()
+
+    def lags(self) -> tuple[WorkerLag, ...]:
+        return read_lags(self._data_plane.table)
+
+    def traffic(self) -> Traffic:
+        return read_traffic(
+            self._planner.pools,
+            self._data_plane.table,
+            self._rows,
+            self._reconciler.drops,
+            per_endpoint=self._configuration().metrics_per_endpoint,
+        )
+
+    def statistics(self) -> ProxyStatistics:
+        gaps = local_gaps(self._planner.frontends.values())
+        counts = self._data_plane.table.totals(WORKERS, 0)
+        return ProxyStatistics(
+            services=len(self._planner.services),
+            frontends=len(self._planner.frontends),
+            unbound_frontends=len(self._reconciler.failures),
+            problems=len(self.problems()),
+            known_state_of=self._synchronizer.known_state_of,
+            no_local_endpoints_internal=gaps.internal,
+            no_local_endpoints_external=gaps.external,
+            tcp_connections=counts[WorkerCell.CONNECTIONS],
+            udp_flows=counts[WorkerCell.FLOWS],
+            affinity_entries=counts[WorkerCell.AFFINITY_ENTRIES],
+            affinity_hits_total=counts[WorkerCell.AFFINITY_HITS],
+            affinity_misses_total=counts[WorkerCell.AFFINITY_MISSES],
+            affinity_evictions_total=counts[WorkerCell.AFFINITY_EVICTIONS],
+            affinity_expirations_total=counts[WorkerCell.AFFINITY_EXPIRATIONS],
+        )
+
+    def _worker_of(self, frontend: Frontend, client: str) -> int:
+        """The worker that serves a client's flows to a frontend, if that is sure."""
+        return worker_of(client, self._planner.pools[frontend.pool], self._data_plane.width)

@@ -1,0 +1,77 @@
+"""The gate: which state a frontend asks for, and what its socket then does with sources."""
+
+import logging
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.capture.gate import Gate, filter_sources, gate_of
+from proxy.plan.frontend import Frontend, FrontendKey
+
+
+def frontend(when_empty: str = "refuse", source_ranges: tuple[str, ...] = ()) -> Frontend:
+    return Frontend(
+        FrontendKey("UDP", "127.0.0.1", 53), "dns", "default/dns", "LoadBalancer", when_empty, source_ranges
+    )
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        yield sock
+
+
+def hears(server: socket.socket, source: str) -> bool:
+    """Whether a datagram from the address arrives; on loopback it is there when send returns."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind((source, 0))
+        client.sendto(b"x", server.getsockname())
+    try:
+        return server.recv(10) == b"x"
+    except BlockingIOError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("when_empty", "usable", "gate"),
+    [
+        ("refuse", True, Gate.OPEN),
+        ("drop", True, Gate.OPEN),
+        ("refuse", False, Gate.REFUSED),
+        ("drop", False, Gate.DROPPED),
+    ],
+)
+def test_an_unusable_pool_shuts_the_gate_as_the_frontend_asks(when_empty: str, usable: bool, gate: Gate) -> None:
+    assert gate_of(frontend(when_empty), usable) is gate
+
+
+def test_only_the_ranges_get_in(server: socket.socket) -> None:
+    filter_sources(server, frontend(source_ranges=("127.0.0.2/32",)), Gate.OPEN)
+    assert hears(server, "127.0.0.2")
+    assert not hears(server, "127.0.0.3")
+
+
+def test_nobody_gets_in_while_dropping_whatever_the_ranges(server: socket.socket) -> None:
+    filter_sources(server, frontend(source_ranges=("127.0.0.2/32",)), Gate.DROPPED)
+    assert not hears(server, "127.0.0.2")
+
+
+@pytest.mark.parametrize("before", [Gate.OPEN, Gate.DROPPED])
+def test_everybody_gets_in_without_ranges(server: socket.socket, before: Gate) -> None:
+    filter_sources(server, frontend(), before)
+    filter_sources(server, frontend(), Gate.OPEN)
+    assert hears(server, "127.0.0.3")
+
+
+def test_nobody_gets_in_where_the_ranges_are_too_many_for_the_kernel(
+    server: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    many = tuple(f"10.{high}.{low}.0/25" for high in range(8) for low in range(256))
+    filter_sources(server, frontend(source_ranges=("127.0.0.2/32", *many)), Gate.OPEN)
+    assert not hears(server, "127.0.0.2")
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "default/dns is closed to everybody" in record.message

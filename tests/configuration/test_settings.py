@@ -1,0 +1,38 @@
+"""Settings: every part of the configuration that the plan and the cluster need reaches them."""
+
+from proxy.configuration.config import Configuration
+from proxy.configuration.settings import cluster_settings, plan_settings
+from proxy.plan.settings import PlanSettings
+from proxy.schedulers import registry
+
+_CONFIGURATION = Configuration(
+    scheduler="lc",
+    service_cluster_ip_range=("10.0.0.0/24",),
+    node_port_range=(31000, 31001),
+    service_proxy_name="mine",
+    connect_timeout=1.0,
+    tcp_idle_timeout=2.0,
+    udp_idle_timeout=3.0,
+)
+
+
+def test_the_cluster_gets_its_ranges_and_the_node() -> None:
+    settings = cluster_settings(_CONFIGURATION, "node-1")
+    assert (settings.service_ranges, settings.node_port_range, settings.node_name) == (
+        ("10.0.0.0/24",),
+        (31000, 31001),
+        "node-1",
+    )
+
+
+def test_the_plan_gets_its_defaults_and_every_scheduler() -> None:
+    assert plan_settings(_CONFIGURATION, "node-1", ["127.0.0.1"]) == PlanSettings(
+        node_name="node-1",
+        scheduler="lc",
+        schedulers=registry.names(),
+        node_port_addresses=("127.0.0.1",),
+        proxy_name="mine",
+        connect_timeout=1.0,
+        tcp_idle_timeout=2.0,
+        udp_idle_timeout=3.0,
+    )
