@@ -42,6 +42,7 @@ from proxy.inspection.proxy_inspector import ProxyInspector
 from proxy.logs import fields
 from proxy.model.problem import Problem
 from proxy.model.service import Service
+from proxy.paths.path_list import PathList
 from proxy.plan.planner import Planner
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
@@ -85,6 +86,7 @@ class Proxy:
         self._data_plane = choose_data_plane(configuration, budget, access_log, self._rows)
         self._bind = BindCapture(self._data_plane.width, budget.listening)
         self._reconciler = Reconciler(self._data_plane, self._bind, self._routes.covers)
+        self._paths = PathList()
         self._name_service = NameService(configuration, self._routes.covers)
         self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
         self._health_checks = HealthCheckPorts(
@@ -100,6 +102,7 @@ class Proxy:
         self._synchronizer = Synchronizer(
             self._planner,
             self._reconciler,
+            self._paths,
             self._name_service,
             self._health_checks,
             self._health,
@@ -112,6 +115,7 @@ class Proxy:
             source.statistics,
             planner=self._planner,
             reconciler=self._reconciler,
+            paths=self._paths,
             data_plane=self._data_plane,
             rows=self._rows,
             name_service=self._name_service,
@@ -136,6 +140,7 @@ class Proxy:
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 await self._serve(on_listening)
             finally:
+                self._paths.close()
                 await self._data_plane.stop()
                 self._reconciler.close()
                 await self._name_service.stop()

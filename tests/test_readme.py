@@ -100,7 +100,13 @@ def test_every_flag_of_what_looks_at_a_proxy_has_its_place(command: str) -> None
 
 
 def test_every_annotation_has_a_row() -> None:
-    known = {annotations.SCHEDULER, annotations.IDLE_TIMEOUT, annotations.CONNECT_TIMEOUT, WEIGHT_LABEL}
+    known = {
+        annotations.SCHEDULER,
+        annotations.IDLE_TIMEOUT,
+        annotations.CONNECT_TIMEOUT,
+        annotations.PATH,
+        WEIGHT_LABEL,
+    }
     assert set(re.findall(r"`(svcproxy\.io/[a-z-]+)`", README)) == known
 
 

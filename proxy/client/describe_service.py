@@ -27,7 +27,8 @@ def describe_service(report: ServiceReport, problems: Iterable[Problem], changes
     recent = [change for change in changes if change.service == f"{namespace}/{name}"][-_MOST_CHANGES:]
     sections = (
         _facts(report),
-        _section("Addresses", ("ADDRESS", "KIND", "POOL", "STATE"), map(_frontend, report.frontends)),
+        _section("Addresses", ("ADDRESS", "KIND", "POOL", "PATH", "STATE"), map(_frontend, report.frontends)),
+        _section("Paths not taken", (), ((reason,) for reason in _path_reasons(report))),
         *map(_pool, report.pools),
         _section("Problems", (), ((str(problem),) for problem in wrong)),
         _section(
@@ -67,7 +68,12 @@ def _affinity(report: ServiceReport) -> str:
 def _frontend(frontend: FrontendReport) -> Sequence[str]:
     place = f"{endpoint_text(frontend.address, frontend.port)}/{frontend.protocol}"
     state = frontend.fault or ("listening" if frontend.listening else "not listening")
-    return place, frontend.kind, frontend.pool, state
+    return place, frontend.kind, frontend.pool, ",".join(frontend.paths), state
+
+
+def _path_reasons(report: ServiceReport) -> tuple[str, ...]:
+    """Each reason once, in the order of the addresses."""
+    return tuple(dict.fromkeys(reason for each in report.frontends for reason in each.path_reasons))
 
 
 def _pool(pool: PoolReport) -> str:

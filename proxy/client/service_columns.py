@@ -22,6 +22,10 @@ def _schedulers(report: ServiceReport) -> str:
     return ",".join(dict.fromkeys(pool.scheduler for pool in report.pools)) or "<none>"
 
 
+def _paths(report: ServiceReport) -> str:
+    return ",".join(dict.fromkeys(path for each in report.frontends for path in each.paths)) or "<none>"
+
+
 def _endpoint_count(report: ServiceReport) -> int:
     return len({(each.address, each.port) for pool in report.pools for each in pool.endpoints})
 
@@ -38,6 +42,7 @@ SERVICE_COLUMNS = (
     Column("SELECTOR", lambda each: selector(each.service), wide=True),
     Column("SCHEDULER", _schedulers, wide=True),
     Column("ENDPOINTS", lambda each: str(_endpoint_count(each)), _endpoint_count, wide=True),
+    Column("PATH", _paths, wide=True),
     Column("STATE", state_of, gone=GONE),
 )
 

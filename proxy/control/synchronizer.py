@@ -16,6 +16,7 @@ from proxy.control.sync_metrics import SyncMetrics
 from proxy.dns.name_service import NameService
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import EndpointSlice
+from proxy.paths.path_list import PathList
 from proxy.plan.frontend import Delta
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
@@ -37,6 +38,7 @@ class Synchronizer:
         self,
         planner: Planner,
         reconciler: Reconciler,
+        paths: PathList,
         name_service: NameService,
         health_checks: HealthCheckPorts,
         health: ProxyHealth,
@@ -46,6 +48,7 @@ class Synchronizer:
     ) -> None:
         self._planner = planner
         self._reconciler = reconciler
+        self._paths = paths
         self._name_service = name_service
         self._health_checks = health_checks
         self._health = health
@@ -104,6 +107,7 @@ class Synchronizer:
         self.revision += 1
         if delta:
             self._reconciler.apply(delta)
+            self._paths.apply(delta)
             self.plan_changed.set()
             self.recent_changes.record(delta, moment.isoformat(timespec="milliseconds"))
         self._health.updated(moment)

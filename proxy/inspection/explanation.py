@@ -13,6 +13,7 @@ from proxy.capture.steering import ANY_WORKER
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.foresight import Foresight
 from proxy.inspection import explanation_words as words
+from proxy.paths.path_list import RELAYED, PathsOf
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 from proxy.reports.explanation_report import EndpointChance, ExplanationReport, Step, Verdict
 
@@ -37,6 +38,7 @@ class Found(NamedTuple):
     pool: Pool
     listening: bool
     fault: str = ""
+    paths: PathsOf = RELAYED
 
 
 def find(
@@ -94,6 +96,8 @@ def _entry(asked: Asked, found: Found) -> tuple[Step, ...]:
     if ranges:
         steps.append(Step("sources", words.sources(ranges, asked.client)))
     if admitted(ranges, asked.client) is not False:
+        if found.paths != RELAYED:
+            steps.append(Step("path", words.paths(found.paths)))
         steps.append(Step("gate", words.gate(_gate(found), found.pool)))
     return tuple(steps)
 

@@ -11,6 +11,7 @@ from proxy.capture.gate import Gate
 from proxy.capture.source_ranges import admitted
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.foresight import Foresight
+from proxy.paths.path_list import PathsOf
 from proxy.plan.frontend import Frontend, Pool
 from proxy.reports.human_duration import human_duration
 
@@ -60,6 +61,13 @@ def sources(ranges: Sequence[str], client: str) -> str:
     if admitted(ranges, client):
         return f"{client} is let in by loadBalancerSourceRanges {listed}"
     return f"{client} is in none of loadBalancerSourceRanges {listed}: its packets are dropped"
+
+
+def paths(taken: PathsOf) -> str:
+    """Which ways the packets take, and why not the others."""
+    *first, last = taken.paths
+    text = f"{first[0]} for clients of this machine, {last} for all others" if first else last
+    return f"{text} ({'; '.join(taken.reasons)})" if taken.reasons else text
 
 
 def gate(state: Gate, pool: Pool) -> str:

@@ -15,6 +15,7 @@ from proxy.dataplane.question import Answer, Foresee, Foreseen, ListAffinity, Li
 from proxy.inspection.explanation import Asked, Found, explain, explain_unknown, find, stopped
 from proxy.inspection.flow_listing import affinity_of, connections_of
 from proxy.model.changes import ObjectKey
+from proxy.paths.path_list import PathList
 from proxy.plan.frontend import Frontend, FrontendKey
 from proxy.plan.planner import Planner
 from proxy.reports.explanation_report import ExplanationReport
@@ -39,9 +40,10 @@ class Sockets(Protocol):
 class FlowInspector:
     """Reads the plan, the sockets and, through `ask`, the workers."""
 
-    def __init__(self, planner: Planner, sockets: Sockets, ask: Ask, steer: Steer) -> None:
+    def __init__(self, planner: Planner, sockets: Sockets, paths: PathList, ask: Ask, steer: Steer) -> None:
         self._planner = planner
         self._sockets = sockets
+        self._paths = paths
         self._ask = ask
         self._steer = steer
 
@@ -79,7 +81,8 @@ class FlowInspector:
         key = frontend.key
         failure = self._sockets.failures.get(key)
         fault = str(failure) if failure is not None else ""
-        found = Found(frontend, self._planner.pools[frontend.pool], self._sockets.is_listening(key), fault)
+        pool = self._planner.pools[frontend.pool]
+        found = Found(frontend, pool, self._sockets.is_listening(key), fault, self._paths.of(frontend, pool))
         early = stopped(asked, found)
         if early is not None:
             return early

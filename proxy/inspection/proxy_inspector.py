@@ -28,6 +28,7 @@ from proxy.inspection.worker_lag import read_lags
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.paths.path_list import PathList
 from proxy.plan.frontend import Frontend
 from proxy.plan.local_gaps import local_gaps
 from proxy.plan.planner import Planner
@@ -50,6 +51,7 @@ class ProxyInspector:
         *,
         planner: Planner,
         reconciler: Reconciler,
+        paths: PathList,
         data_plane: DataPlane,
         rows: RowLedger,
         name_service: NameService,
@@ -61,13 +63,14 @@ class ProxyInspector:
         self._configuration = configuration
         self._planner = planner
         self._reconciler = reconciler
+        self._paths = paths
         self._data_plane = data_plane
         self._rows = rows
         self._counts = PoolCounts(data_plane.table, rows)
         self._synchronizer = synchronizer
         self._health = health
         self.followed = followed
-        self.flows = FlowInspector(planner, reconciler, data_plane.ask, self._worker_of)
+        self.flows = FlowInspector(planner, reconciler, paths, data_plane.ask, self._worker_of)
         self.name_service = name_service
         self.measurements: CollectorRegistry = metrics.registry
         self.recent_changes: RecentChanges = synchronizer.recent_changes
@@ -96,7 +99,7 @@ class ProxyInspector:
         service = self._planner.services.get(key)
         if service is None:
             return None
-        return inspect_service(service, self._planner, self._reconciler, self._counts)
+        return inspect_service(service, self._planner, self._reconciler, self._paths, self._counts)
 
     def service_keys(self) -> Iterable[ObjectKey]:
         return self._planner.services.keys()

@@ -8,24 +8,28 @@ from collections.abc import Iterator
 from proxy.control.reconciler import Reconciler
 from proxy.inspection.pool_counts import PoolCounts
 from proxy.model.service import Service
+from proxy.paths.path_list import PathList
 from proxy.plan.frontend import Frontend, Pool
 from proxy.plan.planner import Planner
 from proxy.reports.report import EndpointReport, FrontendReport, PoolReport, ServiceReport
 
 
-def inspect_service(service: Service, planner: Planner, reconciler: Reconciler, counts: PoolCounts) -> ServiceReport:
+def inspect_service(
+    service: Service, planner: Planner, reconciler: Reconciler, paths: PathList, counts: PoolCounts
+) -> ServiceReport:
     """The report of one Service."""
     plan = planner.plan_of(service.key)
     owned = [frontend for frontend in plan.frontends if planner.frontends.get(frontend.key) == frontend]
     return ServiceReport(
         service=service,
-        frontends=tuple(_frontend(frontend, reconciler) for frontend in owned),
+        frontends=tuple(_frontend(frontend, planner.pools[frontend.pool], reconciler, paths) for frontend in owned),
         pools=tuple(_pool(pool, counts) for pool in plan.pools),
         notes=plan.notes + plan.endpoint_notes,
     )
 
 
-def _frontend(frontend: Frontend, reconciler: Reconciler) -> FrontendReport:
+def _frontend(frontend: Frontend, pool: Pool, reconciler: Reconciler, paths: PathList) -> FrontendReport:
+    taken = paths.of(frontend, pool)
     failure = reconciler.failures.get(frontend.key)
     return FrontendReport(
         protocol=frontend.key.protocol,
@@ -35,6 +39,8 @@ def _frontend(frontend: Frontend, reconciler: Reconciler) -> FrontendReport:
         pool=frontend.pool,
         listening=reconciler.is_listening(frontend.key),
         fault=str(failure) if failure is not None else "",
+        paths=taken.paths,
+        path_reasons=taken.reasons,
     )
 
 

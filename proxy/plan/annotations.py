@@ -16,16 +16,21 @@ from proxy.plan.settings import PlanSettings
 SCHEDULER = "svcproxy.io/scheduler"
 IDLE_TIMEOUT = "svcproxy.io/idle-timeout"
 CONNECT_TIMEOUT = "svcproxy.io/connect-timeout"
-_OURS = frozenset((SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT))
+PATH = "svcproxy.io/path"
+_PATHS = ("kernel", "relay")
+_OURS = frozenset((SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT, PATH))
 
 
 class ServiceOptions(msgspec.Struct, frozen=True):
-    """What the annotations and the settings come to; seconds. An `idle_timeout` of None is the protocol's own."""
+    """What the annotations and the settings come to; seconds. An `idle_timeout` of None is the protocol's own.
+    `path` is "relay", "kernel" or empty; `needs` are the annotations that only the relay can honour."""
 
     scheduler: str
     connect_timeout: float
     idle_timeout: float | None
     problems: tuple[FieldError, ...]
+    path: str = ""
+    needs: tuple[str, ...] = ()
 
 
 def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> ServiceOptions:
@@ -36,12 +41,27 @@ def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> 
     scheduler = _scheduler(annotations, settings, problems)
     connect_timeout = _duration(annotations, CONNECT_TIMEOUT, problems, positive=True)
     idle_timeout = _duration(annotations, IDLE_TIMEOUT, problems)
+    path = _path(annotations, problems)
     return ServiceOptions(
         scheduler=scheduler,
         connect_timeout=settings.connect_timeout if connect_timeout is None else connect_timeout,
         idle_timeout=idle_timeout,
+        path=path,
+        needs=tuple(
+            name
+            for name, value in ((CONNECT_TIMEOUT, connect_timeout), (IDLE_TIMEOUT, idle_timeout))
+            if value is not None
+        ),
         problems=tuple(problems),
     )
+
+
+def _path(annotations: Mapping[str, str], problems: list[FieldError]) -> str:
+    path = annotations.get(PATH, "")
+    if PATH not in annotations or path in _PATHS:
+        return path
+    problems.append(field_errors.not_supported(_field(PATH), path, _PATHS))
+    return ""
 
 
 def _scheduler(annotations: Mapping[str, str], settings: PlanSettings, problems: list[FieldError]) -> str:

@@ -32,6 +32,9 @@ class Pool(msgspec.Struct, frozen=True, gc=False, array_like=True):
     ClusterIP and NodePort agree. `affinity_seconds` 0 means no affinity. Timeouts are seconds; an `idle_timeout` of 0
     means no limit. `targets` are sorted by the string `ip:port`, as kube-proxy sorts them. `draining` are the
     (address, port) of endpoints that terminate but still serve and are no targets: UDP flows to them go on.
+
+    `path` is what the Service asks for: "relay", "kernel", or empty for what the configuration says. `needs` names what
+    it asks for that only the relay has, such as a connect timeout of its own.
     """
 
     key: str
@@ -45,6 +48,8 @@ class Pool(msgspec.Struct, frozen=True, gc=False, array_like=True):
     idle_timeout: float
     targets: tuple[Target, ...]
     draining: tuple[tuple[str, int], ...] = ()
+    path: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def service_port(self) -> ServicePort:

@@ -199,6 +199,8 @@ def _pool(
         idle_timeout=protocol_idle_timeout if options.idle_timeout is None else options.idle_timeout,
         targets=_targets(inputs, endpoints),
         draining=tuple((each.address, each.port) for each in draining if each not in endpoints),
+        path=options.path,
+        needs=options.needs,
     )
 
 

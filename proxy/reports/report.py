@@ -11,7 +11,10 @@ from proxy.model.service import Service
 
 
 class FrontendReport(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One address of a Service; `fault` says why it does not listen, and is empty if it does or need not."""
+    """One address of a Service; `fault` says why it does not listen, and is empty if it does or need not.
+
+    `paths` are the ways of its packets: the one that clients of this machine take first, the one for everybody else
+    last. `path_reasons` says for each path that does not serve it why not."""
 
     protocol: str
     address: str
@@ -20,6 +23,8 @@ class FrontendReport(msgspec.Struct, frozen=True, rename="camel", gc=False):
     pool: str
     listening: bool
     fault: str = ""
+    paths: tuple[str, ...] = ("relay",)
+    path_reasons: tuple[str, ...] = ()
 
 
 class EndpointReport(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -46,8 +46,8 @@ def test_a_service_is_described_in_full() -> None:
         "Scheduler: rr",
         "State: serving",
         "Addresses:",
-        "ADDRESS KIND POOL STATE",
-        "127.96.0.1:80/TCP ClusterIP web listening",
+        "ADDRESS KIND POOL PATH STATE",
+        "127.96.0.1:80/TCP ClusterIP web relay listening",
         "Endpoints of http/TCP (web, rr):",
         "ENDPOINT POD WEIGHT ACTIVE INACTIVE OPENED IN OUT STATE",
         "127.0.0.1:8080 web-pod 1 4 0 9 2.0Ki 1.0Ki ready",
@@ -64,7 +64,7 @@ def test_what_keeps_it_from_being_served_is_said_where_it_belongs() -> None:
     pool = replace(WEB.pools[0], endpoints=(), affinity_seconds=60)
     spec = replace(WEB.service.spec, session_affinity="ClientIP")
     lines = described(replace(WEB, frontends=(frontend,), pools=(pool,), service=replace(WEB.service, spec=spec)))
-    assert "127.96.0.1:80/TCP ClusterIP web port 80 is taken by nginx" in lines
+    assert "127.96.0.1:80/TCP ClusterIP web relay port 80 is taken by nginx" in lines
     assert "Endpoints of http/TCP (web, rr): <none>" in lines
     assert "Session Affinity: ClientIP, 60 s" in lines
 

@@ -31,12 +31,12 @@ def test_services_have_kubectls_columns_and_their_state(get: Get, kind: str) -> 
 
 def test_every_namespace_and_a_wide_table(get: Get) -> None:
     header, *rows = cells(get("svc", "-A", "-o", "wide")[1])
-    assert (header[0], header[-4:]) == ("NAMESPACE", ["SELECTOR", "SCHEDULER", "ENDPOINTS", "STATE"])
+    assert (header[0], header[-4:]) == ("NAMESPACE", ["SCHEDULER", "ENDPOINTS", "PATH", "STATE"])
     assert header.count("EXTERNAL-IP") == 1
-    assert [(row[0], row[1], row[-4:-1]) for row in rows] == [
-        ("default", "api", ["app=api", "rr", "1"]),
-        ("default", "web", ["app=web", "rr", "1"]),
-        ("data", "db", ["app=db", "rr", "1"]),
+    assert [(row[0], row[1], row[-5:-1]) for row in rows] == [
+        ("default", "api", ["app=api", "rr", "1", "relay"]),
+        ("default", "web", ["app=web", "rr", "1", "relay"]),
+        ("data", "db", ["app=db", "rr", "1", "relay"]),
     ]
 
 

@@ -15,6 +15,7 @@ from proxy.model.changes import Changes
 from proxy.model.metadata import ObjectMeta
 from proxy.model.node import Node, deleted_node
 from proxy.model.problem import Problem
+from proxy.paths.path_list import PathList
 from proxy.plan.frontend import Delta
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
@@ -34,6 +35,7 @@ class Parts:
         parts: tuple[Any, ...] = (
             Planner(PlanSettings(node_port_addresses=("127.0.0.1",))),
             reconciler,
+            PathList([SimpleNamespace(apply=lambda delta: self.done.append("paths"), close=lambda: None)]),
             SimpleNamespace(apply=lambda changes: self.done.append("names")),
             SimpleNamespace(apply=lambda checks, addresses: self.done.append("health checks")),
             self.health,
@@ -54,11 +56,11 @@ def parts() -> Parts:
 
 def test_the_capture_is_chosen_before_the_first_socket_and_names_come_after(parts: Parts, make_service: Any) -> None:
     parts.synchronizer.apply(Changes(services=(make_service(),)))
-    assert parts.done == ["choose capture", "sockets", "health checks", "problems", "names"]
+    assert parts.done == ["choose capture", "sockets", "paths", "health checks", "problems", "names"]
     parts.health.serve()
     parts.done.clear()
     parts.synchronizer.apply(Changes(services=(make_service("other", "127.96.7.2"),)))
-    assert parts.done == ["sockets", "health checks", "problems", "names"]
+    assert parts.done == ["sockets", "paths", "health checks", "problems", "names"]
 
 
 def test_a_reload_before_the_first_state_leaves_the_choice_to_that(parts: Parts, make_service: Any) -> None:

@@ -10,6 +10,7 @@ from proxy.capture.bind_failure import BindFailure
 from proxy.inspection.pool_counts import PoolCounts
 from proxy.inspection.service_inspector import inspect_service
 from proxy.model.changes import Changes
+from proxy.paths.path_list import PathList
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
 from proxy.reports.report import ServiceReport
@@ -50,7 +51,7 @@ def sockets(listening: bool = True, failures: Any = None) -> Any:
 
 
 def reports(planner: Planner, sockets: Any, counts: PoolCounts) -> list[ServiceReport]:
-    return [inspect_service(service, planner, sockets, counts) for service in planner.services.values()]
+    return [inspect_service(service, planner, sockets, PathList(), counts) for service in planner.services.values()]
 
 
 def test_a_service_has_its_frontends_and_live_counts(

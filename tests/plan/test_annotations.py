@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.plan.annotations import CONNECT_TIMEOUT, IDLE_TIMEOUT, SCHEDULER, read_annotations
+from proxy.plan.annotations import CONNECT_TIMEOUT, IDLE_TIMEOUT, PATH, SCHEDULER, read_annotations
 from proxy.plan.settings import PlanSettings
 
 SETTINGS = PlanSettings(scheduler="wrr", schedulers=("wrr", "rr", "sh"), connect_timeout=3.0)
@@ -56,7 +56,25 @@ def test_a_mistake_is_reported_and_the_settings_hold(annotations: dict[str, str]
     assert (options.scheduler, options.connect_timeout, options.idle_timeout) == ("wrr", 3.0, None)
 
 
-@given(st.dictionaries(st.sampled_from([SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT]), st.text(max_size=8)))
+@pytest.mark.parametrize("path", ["relay", "kernel"])
+def test_a_service_may_choose_its_path(path: str) -> None:
+    assert read_annotations({PATH: path}, SETTINGS).path == path
+
+
+def test_an_unknown_path_is_reported_and_nothing_is_chosen() -> None:
+    options = read_annotations({PATH: "fast"}, SETTINGS)
+    assert options.path == ""
+    assert [str(each) for each in options.problems] == [
+        'metadata.annotations[svcproxy.io/path]: Unsupported value: "fast": supported values: "kernel", "relay"'
+    ]
+
+
+def test_a_timeout_of_its_own_needs_the_relay() -> None:
+    assert read_annotations({IDLE_TIMEOUT: "0", SCHEDULER: "sh"}, SETTINGS).needs == (IDLE_TIMEOUT,)
+    assert read_annotations({IDLE_TIMEOUT: "x", CONNECT_TIMEOUT: "1s"}, SETTINGS).needs == (CONNECT_TIMEOUT,)
+
+
+@given(st.dictionaries(st.sampled_from([SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT, PATH]), st.text(max_size=8)))
 def test_no_value_makes_it_fail_and_a_bad_one_costs_one_finding(annotations: dict[str, str]) -> None:
     options = read_annotations(annotations, SETTINGS)
     assert options.scheduler in SETTINGS.schedulers
