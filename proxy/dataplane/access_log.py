@@ -39,7 +39,7 @@ class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AccessLogLine(msgspec.Struct, frozen=True, rename="camel"):
-    """The fields of a line, under the names that they have in JSON; the README promises them."""
+    """The fields of a line, under the names that they have in JSON; docs/operations.md promises them."""
 
     time: float
     event: str
