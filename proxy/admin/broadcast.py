@@ -35,12 +35,20 @@ _log = logging.getLogger(__name__)
 
 
 class Broadcast:
-    """`viewer` gives one reader, of `most` at a time; `close` ends them all. `clock` is seconds since the epoch."""
+    """`viewer` gives one reader, of `most` at a time; `close` ends them all. `clock` is monotonic seconds, by which
+    frames are timed; `time_of_day` is seconds since the epoch, which frames show."""
 
-    def __init__(self, make_view: Callable[[], LiveView], clock: Callable[[], float], most: int = MOST_VIEWERS) -> None:
+    def __init__(
+        self,
+        make_view: Callable[[], LiveView],
+        clock: Callable[[], float],
+        time_of_day: Callable[[], float],
+        most: int = MOST_VIEWERS,
+    ) -> None:
         self._make_view = make_view
         self._view: LiveView | None = None
         self._clock = clock
+        self._time_of_day = time_of_day
         self._epoch = secrets.token_hex(4)
         self._frames: deque[Event] = deque()
         self._bytes = 0
@@ -111,7 +119,7 @@ class Broadcast:
             is_first = self._view is None
             # Back again when it is complete: one that was left on the way is of no use.
             view, self._view = self._view or self._make_view(), None
-            frame = await turns.do(view.advance(now))
+            frame = await turns.do(view.advance(now, self._time_of_day()))
             self._view, self._ticked_at = view, now
             if is_first:
                 self._begin(now)

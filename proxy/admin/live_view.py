@@ -37,6 +37,7 @@ class LiveView:
         self._version = version
         self._reader: CountReader = inspected.count_reader()
         self._time = 0.0
+        self._advanced_at: float | None = None
         self._revision = -1
         self._revisions: dict[ObjectKey, tuple[object, ...]] = {}
         self._services: dict[str, ServiceView | None] = {}
@@ -46,17 +47,18 @@ class LiveView:
         self._problems: tuple[Problem, ...] = ()
         self._last_change = 0
 
-    def advance(self, now: float) -> Steps[Frame]:
-        """What changed since the last call; `now` is seconds since the epoch. In steps, between which others may have
-        their turn; left unfinished, the view is of no more use."""
-        is_first = not self._time
-        interval, self._time = 0.0 if is_first else now - self._time, now
+    def advance(self, now: float, time: float) -> Steps[Frame]:
+        """What changed since the last call. `now` is monotonic seconds; `time` is seconds since the epoch, for people.
+        In steps, between which others may have their turn; left unfinished, the view is of no more use."""
+        is_first = self._advanced_at is None
+        interval = 0.0 if self._advanced_at is None else now - self._advanced_at
+        self._advanced_at, self._time = now, time
         services = yield from self._changed_services()
         # At first, all counts are changed ones.
         counts = yield from self._changed_counts({} if is_first else services)
         workers, problems, proxy = self._inspected.workers(), self._inspected.problems(), self._proxy_view()
         frame = Frame(
-            time=now,
+            time=time,
             interval=interval,
             services=services,
             counts=counts,

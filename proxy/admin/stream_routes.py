@@ -20,7 +20,7 @@ _RETRY = b"retry: 1000\n\n"
 
 def stream_routes(inspected: Inspected, application: web.Application, most: int) -> Iterable[web.RouteDef]:
     """/api/v1/stream, for so many readers at most. The streams end when `application` begins to shut down."""
-    broadcast = Broadcast(lambda: LiveView(inspected, __version__), time.time, most)
+    broadcast = Broadcast(lambda: LiveView(inspected, __version__), time.monotonic, time.time, most)
 
     async def end_streams(_: web.Application) -> None:
         broadcast.close()

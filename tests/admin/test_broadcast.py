@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from time import monotonic
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ def frames(proxy: FakeProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broadc
     """Each step of a picture is a turn; the clock stands still, so that nothing grows old."""
     monkeypatch.setattr(turns, "TURN", 0.0)
     monkeypatch.setattr(broadcast, "PERIOD", 0.01)
-    made = Broadcast(lambda: LiveView(proxy, "1"), lambda: 1000.0)
+    made = Broadcast(lambda: LiveView(proxy, "1"), lambda: 10.0, lambda: 1000.0)
     yield made
     made.close()
 
@@ -32,6 +34,11 @@ def frames(proxy: FakeProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broadc
 def kind_and_services(events: Event) -> tuple[str, int]:
     event, data = (line.partition(": ")[2] for line in b"".join(events).decode().splitlines()[1:3])
     return event, len(json.loads(data).get("services", {}))
+
+
+def frame_of(events: Event) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(b"".join(events).decode().splitlines()[2].removeprefix("data: "))
+    return document
 
 
 def place(events: Event) -> str:
@@ -81,3 +88,19 @@ async def test_a_long_picture_is_in_pieces(frames: Broadcast, monkeypatch: pytes
         events = await viewer.read()
     assert len(events) > 3
     assert kind_and_services(events) == ("snapshot", SERVICES)
+
+
+async def test_frames_go_on_where_the_time_of_day_steps_back_and_forth(
+    proxy: FakeProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcast, "PERIOD", 0.01)
+    monkeypatch.setattr(broadcast, "HEARTBEAT", 0.0)
+    times = iter((1_000_000.0, 10.0, 2_000_000.0, 500.0))
+    made = Broadcast(lambda: LiveView(proxy, "1"), monotonic, lambda: next(times, 0.0))
+    try:
+        with made.viewer() as viewer:
+            frames = [frame_of(await viewer.read()) for _ in range(4)]
+    finally:
+        made.close()
+    assert [frame["time"] for frame in frames] == [1_000_000.0, 10.0, 2_000_000.0, 500.0]
+    assert all(0.0 <= frame.get("interval", 0.0) < 10.0 for frame in frames)

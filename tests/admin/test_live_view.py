@@ -44,7 +44,7 @@ class Page:
 def test_the_first_frame_tells_everything() -> None:
     proxy = FakeProxy(service_report("shop"))
     proxy.counts = {KEY.format("shop"): {0: EndpointCounts(1, 0, 0, 5), 1: EndpointCounts()}}
-    frame = shown(finished(LiveView(proxy, "1.2.3").advance(1000.0)))
+    frame = shown(finished(LiveView(proxy, "1.2.3").advance(10.0, 1000.0)))
     assert frame["services"]["default/shop"]["pools"][0]["endpoints"] == [
         ["10.0.0.0", 8080, "pod-0", 1],
         ["10.0.0.1", 8080, "pod-1", 1],
@@ -57,9 +57,9 @@ def test_the_first_frame_tells_everything() -> None:
 def test_nothing_changed_is_an_empty_frame_and_looks_into_no_service() -> None:
     proxy = FakeProxy(*(service_report(f"s{number}") for number in range(100)))
     view = LiveView(proxy, "")
-    assert not finished(view.advance(1000.0)).is_empty
+    assert not finished(view.advance(10.0, 1000.0)).is_empty
     asked = proxy.asked
-    frame = finished(view.advance(1000.5))
+    frame = finished(view.advance(10.5, 1000.5))
     assert (frame.is_empty, frame.interval) == (True, 0.5)
     assert shown(frame) == {"time": 1000.5, "interval": 0.5}
     assert proxy.asked == asked
@@ -68,10 +68,10 @@ def test_nothing_changed_is_an_empty_frame_and_looks_into_no_service() -> None:
 def test_only_what_changed_is_told() -> None:
     proxy = FakeProxy(service_report("shop"), service_report("web"))
     view = LiveView(proxy, "")
-    finished(view.advance(1000.0))
+    finished(view.advance(10.0, 1000.0))
     proxy.counts = {KEY.format("web"): {1: EndpointCounts(1)}}
     del proxy.services["default", "shop"]
-    assert shown(finished(view.advance(1000.5))) == {
+    assert shown(finished(view.advance(10.5, 1000.5))) == {
         "time": 1000.5,
         "interval": 0.5,
         "services": {"default/shop": None},
@@ -83,9 +83,9 @@ def test_a_service_that_is_told_anew_comes_with_all_its_counts() -> None:
     proxy = FakeProxy(service_report("shop"))
     proxy.counts = {KEY.format("shop"): {0: EndpointCounts(opened=7)}}
     view = LiveView(proxy, "")
-    finished(view.advance(1000.0))
+    finished(view.advance(10.0, 1000.0))
     proxy.services["default", "shop"] = service_report("shop", endpoints=3)
-    frame = shown(finished(view.advance(1000.5)))
+    frame = shown(finished(view.advance(10.5, 1000.5)))
     assert len(frame["services"]["default/shop"]["pools"][0]["endpoints"]) == 3
     assert frame["counts"][KEY.format("shop")] == {"0": [0, 0, 0, 7, 0, 0, 0]}
 
@@ -96,9 +96,9 @@ def test_changes_are_told_once_and_the_latest_of_very_many() -> None:
     for number in range(CHANGES_SHOWN + 5):
         pool = Pool("p", "default/shop", "", "TCP", "rr", "p", 0, 5.0, float(number), ())
         proxy.recent_changes.record(Delta((pool,)), "2026-03-01T00:00:00+00:00")
-    told = finished(view.advance(1000.0)).changes
+    told = finished(view.advance(10.0, 1000.0)).changes
     assert (len(told), told[-1].sequence) == (CHANGES_SHOWN, CHANGES_SHOWN + 5)
-    assert finished(view.advance(1000.5)).changes == ()
+    assert finished(view.advance(10.5, 1000.5)).changes == ()
     assert len(view.snapshot().changes) == CHANGES_SHOWN
 
 
@@ -127,7 +127,7 @@ def test_merged_deltas_are_the_snapshot(steps: list[tuple[str, str, int]]) -> No
             case "count" if number in counts:
                 counts[number] = replace(counts[number], opened=counts[number].opened + 1)
             case "look":
-                page.take(shown(finished(view.advance(1000.0 + moment))))
+                page.take(shown(finished(view.advance(10.0 + moment, 1000.0 + moment))))
     whole = Page()
     whole.take(shown(view.snapshot()))
     assert (page.services, page.counts) == (whole.services, whole.counts)
