@@ -67,11 +67,14 @@ def answer(index: NameIndex, name: WireName, record_type: int, ttl: int) -> Answ
             return found
         found.answers.append(Record(name, CNAME, ttl, node.alias + b"\0", node.alias))
         name = node.alias
+        if any(record.owner == name for record in found.answers):
+            break
         _watch(found, index, name)
         if index.zone_of(name) is None and name not in index.nodes:
             found.continues = name
             return found
-    found.rcode = SERVFAIL  # the ExternalNames go round in a circle
+    # The ExternalNames lead round in a circle, or through more names than resolvers follow.
+    found.rcode = SERVFAIL
     return found
 
 

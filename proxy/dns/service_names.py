@@ -1,7 +1,7 @@
 """The names of one Service, as the Kubernetes DNS specification 1.1 (2.3 to 2.5) has them.
 
-Imports `model`, canonical addresses and this room. Invariant: a pure function of the Service and its slices, whose
-order does not matter. A name that is too long for DNS is left out; every other one is there.
+Invariant: a pure function of the Service and its slices, whose order does not matter; no record is there twice. A name
+that is too long for DNS is left out; every other one is there.
 
 Beyond the specification, as CoreDNS does: the Service's own name has the SRV records of all ports, which peer finders
 ask for. The port of a headless Service's SRV record is the endpoint's, not the Service's: the endpoint is what is
@@ -50,7 +50,9 @@ def _addressed(own: WireName, service: Service) -> dict[WireName, RecordSet]:
     names: dict[WireName, RecordSet] = {}
     for port in spec.ports:
         _put(names, own, port.name, port.protocol or "TCP", (Target(port.port, _FULL_WEIGHT, own, addresses),))
-    everything = tuple(Target(port.port, _FULL_WEIGHT, own, addresses) for port in spec.ports)
+    # A port that is served over TCP and UDP is one record here: SRV data says nothing of the protocol.
+    numbers = dict.fromkeys(port.port for port in spec.ports)
+    everything = tuple(Target(number, _FULL_WEIGHT, own, addresses) for number in numbers)
     names[own] = RecordSet(addresses=addresses, targets=everything)
     for address in addresses:
         names[reverse_name(address)] = RecordSet(pointers=(own,))
@@ -122,4 +124,4 @@ def _put(
 
 
 def _canonical(addresses: Iterable[str]) -> tuple[str, ...]:
-    return tuple(found for text in addresses if (found := canonical_address(text)) is not None)
+    return tuple(dict.fromkeys(found for text in addresses if (found := canonical_address(text)) is not None))

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import dns.message
 import dns.rcode
 import pytest
 
 from proxy.dns.name_index import NameIndex
 from proxy.model.changes import Changes
-from tests.dns.objects import service
+from tests.dns.asking import Client
+from tests.dns.objects import alias, service
 
 ZONE = "cluster.local."
 SVC = f"default.svc.{ZONE}"
@@ -138,6 +140,17 @@ NXDOMAIN = [
 ]
 
 
+SOA_BYTES = 80
+"""Of the SOA record of `cluster.local` in an answer, names compressed."""
+
+
+def answers_counted(index: NameIndex, name: str, record_type: str) -> int:
+    """How many records the header of the answer says."""
+    response = Client(index).responder.respond(dns.message.make_query(name, record_type).to_wire())
+    assert isinstance(response, bytes)
+    return int.from_bytes(response[6:8], "big")
+
+
 def values(message: Any) -> list[str]:
     return [data.to_text() for records in message.answer for data in records]
 
@@ -185,6 +198,54 @@ def test_a_circle_of_external_names_is_a_failure_and_not_a_hang(client: Any) -> 
     assert client.ask(f"ring.{SVC}").rcode() == dns.rcode.SERVFAIL
 
 
+@pytest.mark.parametrize("length", range(1, 10))
+def test_a_circle_of_external_names_gives_each_alias_once(length: int) -> None:
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    targets = [f"alias{(number + 1) % length}.{SVC}" for number in range(length)]
+    index.apply(Changes(services=tuple(alias(f"alias{number}", target) for number, target in enumerate(targets))))
+    message = Client(index).ask(f"alias0.{SVC}")
+    assert message.rcode() == dns.rcode.SERVFAIL
+    told = values(message)
+    assert told == targets[: len(told)]
+    assert len(told) == len(set(told)) == min(length, 8)
+    assert answers_counted(index, f"alias0.{SVC}", "A") == len(told)
+
+
+def test_a_circle_that_the_question_does_not_belong_to_gives_each_alias_once() -> None:
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    index.apply(
+        Changes(
+            services=(
+                alias("start", f"one.{SVC}"),
+                alias("one", f"two.{SVC}"),
+                alias("two", f"one.{SVC}"),
+            )
+        )
+    )
+    message = Client(index).ask(f"start.{SVC}")
+    assert message.rcode() == dns.rcode.SERVFAIL
+    assert sorted(str(records.name) for records in message.answer) == [f"one.{SVC}", f"start.{SVC}", f"two.{SVC}"]
+    assert answers_counted(index, f"start.{SVC}", "A") == 3
+
+
+def test_a_port_of_two_protocols_is_one_srv_record_of_the_service() -> None:
+    index = NameIndex("cluster.local", ("10.96.0.0/12",))
+    ports = [("t", "TCP", 53), ("u", "UDP", 53), ("metrics", "TCP", 9153)]
+    index.apply(Changes(services=(service("both", "10.96.0.7", ports=ports),)))
+    message = Client(index).ask(f"both.{SVC}", "SRV")
+    assert sorted(values(message)) == [f"0 100 53 both.{SVC}", f"0 100 9153 both.{SVC}"]
+    # dnspython makes one of two equal records.
+    assert answers_counted(index, f"both.{SVC}", "SRV") == 2
+    assert values(Client(index).ask(f"_u._udp.both.{SVC}", "SRV")) == [f"0 100 53 both.{SVC}"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "a", "x" * 63])
+def test_an_absent_name_is_longer_than_its_question_by_the_soa_record_alone(client: Any, name: str) -> None:
+    query = dns.message.make_query(f"{name}.{SVC}", "A")
+    response = client.responder.respond(query.to_wire())
+    assert len(response) - len(query.to_wire()) <= SOA_BYTES
+
+
 def test_srv_brings_the_addresses_of_its_targets(client: Any) -> None:
     message = client.ask(f"_http._tcp.pods.{SVC}", "SRV", use_edns=0, payload=1232)
     found = {(str(records.name), data.to_text()) for records in message.additional for data in records}
@@ -196,8 +257,6 @@ def test_srv_brings_the_addresses_of_its_targets(client: Any) -> None:
 
 
 def test_another_zone_has_the_same_names() -> None:
-    from tests.dns.asking import Client
-
     index = NameIndex("example.internal", ("10.0.0.0/24",))
     index.apply(Changes(services=(service("web", "10.0.0.7", ports=[("http", "TCP", 80)]),)))
     client = Client(index)
