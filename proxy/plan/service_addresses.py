@@ -92,15 +92,16 @@ def _ingress_note(ingress: LoadBalancerIngress) -> str:
 
 
 def _source_ranges(ranges: tuple[str, ...], family: str) -> tuple[str, ...]:
-    """The ranges that matter to one family; a /0 of either family lets everyone in.
+    """The ranges of one family, as kube-proxy parts them; a /0 among them lets all of that family in.
 
-    Ranges of the other family alone are kept as they are and so match no source: a Service that names who may come
-    is not open to a whole family for want of a range in it. (kube-proxy would let that family in.)
+    Ranges of the other family alone are kept and so match no source: a Service that names who may come is not open to a
+    family for want of a range in it. (kube-proxy would let that family in.)
     """
     trimmed = tuple(each.strip() for each in ranges)
-    if any(each.endswith("/0") for each in trimmed):
+    own = tuple(each for each in trimmed if family_of(each) == family)
+    if any(each.endswith("/0") for each in own):
         return ()
-    return tuple(each for each in trimmed if family_of(each) == family) or trimmed
+    return own or trimmed
 
 
 def _canonical(addresses: tuple[str, ...] | list[str]) -> list[str]:
