@@ -85,7 +85,9 @@ class Proxy:
         # The servers and the source open their descriptors later; the reserve is for those.
         self._data_plane = choose_data_plane(configuration, budget, access_log, self._rows)
         self._bind = BindCapture(self._data_plane.width, budget.listening)
-        self._reconciler = Reconciler(self._data_plane, self._bind, self._routes.covers)
+        self._reconciler = Reconciler(
+            self._data_plane, self._bind, self._routes.covers, lambda: self._synchronizer.sockets_changed()
+        )
         self._paths = PathList()
         self._name_service = NameService(configuration, self._routes.covers)
         self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)

@@ -12,7 +12,11 @@ PERMISSION = (
     "[BPF, NET_ADMIN]; a copy of Python: setcap cap_bpf,cap_net_admin+ep PYTHON)"
 )
 _OLD_KERNEL = "the kernel does not know it: it needs Linux 5.9 or newer, with CONFIG_BPF_SYSCALL"
+_FULL = "it is full: have fewer source ranges, or use capture: bind"
 _REASONS = {
+    errno.E2BIG: _FULL,  # a hash
+    errno.ENOSPC: _FULL,  # a table of prefixes
+    errno.ENOMEM: "the kernel has no memory for it: raise the memory limit of this cgroup",
     errno.EPERM: PERMISSION,
     errno.EACCES: PERMISSION,
     errno.ENOSYS: _OLD_KERNEL,

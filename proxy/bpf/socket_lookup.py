@@ -9,10 +9,11 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
+from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.bpf_map import BpfMap, MapKind
 from proxy.bpf.lookup_entry import (
     DROPS_SIZE,
@@ -80,7 +81,8 @@ class SocketLookup:
         self._sockets.delete(struct.pack("<I", slot_of(protocol, family, verdict)))
 
     def put(self, entries: Iterable[Entry]) -> None:
-        """Add entries or replace them, many in one step."""
+        """Add entries or replace them, many in one step. Where the kernel takes one of them not, it may have taken
+        others."""
         values: dict[bytes, bytes] = {}
         ranges: dict[bytes, list[bytes]] = {}
         for entry in entries:
@@ -89,12 +91,21 @@ class SocketLookup:
             is_choosy = entry.source_ranges or entry.verdict is Verdict.IGNORED
             number = self._admit(key, entry, ranges) if is_choosy else 0
             values[key] = entry_value(entry.protocol, entry.address, entry.verdict, number)
-        self._count(ranges)
-        self._ranges.update_all({prefix: RANGE_VALUE for prefixes in ranges.values() for prefix in prefixes})
-        self._entries.update_all(values)
+        try:
+            self._write(values, ranges)
+        except BpfError:
+            # Entries that came before the one that failed read their new ranges, so both lists stay until they go.
+            for key, prefixes in ranges.items():
+                self._ranges_of[key] = [*self._ranges_of.get(key, ()), *prefixes]
+            raise
         for key in values:
             self._forget_ranges(key)
         self._ranges_of |= ranges
+
+    def _write(self, values: Mapping[bytes, bytes], ranges: Mapping[bytes, Sequence[bytes]]) -> None:
+        self._count(ranges)
+        self._ranges.update_all({prefix: RANGE_VALUE for prefixes in ranges.values() for prefix in prefixes})
+        self._entries.update_all(values)
 
     def remove(self, protocol: str, address: str, port: int) -> None:
         """Leave the clients of this address and port to whoever listens there, as if there had been no entry."""

@@ -1,6 +1,6 @@
-"""Why a frontend could not be bound, in one line with the way out.
+"""Why a frontend is not served as it should be, in one line with the way out.
 
-Imports `plan.frontend` and the port holder. Invariant: the line names the address, the port and what to do.
+Invariant: the line names the address, the port and what to do.
 """
 
 import errno
@@ -8,6 +8,7 @@ from os import strerror
 
 import msgspec
 
+from proxy.bpf.bpf_error import BpfError
 from proxy.capture.listening_socket import is_lacking_descriptors
 from proxy.capture.port_holder import holder_of
 from proxy.capture.unprivileged_ports import first_unprivileged_port
@@ -25,15 +26,18 @@ _NO_DESCRIPTOR = (
 
 
 class BindFailure(msgspec.Struct, frozen=True):
-    """One frontend that does not listen, and why; `number` is the errno of the attempt."""
+    """One frontend that is not served as it should be, and why; `number` is the errno of the attempt. `listens` is
+    whether it has its port and lacks the rest."""
 
     frontend: Frontend
     reason: str
     number: int | None = None
+    listens: bool = False
 
     def __str__(self) -> str:
         key = self.frontend.key
-        return f"cannot listen on {endpoint_text(key.address, key.port)}/{key.protocol}: {self.reason}"
+        place = f"{endpoint_text(key.address, key.port)}/{key.protocol}"
+        return f"cannot {'serve' if self.listens else 'listen on'} {place}: {self.reason}"
 
 
 def explain(frontend: Frontend, error: OSError, find_holder: bool = True) -> BindFailure:
@@ -47,6 +51,12 @@ def explain(frontend: Frontend, error: OSError, find_holder: bool = True) -> Bin
     if is_lacking_descriptors(error):
         return BindFailure(frontend, _NO_DESCRIPTOR, error.errno)
     return BindFailure(frontend, strerror(error.errno) if error.errno else str(error), error.errno)
+
+
+def of_fault(frontend: Frontend, fault: OSError) -> BindFailure:
+    """The failure of a frontend that has its port, in the words of what is captured."""
+    reason = str(fault) if isinstance(fault, BpfError) or fault.strerror is None else fault.strerror
+    return BindFailure(frontend, reason, fault.errno, listens=True)
 
 
 def _not_permitted(port: int) -> str:

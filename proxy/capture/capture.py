@@ -21,11 +21,17 @@ class Captured(Protocol):
         """The frontend's own, one a worker in the workers' order; none where shared ones serve it."""
 
     @property
+    def fault(self) -> OSError | None:
+        """Why the frontend's clients are not served as `settle` was asked to, if so; its text is for people. Final once
+        what was settled is in force."""
+
+    @property
     def drops(self) -> bool:
         """Whether any packet was to be dropped up to now."""
 
     def settle(self, frontend: Frontend, pool: Pool) -> None:
-        """Let clients in, refuse or ignore them, filter and steer them, as the frontend and its pool ask for."""
+        """Let clients in, refuse or ignore them, filter and steer them, as the frontend and its pool ask for. What
+        cannot be done is the `fault`, keeps clients out, and is tried again with the next call."""
 
     def take_drops(self) -> Counter[DropCause]:
         """How many packets were dropped since the last call; not to be asked any more after `leave`."""

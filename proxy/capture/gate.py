@@ -5,14 +5,12 @@ as it was entered.
 """
 
 import enum
-import logging
+import errno
 import socket
 from contextlib import suppress
 
 from proxy.capture.source_filter import admit_only, attach, detach, drop_everything
 from proxy.plan.frontend import Frontend
-
-_log = logging.getLogger(__name__)
 
 
 class Gate(enum.Enum):
@@ -32,7 +30,10 @@ def gate_of(frontend: Frontend, usable: bool) -> Gate:
 
 
 def filter_sources(sock: socket.socket, frontend: Frontend, gate: Gate) -> None:
-    """Attach the packet filter that the frontend and its gate ask for, or none."""
+    """Attach the packet filter that the frontend and its gate ask for, or none.
+
+    Raises OSError, whose text is for people, where the kernel does not take the ranges: too many of them, or too little
+    memory for options. Then nobody gets in, because the ranges are a promise."""
     if gate is Gate.DROPPED:
         attach(sock, drop_everything())
     elif frontend.source_ranges:
@@ -44,10 +45,9 @@ def filter_sources(sock: socket.socket, frontend: Frontend, gate: Gate) -> None:
 
 
 def _admit_ranges(sock: socket.socket, frontend: Frontend) -> None:
-    """Nobody gets in where the ranges cannot be told to the kernel (too many of them, or too little memory for
-    options): they are a promise, and this one frontend's trouble."""
     try:
         attach(sock, admit_only(frontend.source_ranges, sock.family))
     except (ValueError, OSError) as error:
-        _log.error("%s of %s is closed to everybody: %s", frontend.key, frontend.service, error)
         attach(sock, drop_everything())
+        number = error.errno if isinstance(error, OSError) and error.errno else errno.E2BIG
+        raise OSError(number, f"nobody is let in: {error}: use fewer or wider source ranges") from error

@@ -25,13 +25,14 @@ _log = logging.getLogger(__name__)
 class ListeningGroup:
     """Opened by `open_group`. `settle` makes the sockets do what the frontend and its pool ask for."""
 
-    __slots__ = ("_filter", "_gate", "_meter", "_steered", "sockets")
+    __slots__ = ("_filter", "_gate", "_meter", "_steered", "fault", "sockets")
 
     def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
-        self._filter: tuple[Gate, tuple[str, ...]] = (Gate.OPEN, ())
+        self._filter: tuple[Gate, tuple[str, ...]] | None = (Gate.OPEN, ())
         self._gate = Gate.OPEN
         self._meter: DropMeter | None = None
         self._steered = KeyedBy.NOTHING
+        self.fault: OSError | None = None
         self.sockets = sockets
 
     @property
@@ -44,18 +45,31 @@ class ListeningGroup:
     def settle(self, frontend: Frontend, pool: Pool) -> None:
         """Open or shut the gate, filter the sources, steer: whatever is not yet as it should be."""
         gate = gate_of(frontend, is_usable(pool))
+        try:
+            self._filter_sources(frontend, gate)
+            self._set_gate(frontend.key, Gate.OPEN if frontend.key.protocol == "UDP" else gate, pool)
+        except OSError as error:
+            self.fault = error
+        else:
+            self.fault = None
+
+    def _filter_sources(self, frontend: Frontend, gate: Gate) -> None:
+        wanted = (gate, frontend.source_ranges)
+        if wanted == self._filter:
+            return
+        # Until every socket has it, none is taken to have any.
+        self._filter = None
+        self._attribute(cause_of(frontend, gate))
+        for sock in self.sockets:
+            filter_sources(sock, frontend, gate)
+        self._filter = wanted
+
+    def _set_gate(self, key: FrontendKey, gate: Gate, pool: Pool) -> None:
         steered = steered_by(pool) if len(self.sockets) > 1 else KeyedBy.NOTHING
-        if (gate, frontend.source_ranges) != self._filter:
-            self._filter = (gate, frontend.source_ranges)
-            self._attribute(cause_of(frontend, gate))
-            for sock in self.sockets:
-                filter_sources(sock, frontend, gate)
-        if frontend.key.protocol == "UDP":
-            gate = Gate.OPEN
         if gate is Gate.REFUSED and self._gate is not Gate.REFUSED:
             self._refuse()
         if steered is not self._steered and gate is not Gate.REFUSED:
-            self._steer(frontend.key, steered)
+            self._steer(key, steered)
         if gate is not Gate.REFUSED and self._gate is Gate.REFUSED:
             self._listen()
         self._gate = gate

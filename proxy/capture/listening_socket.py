@@ -14,6 +14,9 @@ _IP, _IP_FREEBIND = socket.IPPROTO_IP, 15
 _IPV6, _IPV6_FREEBIND = socket.IPPROTO_IPV6, 78
 _RECEIVE_BUFFER = 4 * 1024 * 1024
 
+LACKING_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+"""Error numbers of a bind that failed for want of a file descriptor."""
+
 
 def open_listening_socket(key: FrontendKey, shared: bool = False, routed: bool = False) -> socket.socket:
     """A bound, non-blocking socket, listening if it is TCP. Raises OSError. `shared` and `routed` as in `bind_only`."""
@@ -53,7 +56,7 @@ def bind_only(key: FrontendKey, shared: bool = False, routed: bool = False) -> s
 
 def is_lacking_descriptors(error: OSError) -> bool:
     """Whether the bind failed for want of a file descriptor."""
-    return error.errno in (errno.EMFILE, errno.ENFILE)
+    return error.errno in LACKING_DESCRIPTORS
 
 
 def is_taken(error: OSError) -> bool:

@@ -7,7 +7,6 @@ before any worker forgets it; a port that somebody else listens on is not taken 
 
 import contextlib
 import errno
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
@@ -33,8 +32,6 @@ _MANY = 100
 
 _LETS_IN = (Verdict.SPREAD, Verdict.STEERED)
 
-_log = logging.getLogger(__name__)
-
 
 class LookupCapture:
     """In force from its making until `close`. Making it raises OSError, BpfError where it is not permitted."""
@@ -44,6 +41,7 @@ class LookupCapture:
         self._entries: dict[FrontendKey, Entry] = {}
         self._put: dict[FrontendKey, Entry] = {}
         self._changed: set[FrontendKey] = set()
+        self._refused: dict[FrontendKey, BpfError] = {}
         self._in_use: Mapping[str, frozenset[int]] | None = None
         self._unprivileged = USUAL_START
         with contextlib.ExitStack() as stack:
@@ -84,18 +82,25 @@ class LookupCapture:
         return key.protocol == "TCP" or key.port >= self._unprivileged
 
     def want(self, key: FrontendKey, entry: Entry) -> None:
-        """What shall become of the frontend's clients: at once where they are kept out, with `told` otherwise."""
+        """What shall become of the frontend's clients: with `told` where they are let in now and were not before, since
+        the workers must know the frontend first, and at once otherwise."""
         self._entries[key] = entry
-        if self._put.get(key) == entry:
+        before = self._put.get(key)
+        if before == entry:
             self._changed.discard(key)
-        elif entry.verdict in _LETS_IN:
+        elif entry.verdict in _LETS_IN and (before is None or before.verdict not in _LETS_IN):
             self._changed.add(key)
         else:
             self._apply((key,))
 
+    def fault_of(self, key: FrontendKey) -> BpfError | None:
+        """Why the kernel did not take the frontend's newest entry, if so."""
+        return self._refused.get(key)
+
     def forget(self, key: FrontendKey) -> None:
         """Leave the frontend's clients to the kernel, which refuses them."""
         self._entries.pop(key, None)
+        self._refused.pop(key, None)
         self._changed.discard(key)
         if self._put.pop(key, None) is not None:
             self._lookup.remove(*key)
@@ -124,14 +129,33 @@ class LookupCapture:
         self._stack.close()
 
     def _apply(self, keys: Iterable[FrontendKey]) -> None:
-        """Put the newest entry of each that is still wanted and lets its clients in as it should, or keeps them out."""
+        """Put the newest entry of each that is still wanted."""
         entries = {key: self._entries[key] for key in keys if key in self._entries}
         try:
             self._lookup.put(entries.values())
-        except BpfError as error:
-            _log.error(f"{len(entries)} frontends are not served as they should be: {error}")
+        except BpfError:
+            # Which of them the kernel refuses is only known one by one.
+            for key, entry in entries.items():
+                self._apply_alone(key, entry)
             return
+        self._note(entries)
+
+    def _apply_alone(self, key: FrontendKey, entry: Entry) -> None:
+        """Put one entry. Where the kernel refuses it, it refuses the clients: the old one may let in too many."""
+        try:
+            self._lookup.put((entry,))
+        except BpfError as error:
+            self._lookup.remove(*key)
+            self._put.pop(key, None)
+            self._refused[key] = error
+        else:
+            self._note({key: entry})
+
+    def _note(self, entries: Mapping[FrontendKey, Entry]) -> None:
         self._put |= entries
+        if self._refused:
+            for key in entries:
+                self._refused.pop(key, None)
 
 
 class LookupPlace:
@@ -145,6 +169,10 @@ class LookupPlace:
         self._capture = capture
         self._key = key
         self._meter: DropMeter | None = None
+
+    @property
+    def fault(self) -> OSError | None:
+        return self._capture.fault_of(self._key)
 
     @property
     def drops(self) -> bool:

@@ -1,9 +1,8 @@
 """Reconciler: makes the listening sockets what the plan says, and tells the data plane.
 
-Imports `plan.frontend` and this room. Invariants: a frontend that stays keeps its sockets; one that cannot be bound is
-reported once, retried, and keeps nothing else from being served; a UDP frontend without a usable endpoint has no
-socket, since an unbound port is what makes the kernel refuse datagrams; the sockets do what a change asks for before
-the data plane is told of it.
+Invariants: a frontend that stays keeps its sockets; one that cannot be served is reported once, retried, and keeps
+nothing else from being served; a UDP frontend without a usable endpoint has no socket, since an unbound port is what
+makes the kernel refuse datagrams; the sockets do what a change asks for before the data plane is told of it.
 """
 
 import errno
@@ -13,10 +12,10 @@ from functools import partial
 from resource import RLIMIT_NOFILE, getrlimit
 from socket import socket
 
-from proxy.capture.bind_failure import BindFailure, explain
+from proxy.capture.bind_failure import BindFailure, explain, of_fault
 from proxy.capture.capture import Capture, Captured
 from proxy.capture.drop_ledger import DropLedger
-from proxy.capture.listening_socket import is_lacking_descriptors, is_taken
+from proxy.capture.listening_socket import LACKING_DESCRIPTORS, is_lacking_descriptors, is_taken
 from proxy.dataplane.addresses import endpoint_text, is_wildcard
 from proxy.dataplane.messages import is_usable
 from proxy.logs import fields
@@ -33,12 +32,20 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone. `drops` is
-    what was dropped at the frontends."""
+    """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone. `changed`
+    is called when a frontend begins to listen, fails or recovers. `drops` is what was dropped at the frontends."""
 
-    def __init__(self, data_plane: Delivery, capture: Capture, is_routed: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        data_plane: Delivery,
+        capture: Capture,
+        is_routed: Callable[[str], bool],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._data_plane = data_plane
         self._is_routed = is_routed
+        self._tell = changed
+        self._has_news = False
         self._capture = capture
         self.drops = DropLedger()
         self._pools: dict[str, Pool] = {}
@@ -52,7 +59,7 @@ class Reconciler:
 
     @property
     def failures(self) -> Mapping[FrontendKey, BindFailure]:
-        """The frontends that should listen and cannot."""
+        """The frontends that should be served and cannot."""
         return self._failures
 
     def is_listening(self, key: FrontendKey) -> bool:
@@ -91,7 +98,7 @@ class Reconciler:
         self._settle(delta, touched - set(delta.removed_frontends))
 
     def retry(self) -> None:
-        """Try again to bind what could not be bound."""
+        """Try again what failed."""
         if self._failures:
             self._settle(Delta(), set(self._failures))
 
@@ -114,7 +121,7 @@ class Reconciler:
         members.discard(key)
         if not members:
             del self._by_pool[frontend.pool]
-        self._failures.pop(key, None)
+        self._recovered(key)
 
     def give_up(self, protocol: str) -> list[socket]:
         """Hand over the sockets of one protocol, to be closed: nothing listens there any more."""
@@ -144,9 +151,10 @@ class Reconciler:
         closed += [key for key in delta.removed_frontends if key in self._groups]
         for key in touched:
             if not self._needs_socket(self._frontends[key]):
-                self._failures.pop(key, None)
+                self._recovered(key)
         missing = [key for key in touched if key not in self._groups and self._needs_socket(self._frontends[key])]
-        self._settle_groups(touched.difference(closed))
+        staying = touched.difference(closed)
+        self._settle_groups(staying)
         for key in closed:
             if key in self._frontends:
                 self.drops.leave(self._frontends[key].pool, key)
@@ -158,11 +166,21 @@ class Reconciler:
         changed = {frontend.key for frontend in delta.frontends} | set(opened)
         frontends = tuple(self._frontends[key] for key in sorted(changed) if key in self._groups)
         self._send(Delta((), frontends, (), delta.removed_pools), self._own_sockets(opened))
-        self._capture.told(self._data_plane, lambda: self._announce(opened))
+        self._capture.told(self._data_plane, lambda: self._in_force(opened, staying))
 
     def _own_sockets(self, keys: Iterable[FrontendKey]) -> Sockets:
         groups = ((key, self._groups[key]) for key in keys)
         return {key: group.sockets for key, group in groups if group.sockets}
+
+    def _in_force(self, opened: Sequence[FrontendKey], staying: Iterable[FrontendKey]) -> None:
+        for key in (*opened, *staying):
+            if key in self._groups:
+                self._note_fault(key, self._groups[key].fault)
+        self._announce([key for key in opened if key in self._groups and key not in self._failures])
+        self._has_news |= bool(opened)
+        if self._has_news:
+            self._has_news = False
+            self._tell()
 
     def _announce(self, opened: Sequence[FrontendKey]) -> None:
         if len(opened) > _MOST_LINES:
@@ -170,8 +188,7 @@ class Reconciler:
             _log.info("listening", extra=fields(frontends=len(opened)))
             return
         for key in opened:
-            if key in self._groups:
-                _log.info("listening", extra=fields(frontend=_text(key), service=self._frontends[key].service))
+            _log.info("listening", extra=fields(frontend=_text(key), service=self._frontends[key].service))
 
     def _settle_groups(self, keys: Iterable[FrontendKey]) -> None:
         for key in keys:
@@ -213,7 +230,7 @@ class Reconciler:
                 self._failed(key, error, find_holder=failures <= _HOLDERS_NAMED)
                 continue
             opened.append(key)
-            self._failures.pop(key, None)
+            self._recovered(key)
             self._ports.setdefault((key.protocol, key.port), set()).add(key.address)
         if lacking:
             self._lack(lacking)
@@ -279,12 +296,28 @@ class Reconciler:
         known = self._failures.get(key)
         if known is not None and known.frontend == frontend and known.number == error.errno:
             return
-        failure = explain(frontend, error, find_holder)
-        if known is None and not is_lacking_descriptors(error):
-            _log.error(
-                str(failure), extra=fields(service=frontend.service, error=errno.errorcode.get(error.errno or 0, ""))
-            )
+        self._note_failure(key, explain(frontend, error, find_holder))
+
+    def _note_fault(self, key: FrontendKey, fault: OSError | None) -> None:
+        """What became of a frontend that has its port."""
+        if fault is None:
+            self._recovered(key)
+        else:
+            self._note_failure(key, of_fault(self._frontends[key], fault))
+
+    def _note_failure(self, key: FrontendKey, failure: BindFailure) -> None:
+        known = self._failures.get(key)
+        if known == failure:
+            return
+        if known is None and failure.number not in LACKING_DESCRIPTORS:
+            name = errno.errorcode.get(failure.number or 0, "")
+            _log.error(str(failure), extra=fields(service=failure.frontend.service, error=name))
         self._failures[key] = failure
+        self._has_news = True
+
+    def _recovered(self, key: FrontendKey) -> None:
+        if self._failures.pop(key, None) is not None:
+            self._has_news = True
 
 
 def _text(key: FrontendKey) -> str:

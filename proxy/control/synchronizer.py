@@ -1,6 +1,6 @@
 """Puts into force what the source says: the plan, then the sockets and the data plane, then names and health checks.
 
-Imports `plan` and this room. Invariant: a change is in force, or waits for a port, before the next one is looked at.
+Invariant: a change is in force, or waits for a port, before the next one is looked at.
 """
 
 import asyncio
@@ -80,8 +80,15 @@ class Synchronizer:
         self._take(self._planner.reconfigure(settings))
         self._synced((), began, full=True)
 
+    def sockets_changed(self) -> None:
+        """A frontend began to listen, failed or recovered, at once or when a worker let go of its port."""
+        self.revision += 1
+        self._problems.report()
+        if self._reconciler.failures:
+            self._bind_failed.set()
+
     async def retry_binds(self) -> None:
-        """Try what could not be bound again and again, less and less often, until cancelled."""
+        """Try what cannot be served again and again, less and less often, until cancelled."""
         while True:
             await self._bind_failed.wait()
             self._bind_failed.clear()
@@ -89,7 +96,6 @@ class Synchronizer:
             while self._reconciler.failures:
                 await asyncio.sleep(pause)
                 self._reconciler.retry()
-                self.revision += 1
                 pause = min(LONGEST_RETRY, pause * 2)
 
     def _learn(self, changes: Changes) -> None:
@@ -113,8 +119,6 @@ class Synchronizer:
         self._health.updated(moment)
         self._health_checks.apply(self._planner.health_checks(), self._planner.settings.node_port_addresses)
         self._problems.report()
-        if self._reconciler.failures:
-            self._bind_failed.set()
 
     def _synced(self, slices: Iterable[EndpointSlice], began: float, *, full: bool) -> None:
         self._metrics.synced(slices, monotonic() - began, datetime.now(UTC), full=full)

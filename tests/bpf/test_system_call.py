@@ -39,4 +39,4 @@ def test_a_machine_whose_system_calls_are_not_known_is_named(monkeypatch: pytest
 
 
 def test_an_error_that_has_no_way_out_of_ours_is_the_kernels_word() -> None:
-    assert str(BpfError("do it", errno.ENOSPC)) == "cannot do it: No space left on device"
+    assert str(BpfError("do it", errno.EBUSY)) == "cannot do it: Device or resource busy"

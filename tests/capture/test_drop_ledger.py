@@ -14,6 +14,7 @@ class Dropping:
     """A frontend at which the test drops."""
 
     sockets = ()
+    fault = None
     drops = True
 
     def __init__(self) -> None:

@@ -56,12 +56,16 @@ def workers() -> Workers:
 
 @pytest.fixture
 def capture(network_namespace: None) -> Iterator[LookupCapture]:
-    try:
-        capture = LookupCapture(2)
-    except BpfError as error:
-        pytest.skip(f"not permitted: {error}")
+    capture = made_capture()
     yield capture
     capture.close()
+
+
+def made_capture() -> LookupCapture:
+    try:
+        return LookupCapture(2)
+    except BpfError as error:
+        pytest.skip(f"not permitted: {error}")
 
 
 def pool(*targets: Target, affinity: int = 0) -> Pool:
@@ -169,6 +173,49 @@ def test_clients_from_outside_the_source_ranges_meet_silence(capture: LookupCapt
     workers.apply()
     with pytest.raises(TimeoutError):
         connects(WEB, wait=0.3)
+
+
+@EITHER
+def test_other_ranges_are_in_force_before_the_slowest_worker_hears_of_them(
+    capture: LookupCapture, workers: Workers, key: FrontendKey
+) -> None:
+    place = capture.open(key, shared=False, routed=True)
+    put_in_force(capture, workers, place, key, pool(ONE))
+    place.settle(frontend(key, source_ranges=("192.0.2.0/24", "2001:db8::/32")), pool(ONE))
+    with pytest.raises(TimeoutError):
+        connects(key, wait=0.3)
+    place.settle(frontend(key), pool(ONE))
+    assert connects(key)
+
+
+@EITHER
+def test_an_entry_that_the_kernel_refuses_is_that_frontends_fault_and_lets_nobody_in(
+    network_namespace: None, workers: Workers, monkeypatch: pytest.MonkeyPatch, key: FrontendKey
+) -> None:
+    # The capture's own entries and one more.
+    monkeypatch.setattr("proxy.bpf.socket_lookup.CAPACITY", 13)
+    capture = made_capture()
+    other = key._replace(port=81)
+    places = {each: capture.open(each, shared=False, routed=True) for each in (key, other)}
+    for each, place in places.items():
+        place.settle(frontend(each), pool(ONE))
+    capture.told(workers, lambda: None)
+    workers.apply()
+    faults = {each: place.fault for each, place in places.items()}
+    (served,) = (each for each, fault in faults.items() if fault is None)
+    (refused,) = places.keys() - {served}
+    assert str(faults[refused]).startswith("cannot change the BPF map svc_entries: it is full")
+    assert connects(served)
+    assert not connects(refused)
+    # Ranges that find no room leave nobody in, whoever was before.
+    ranges = tuple(f"192.0.{number}.0/24" for number in range(14)) + tuple(f"2001:{n}::/32" for n in range(14))
+    places[served].settle(frontend(served, source_ranges=ranges), pool(ONE))
+    assert str(places[served].fault).startswith("cannot change the BPF map svc_ranges: it is full")
+    assert not connects(served)
+    put_in_force(capture, workers, places[refused], refused, pool(ONE))
+    assert places[refused].fault is None
+    assert connects(refused)
+    capture.close()
 
 
 @EITHER

@@ -334,3 +334,80 @@ def test_too_few_descriptors_are_one_line_and_what_fits_is_served(
     made.retry()
     assert not made.failures
     made.close()
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_a_port_that_somebody_takes_during_a_hand_over_is_told_and_retried(channel: Recorder, protocol: str) -> None:
+    told: list[str] = []
+
+    def tell() -> None:
+        told.append("; ".join(map(str, made.failures.values())))
+
+    made = Reconciler(channel, BindCapture(channel.width, 10_000), lambda address: False, tell)
+    port = free_port()
+    wildcard, specific = FrontendKey(protocol, "0.0.0.0", port), FrontendKey(protocol, "127.0.0.1", port)
+    made.apply(Delta(pools=(pool(ONE),), frontends=(frontend(wildcard),)))
+    channel.slow = True
+    made.apply(Delta(frontends=(frontend(specific),), removed_frontends=(wildcard,)))
+    assert not made.failures
+    for sock in channel._closing:
+        sock.close()
+    channel._closing.clear()
+    told.clear()
+    with holder(specific):
+        channel.catch_up()
+        assert [text.partition(" is taken by")[0] for text in told] == [
+            f"cannot listen on 127.0.0.1:{port}/{protocol}: port {port}"
+        ]
+        made.retry()
+        assert len(told) == 1
+    made.retry()
+    assert told[1:] == [""]
+    assert made.is_listening(specific)
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"], ids=["IPv4", "IPv6"])
+def test_ranges_that_the_kernel_does_not_take_are_a_failure_until_they_are_others(
+    reconciler: Reconciler, caplog: pytest.LogCaptureFixture, protocol: str, address: str
+) -> None:
+    key = FrontendKey(protocol, address, free_port())
+    prefix = "2001:db8:{:x}::/48" if ":" in address else "10.{0}.{1}.0/25"
+    many = tuple(prefix.format(2 * number if ":" in address else number // 256, number % 256) for number in range(2048))
+    reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key, source_ranges=many),)))
+    reconciler.retry()
+    (failure,) = map(str, reconciler.failures.values())
+    assert failure.startswith("cannot serve ")
+    assert "nobody is let in" in failure
+    assert errors(caplog) == [failure]
+    assert reconciler.is_listening(key)
+    reconciler.apply(Delta(frontends=(frontend(key, source_ranges=many[:9]),)))
+    assert not reconciler.failures
+
+
+def test_an_error_of_one_frontends_socket_is_that_frontends_failure(
+    reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (FrontendKey("TCP", f"127.0.0.{number}", free_port()) for number in (1, 2))
+    reconciler.apply(
+        Delta(
+            pools=(pool(ONE, key="one"), pool(ONE, key="other")),
+            frontends=(frontend(one, "one"), frontend(other, "other")),
+        )
+    )
+    refuse = ListeningGroup._refuse
+
+    def fail(self: ListeningGroup) -> None:
+        if self.sockets[0].getsockname()[0] == one.address:
+            raise OSError(errno.ENOBUFS, "No buffer space available")
+        refuse(self)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ListeningGroup, "_refuse", fail)
+        reconciler.apply(Delta(pools=(pool(key="one"), pool(key="other"))))
+    place = f"127.0.0.1:{one.port}/TCP"
+    assert [str(each) for each in reconciler.failures.values()] == [f"cannot serve {place}: No buffer space available"]
+    reconciler.retry()
+    assert not reconciler.failures
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(one[1:])

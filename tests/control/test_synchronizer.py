@@ -31,7 +31,7 @@ class Parts:
         self.failures: dict[str, str] = {}
         self.health = ProxyHealth(START)
         self.problems = SimpleNamespace(of_source=(), report=lambda: self.done.append("problems"))
-        reconciler = SimpleNamespace(apply=self._apply, failures=self.failures, retry=self.failures.clear)
+        reconciler = SimpleNamespace(apply=self._apply, failures=self.failures, retry=self._retry)
         parts: tuple[Any, ...] = (
             Planner(PlanSettings(node_port_addresses=("127.0.0.1",))),
             reconciler,
@@ -47,6 +47,12 @@ class Parts:
 
     def _apply(self, delta: Delta) -> None:
         self.done.append("sockets")
+        if self.failures:
+            self.synchronizer.sockets_changed()
+
+    def _retry(self) -> None:
+        self.failures.clear()
+        self.synchronizer.sockets_changed()
 
 
 @pytest.fixture

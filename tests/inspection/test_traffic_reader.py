@@ -149,6 +149,7 @@ class Silent:
     """A frontend that dropped so many packets for want of a local endpoint."""
 
     sockets = ()
+    fault = None
     drops = True
 
     def __init__(self, dropped: int) -> None:
