@@ -1,8 +1,8 @@
 """The listeners of healthCheckNodePorts: opened and closed as Services come and go.
 
-Imports `plan.health_check` and the admin room's answer; aiohttp speaks HTTP. Invariants: a port listens exactly while
-a Service has it; one that cannot be bound is reported once, retried, and costs nothing else; how many connections the
-data plane has makes no difference here; however many ports there are, some descriptors are left for the rest.
+Invariants: a port listens exactly while a Service has it; one that cannot be bound is reported once, retried, and costs
+nothing else; how many connections the data plane has makes no difference here; however many ports there are, some
+descriptors are left for the rest; at the end no client keeps the process.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from aiohttp import web
 
 from proxy.admin.health_check_answer import health_check_answer
 from proxy.admin.json_answer import failure
-from proxy.capture.port_holder import holder_of
+from proxy.capture.port_holder import Place, holders_of
 from proxy.logs import fields
 from proxy.model.problem import Problem
 from proxy.plan.addresses import family_of, with_port
@@ -28,11 +28,10 @@ RETRY = 5.0
 """Seconds between two tries for a port that is taken."""
 
 _KEEP_ALIVE = 15.0
+_LAST_ANSWERS = 1.0
+"""Seconds that answers under way have at the end."""
 
 _log = logging.getLogger(__name__)
-
-Place = tuple[str, int]
-"""Address and port."""
 
 
 class HealthCheckPorts:
@@ -93,7 +92,9 @@ class HealthCheckPorts:
         finally:
             for place in list(self._servers):
                 self._close(place)
-            await self._http.shutdown()
+            # Who says nothing is hung up on at once; without a limit, one silent client would keep the process.
+            self._http.pre_shutdown()
+            await self._http.shutdown(_LAST_ANSWERS)
 
     def _wanted(self) -> dict[Place, HealthCheck]:
         return {
@@ -107,36 +108,56 @@ class HealthCheckPorts:
         for place in [place for place in self._servers if place not in wanted]:
             self._close(place)
         self._failures = {place: problem for place, problem in self._failures.items() if place in wanted}
+        failed: dict[Place, OSError] = {}
         for place, check in wanted.items():
             if place not in self._servers:
-                await self._open(place, check)
+                try:
+                    await self._open(place, check)
+                except OSError as error:
+                    failed[place] = error
+        news = {place: error for place, error in failed.items() if self._is_news(place, wanted[place])}
+        await self._report(news, wanted)
 
     async def _open(self, place: Place, check: HealthCheck) -> None:
+        """Listen there. Raises OSError, with nothing open."""
         loop = asyncio.get_running_loop()
+        connections, sock = self._connections, self._listening_socket(place)
         try:
-            sock = self._listening_socket(place)
-        except OSError as error:
-            self._failed(place, check, error)
-            return
+            # In two steps, for a cancelled create_server forgets what it opened.
+            server = await loop.create_server(
+                lambda: connections.next(self._http), sock=sock, start_serving=False, backlog=connections.backlog
+            )
+        except OSError:
+            sock.close()
+            raise
+        self._servers[place] = server
         self._hold(1)
-        # In two steps, for a cancelled create_server forgets what it opened.
-        connections = self._connections
-        server = self._servers[place] = await loop.create_server(
-            lambda: connections.next(self._http), sock=sock, start_serving=False, backlog=connections.backlog
-        )
-        await server.start_serving()
+        try:
+            await server.start_serving()
+        except OSError:
+            self._close(place)
+            raise
         self._failures.pop(place, None)
-        _log.info("health check listening", extra=fields(address=with_port(*place), service="/".join(check.service)))
+        _log.info("health check listening", extra=fields(address=with_port(*place), service=_name(check)))
 
-    def _failed(self, place: Place, check: HealthCheck, error: OSError) -> None:
-        subject = f"Service {'/'.join(check.service)}"
-        before = self._failures.get(place)
-        if before is not None and before.subject == subject:
+    def _is_news(self, place: Place, check: HealthCheck) -> bool:
+        """Whether nobody was told yet that this Service's port does not listen there."""
+        known = self._failures.get(place)
+        return known is None or known.subject != _subject(check)
+
+    async def _report(self, failed: Mapping[Place, OSError], wanted: Mapping[Place, HealthCheck]) -> None:
+        """Tell why these do not listen; who holds the ports is looked up once for all, and not on the loop."""
+        if not failed:
             return
-        message = f"cannot listen on {with_port(*place)} for health checks: {_reason(place, error)}"
-        _log.error(message, extra=fields(service="/".join(check.service)))
-        self._failures[place] = Problem(message, subject, reason="FailedToStartServiceHealthcheck")
-        self._on_failure()
+        taken = [place for place, error in failed.items() if error.errno == errno.EADDRINUSE]
+        holders = await asyncio.to_thread(holders_of, "TCP", taken) if taken else {}
+        for place, error in failed.items():
+            check = wanted[place]
+            reason = _reason(place, error, holders.get(place, ""))
+            message = f"cannot listen on {with_port(*place)} for health checks: {reason}"
+            _log.error(message, extra=fields(service=_name(check)))
+            self._failures[place] = Problem(message, _subject(check), reason="FailedToStartServiceHealthcheck")
+            self._on_failure()
 
     def _close(self, place: Place) -> None:
         self._servers.pop(place).close()
@@ -177,10 +198,17 @@ def _listening_socket(place: Place) -> socket.socket:
     return sock
 
 
-def _reason(place: Place, error: OSError) -> str:
+def _name(check: HealthCheck) -> str:
+    return "/".join(check.service)
+
+
+def _subject(check: HealthCheck) -> str:
+    return f"Service {_name(check)}"
+
+
+def _reason(place: Place, error: OSError, holder: str) -> str:
     if error.errno == errno.EMFILE:
         return "too few file descriptors: raise the limit on open files (ulimit -n, LimitNOFILE)"
     if error.errno != errno.EADDRINUSE:
         return error.strerror or str(error)
-    holder = holder_of("TCP", *place)
     return f"port {place[1]} is taken{f' by {holder}' if holder else ''}: stop it, or give the Service another port"

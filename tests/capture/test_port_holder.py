@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from proxy.capture.port_holder import holder_of
+from proxy.capture.port_holder import holder_of, holders_of
 from tests.lane import free_port
 
 KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
@@ -22,6 +22,9 @@ def bound(protocol: str, address: str) -> Iterator[int]:
     """A socket of this process on a port of `address` that nobody else has, on any address; gives the port."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, KINDS[protocol]) as holder:
+        if protocol == "TCP":
+            # The port may have had connections of earlier tests, which linger.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((address, free_port()))
         if protocol == "TCP":
             holder.listen()
@@ -130,3 +133,16 @@ def test_a_holder_that_is_gone_by_now_is_unknown(monkeypatch: pytest.MonkeyPatch
 def listening(address: str, pid: int | None) -> SimpleNamespace:
     """A row as psutil gives it."""
     return SimpleNamespace(status=psutil.CONN_LISTEN, pid=pid, laddr=SimpleNamespace(ip=address, port=80))
+
+
+def test_the_holders_of_many_ports_take_one_look(monkeypatch: pytest.MonkeyPatch, this_process: str) -> None:
+    looks: list[str] = []
+
+    def look(kind: str) -> list[object]:
+        looks.append(kind)
+        return [listening("127.0.0.1", os.getpid())]
+
+    monkeypatch.setattr(psutil, "net_connections", look)
+    places = [("127.0.0.1", 80), ("0.0.0.0", 80), ("127.0.0.2", 80), ("127.0.0.1", 81)]
+    assert holders_of("TCP", places) == dict.fromkeys(places[:2], this_process)
+    assert looks == ["tcp"]

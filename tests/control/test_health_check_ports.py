@@ -2,12 +2,17 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 
+from proxy.capture import port_holder
 from proxy.control import health_check_ports
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.plan.addresses import with_port
@@ -160,3 +165,67 @@ async def test_descriptors_are_told_and_those_of_the_rest_left_alone(running: Ru
     running.ports.apply(checks(port, families=("IPv4",)), HERE)
     await running.until(lambda: len(list(running.ports.listening)) == 1)
     assert running.held == 1
+
+
+async def test_who_holds_the_ports_is_looked_up_once_a_change(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To find a holder reads every process of the machine."""
+    looked_up: list[object] = []
+
+    def look_up(protocol: str, places: Collection[port_holder.Place]) -> Mapping[port_holder.Place, str]:
+        looked_up.append(places)
+        return port_holder.holders_of(protocol, places)
+
+    monkeypatch.setattr(health_check_ports, "holders_of", look_up)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(20)]
+        wanted = tuple(HealthCheck(("shop", f"web{port}"), "IPv4", port, 1) for port in held)
+        running.ports.apply(wanted, HERE)
+        await running.until(lambda: running.failures == len(held))
+        assert len(looked_up) == 1
+        holder = f"by {psutil.Process().name()} (pid {os.getpid()})"
+        assert all(holder in problem.message for problem in running.ports.problems)
+        await asyncio.sleep(3 * health_check_ports.RETRY)
+        assert len(looked_up) == 1
+
+
+async def test_a_socket_that_will_not_listen_costs_its_own_port_alone(
+    running: Running, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, other = asyncio.get_running_loop(), free_port()
+    create_server = loop.create_server
+
+    async def refuse_one(*arguments: Any, sock: socket.socket, **options: Any) -> asyncio.AbstractServer:
+        if sock.getsockname()[1] == port:
+            raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+        return await create_server(*arguments, sock=sock, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "create_server", refuse_one)
+        running.ports.apply((*checks(port, families=("IPv4",)), *checks(other, families=("IPv4",))), HERE)
+        await running.until(lambda: list(running.ports.listening) == [("127.0.0.1", other)])
+        await running.until(lambda: running.failures == 1)
+    await running.until(lambda: ("127.0.0.1", port) in running.ports.listening)
+    assert not running.ports.problems
+    assert running.held == 2
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"])
+async def test_a_client_that_stays_does_not_keep_the_process_at_the_end(port: int, said: bytes) -> None:
+    running = Running()
+    task = asyncio.create_task(running.ports.run())
+    running.ports.apply(checks(port), HERE)
+    await running.until(lambda: len(list(running.ports.listening)) == 2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    if said.endswith(b"\r\n\r\n"):
+        await reader.readuntil(b"\r\n\r\n")
+    else:
+        await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+    writer.close()
