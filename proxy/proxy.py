@@ -166,6 +166,7 @@ class Proxy:
                 until_the_end = _start(
                     group,
                     {
+                        "watch workers": self._data_plane.watch(),
                         "answer health checks": self._health_checks.run(),
                         "measure lag": measure_lag(self._metrics.loop_lag.observe),
                         "write events": self._recorder.run(),

@@ -89,6 +89,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     workers: int | None = None
     """How many processes forward; none for one a core that the program may use. 0 forwards in this process, which takes
     the least memory."""
+    worker_timeout: float = 5.0
+    """For how long a worker may give no sign of life; then another takes its place."""
     affinity_entries: int = 1_000_000
     """How many clients the affinity table remembers; the least recently seen leave first."""
     udp_flows: int = 65_536

@@ -290,6 +290,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "tcp_idle_timeout": _duration,
         "udp_idle_timeout": _duration,
         "workers": _workers,
+        "worker_timeout": _positive_duration,
         "affinity_entries": _affinity_entries,
         "udp_flows": _count,
         "log_format": _one_of(lambda: LOG_FORMATS),

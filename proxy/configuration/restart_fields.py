@@ -26,6 +26,7 @@ RESTART_FIELDS = (
     "standalone",
     "state_directory",
     "udp_flows",
+    "worker_timeout",
     "workers",
 )
 """Fields of Configuration."""

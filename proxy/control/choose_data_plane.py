@@ -1,6 +1,6 @@
 """Where the data plane runs, as the configuration says.
 
-Imports this room and the configuration. Invariant: what one worker may hold and what all may hold together are both
+Invariant: what one worker may hold and what all may hold together are both
 within the configuration's bounds.
 """
 
@@ -35,4 +35,4 @@ def choose_data_plane(
         log_format=configuration.log_format,
         log_level=configuration.log_level,
     )
-    return WorkerProcesses(settings, SharedTable.create(workers), rows)
+    return WorkerProcesses(settings, SharedTable.create(workers), rows, configuration.worker_timeout)

@@ -1,10 +1,11 @@
 """A data-plane worker as a process: `python -m proxy.dataplane`, started by the control process and by nobody else.
 
-Imports this room, logs and `shared_counts`; no event loop but the reactor. Standard input is the channel to the control
-process. Invariant: its end is the control process's decision, by the channel: signals for the whole group are ignored,
-so that a drain is a drain whoever else was signalled.
+No event loop but the reactor. Standard input is the channel to the control process. Invariants: the control process
+decides when it ends, by the channel: signals for the whole group are ignored, so that a drain is a drain whoever else
+was signalled. When the control process dies, the kernel ends the worker, even one that is stopped.
 """
 
+import ctypes
 import gc
 import os
 import resource
@@ -19,13 +20,14 @@ import msgspec
 from proxy import logs
 from proxy.affinity import AffinityTable
 from proxy.dataplane.access_log import AccessLog, opened_access_log
+from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.control_link import ControlLink
 from proxy.dataplane.descriptors import Descriptors
+from proxy.dataplane.message_reader import ChannelEnded, MessageReader
 from proxy.dataplane.messages import Message, Settings
 from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.time_slice import shorten_slice
-from proxy.dataplane.wire import FrameReader
 from proxy.dataplane.worker import Worker
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.layout import WorkerCell
@@ -33,16 +35,18 @@ from proxy.shared_counts.table import SharedTable
 
 _SPARE = 8
 """Descriptors for what comes and goes: a message's, an interpreter's file."""
+_SET_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of include/uapi/linux/prctl.h."""
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
-    """Serve until the control process ends it, or is gone."""
+    """Serve until the control process ends it, or is gone; gives 1 where a message failed."""
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    _die_with(parent=int(sys.argv[2]))
     channel = _channel()
-    frames = FrameReader()
-    settings, table_descriptor = _settings(channel, frames)
+    settings, table_descriptor = _settings(channel)
     logs.configure(settings.log_format, settings.log_level, sys.stderr)
     with ExitStack() as stack:
         table = SharedTable(table_descriptor, settings.columns)
@@ -60,13 +64,24 @@ def main() -> int:
         )
         worker = Worker(resources)
         worker.start()
-        ControlLink(channel, frames, worker).start()
+        link = ControlLink(channel, worker)
+        link.start()
         shorten_slice()
         # What the interpreter brought stays for good.
         gc.freeze()
         resources.reactor.run()
+        if link.failed:
+            worker.end_all(CloseReason.ERROR)
         worker.stop()
-    return 0
+    return int(link.failed)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel send SIGKILL when the control process dies, which may have happened already. It is the main
+    thread of the control process that starts workers: the kernel means the thread, not the process (prctl(2))."""
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def _access_log(settings: Settings) -> AbstractContextManager[AccessLog | None]:
@@ -82,14 +97,12 @@ def _channel() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
 
 
-def _settings(channel: socket.socket, frames: FrameReader) -> tuple[Settings, int]:
+def _settings(channel: socket.socket) -> tuple[Settings, int]:
     """Wait for the first message."""
-    while (message := frames.next()) is None:
-        data, descriptors, _, _ = socket.recv_fds(channel, 4096, 1, socket.MSG_CMSG_CLOEXEC)
-        if not data:
-            sys.exit(1)
-        frames.feed(data, descriptors)
-    payload, (table,) = message
+    try:
+        payload, (table,) = MessageReader(channel).take()
+    except ChannelEnded:
+        sys.exit(1)
     settings = msgspec.msgpack.decode(payload, type=Message)
     assert isinstance(settings, Settings)
     channel.setblocking(False)

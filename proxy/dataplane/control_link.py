@@ -1,56 +1,59 @@
 """The worker's end of the channel to the control process.
 
-Imports this room. What a message asks for is done in turns, between which the flows have theirs, however much has come.
-Invariants: messages are applied in the order in which they were sent, each to its end before the next begins; when the
-control process is gone, so is the worker.
+What a message asks for is done in turns, and the flows have theirs in between, however much has come. Invariants:
+messages are applied in the order in which they were sent, each to its end before the next begins. A message that fails
+ends the worker, since nobody knows what it left behind; the control process starts another with everything there is.
+When the control process is gone, so is the worker.
 """
 
 import gc
 import logging
 import os
 import socket
-from array import array
 from collections.abc import Iterator
 from time import monotonic
 
 import msgspec
 
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.message_reader import ChannelEnded, Incoming, MessageReader, SocketsLost
 from proxy.dataplane.messages import (
     Acknowledge,
     AwaitEmpty,
     EndAll,
     Message,
+    Ping,
     Reply,
     Request,
     StopAccepting,
     Update,
 )
+from proxy.dataplane.question import Question
 from proxy.dataplane.reactor import EDGES_AND_ROOM, WRITABLE
-from proxy.dataplane.wire import MOST_DESCRIPTORS, FrameReader, framed
+from proxy.dataplane.wire import framed
 from proxy.dataplane.worker import Worker
 from proxy.plan.frontend import FrontendKey
 
-_CHUNK = 64 * 1024
 _TURN = 0.0005
 """Seconds that a turn takes, and a step of it more: that is how long a client waits who comes as one begins."""
-_ANCILLARY = socket.CMSG_SPACE(MOST_DESCRIPTORS * array("i").itemsize)
 
 _log = logging.getLogger(__name__)
 
 
 class ControlLink:
-    """Watches the channel for a worker. `sock` is a non-blocking stream; `frames` may have read ahead."""
+    """Watches the channel for a worker. `sock` is a non-blocking stream. `failed` says that a message failed."""
 
-    def __init__(self, sock: socket.socket, frames: FrameReader, worker: Worker) -> None:
+    def __init__(self, sock: socket.socket, worker: Worker) -> None:
+        self.failed = False
         self._socket = sock
-        self._frames = frames
+        self._reader = MessageReader(sock)
         self._worker = worker
         self._reactor = worker.resources.reactor
         self._decoder = msgspec.msgpack.Decoder(Message)
         self._encoder = msgspec.msgpack.Encoder()
         self._readable = True
         self._queued = False
+        self._room = 0
         self._steps: Iterator[None] | None = None
         self._unsent = bytearray()
 
@@ -71,6 +74,8 @@ class ControlLink:
     def go_on(self) -> None:
         """Take the next message, or go on with the one at hand, and come back for the rest."""
         self._queued = False
+        if self.failed:
+            return
         if self._steps is None:
             message = self._next()
             if message is None:
@@ -83,8 +88,13 @@ class ControlLink:
             self._advance(self._steps)
 
     def crashed(self) -> None:
-        """A defect costs the rest of that one message; it has been logged."""
+        """A message failed, which has been logged: the worker's state is unknown."""
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self.failed = True
         self._steps = None
+        self._reactor.stop()
 
     def _advance(self, steps: Iterator[None]) -> None:
         ends = monotonic() + _TURN
@@ -100,31 +110,29 @@ class ControlLink:
             self._queued = True
             self._reactor.again(self)
 
-    def _next(self) -> tuple[bytes, list[int]] | None:
-        message = self._frames.next()
-        while message is None and self._readable:
-            self._read()
-            message = self._frames.next()
-        return message
-
-    def _read(self) -> None:
+    def _next(self) -> Incoming | None:
+        if not self._readable:
+            return None
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+            if not self._room and (room := self._worker.make_room(self._reader.sockets_ahead())):
+                # What gave way is closed at the end of this batch.
+                self._room = room
+                self._queue()
+                return None
+            incoming = self._reader.take()
+            self._worker.resources.descriptors.put_back(self._room)
+            self._room = 0
+            return incoming
         except BlockingIOError:
             self._readable = False
-            return
-        except OSError:
-            data, ancillary = b"", []
-        if not data:
+        except SocketsLost as error:
+            _log.error(f"a message came without all of its sockets: {error}: raise the limit on open files (ulimit -n)")
+            self._give_up()
+        except (ChannelEnded, OSError):
             self._readable = False
             self._worker.end_all(CloseReason.SHUTDOWN)
             self._reactor.stop()
-            return
-        descriptors = array("i")
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
-        self._frames.feed(data, descriptors)
+        return None
 
     def _take(self, payload: bytes, descriptors: list[int]) -> None:
         message = self._decoder.decode(payload)
@@ -137,6 +145,8 @@ class ControlLink:
     def _grant(self, request: Request) -> None:
         worker, number = self._worker, request.number
         match request.wish:
+            case Ping():
+                self._reply(number, None)
             case Acknowledge():
                 worker.flush()
                 self._reply(number, None)
@@ -149,7 +159,17 @@ class ControlLink:
                 worker.end_all(CloseReason[reason])
                 worker.flush()
             case question:
-                self._reply(number, worker.answer(question))
+                self._answer(number, question)
+
+    def _answer(self, number: int, question: Question) -> None:
+        """A question changes nothing, so one that fails costs its answer alone."""
+        try:
+            answer = self._worker.answer(question)
+        except Exception:
+            _log.exception("a question failed")
+            self._reply(number, None)
+        else:
+            self._reply(number, answer)
 
     def _stop_accepting(self, number: int) -> Iterator[None]:
         yield from self._worker.stop_accepting()
@@ -175,8 +195,8 @@ class ControlLink:
 
 def _spare_what_stays() -> None:
     """Set what was told up to here aside from garbage collection: a look through the pools of 10,000 Services holds
-    every client up for 25 ms and more, and so does one through what a second of changes brought. They leave no cycles
-    when they go, nor do flows."""
+    every client up for 25 ms and more, and so does one through what a second of changes brought. What was set aside and
+    goes is freed only if it is in no cycle: listeners, pools and flows must leave none."""
     gc.collect(0)
     gc.freeze()
 

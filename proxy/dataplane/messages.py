@@ -1,6 +1,6 @@
 """What a worker is told and what it answers, as it travels: msgpack, with sockets beside it.
 
-Imports `plan.frontend`, `shared_counts` and this room's questions. Invariant: a pool is told as bytes that stay bytes
+Invariant: a pool is told as bytes that stay bytes
 until its first client comes, so that ten thousand of them cost a worker next to nothing.
 """
 
@@ -76,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     log_level: str
 
 
+class Ping(msgspec.Struct, frozen=True, tag=True):
+    """Answer: a worker that does not for some seconds is taken for hung."""
+
+
 class Acknowledge(msgspec.Struct, frozen=True, tag=True):
     """Write what was counted; the answer says that all messages before this one are applied."""
 
@@ -94,7 +98,7 @@ class EndAll(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-Wish = Acknowledge | StopAccepting | AwaitEmpty | EndAll | ListConnections | ListAffinity | Foresee
+Wish = Ping | Acknowledge | StopAccepting | AwaitEmpty | EndAll | ListConnections | ListAffinity | Foresee
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
@@ -105,7 +109,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """`answer` is an `Answer` to a question, a count, or nothing."""
+    """`answer` is an `Answer` to a question, a count, or nothing; also nothing for a question that failed."""
 
     number: int
     answer: msgspec.Raw

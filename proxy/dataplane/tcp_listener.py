@@ -56,4 +56,6 @@ class TcpListener:
         """Take who waits in the backlog, then stop listening; relays live on, whatever the reason."""
         if self._acceptor is not None:
             self._acceptor.close()
+            # It finds this listener for its clients: a cycle, which no collector would ever free (control_link.py).
+            self._acceptor = None
         return DONE

@@ -93,6 +93,8 @@ class UdpListener:
         self.replies.flush()
         if self._receiver is not None:
             self._receiver.close()
+            # It finds this listener for its datagrams: a cycle, which no collector would ever free (control_link.py).
+            self._receiver = None
 
     def left(self, flow: UdpFlow) -> None:
         """The flow has ended; with the last one goes the socket that answers were sent from."""

@@ -1,43 +1,50 @@
-"""How messages are cut out of a stream: a length, the number of sockets that come with it, the message.
+"""How messages lie in a stream: a length, the number of sockets that come with the message, the message.
 
-Imports nothing of ours; no socket is touched here. Invariant: descriptors arrive in the order in which they were sent
-and not later than the first byte of their message, so a message that is complete has all of its own.
+No socket is touched here. Sockets travel as SCM_RIGHTS beside the first byte of their message.
 """
 
-from collections import deque
-from collections.abc import Iterable
 from struct import Struct
+from typing import NamedTuple
 
 _HEAD = Struct("<IH")
-MOST_DESCRIPTORS = 250
-"""SCM_MAX_FD of include/net/scm.h is 253."""
+HEAD_SIZE = _HEAD.size
+"""Bytes before each message. The kernel never cuts so short a piece in two."""
 
 
-def framed(payload: bytes, descriptors: int = 0) -> bytes:
+class Head(NamedTuple):
+    """What precedes a message: its length in bytes, and how many sockets it brings."""
+
+    size: int
+    sockets: int
+
+
+def framed(payload: bytes, sockets: int = 0) -> bytes:
     """A message as it is sent, in one piece with its head."""
-    return _HEAD.pack(len(payload), descriptors) + payload
+    return _HEAD.pack(len(payload), sockets) + payload
+
+
+def head_of(data: bytes | bytearray) -> Head:
+    """The head that `data` begins with."""
+    return Head(*_HEAD.unpack_from(data))
 
 
 class FrameReader:
-    """Gathers what arrives and gives it back message by message."""
+    """Gathers what arrives without sockets, and gives it back message by message."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._descriptors: deque[int] = deque()
 
-    def feed(self, data: bytes, descriptors: Iterable[int] = ()) -> None:
-        """What was received, and the descriptors that came with it."""
+    def feed(self, data: bytes) -> None:
+        """Add what was received."""
         self._buffer += data
-        self._descriptors += descriptors
 
-    def next(self) -> tuple[bytes, list[int]] | None:
-        """The next complete message and its descriptors, which are the caller's; None where there is none yet."""
-        if len(self._buffer) < _HEAD.size:
+    def next(self) -> bytes | None:
+        """The next complete message; None where there is none yet."""
+        if len(self._buffer) < HEAD_SIZE:
             return None
-        size, count = _HEAD.unpack_from(self._buffer)
-        end = _HEAD.size + size
+        end = HEAD_SIZE + head_of(self._buffer).size
         if len(self._buffer) < end:
             return None
-        payload = bytes(self._buffer[_HEAD.size : end])
+        payload = bytes(self._buffer[HEAD_SIZE:end])
         del self._buffer[:end]
-        return payload, [self._descriptors.popleft() for _ in range(count)]
+        return payload

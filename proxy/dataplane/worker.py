@@ -1,7 +1,7 @@
 """Worker: applies messages to listeners and balancers, and keeps the time for the flows.
 
-Imports this room and `plan.frontend`. It owns no policy about Kubernetes, opens no listening socket and does nothing to
-one: they come with the messages. Invariants: a message that changes one frontend or pool touches no other; established
+It owns no policy about Kubernetes, opens no listening socket and does nothing to one: they come with the messages.
+Invariants: a message that changes one frontend or pool touches no other; established
 TCP connections survive every message; flows may go on between any two steps of one.
 """
 
@@ -76,6 +76,26 @@ class Worker:
         """Begin to keep time."""
         self._counts.write()
         self._resources.reactor.every(TICK, self._tick)
+
+    def make_room(self, sockets: int) -> int:
+        """See to descriptors for so many sockets that are about to come. A frontend without a socket serves nobody, so
+        flows give way. Gives how many were set aside, which the caller puts back as the sockets come: 0 where there was
+        room, otherwise all of them, and they are free after this batch of events."""
+        resources = self._resources
+        if not sockets or resources.descriptors.free - resources.reactor.doomed >= sockets:
+            return 0
+        resources.pipes.close()
+        resources.descriptors.occupy(sockets)
+        while resources.descriptors.free < 0 and (flow := self._first_to_go()) is not None:
+            flow.end(CloseReason.DESCRIPTOR_LIMIT)
+        return sockets
+
+    def _first_to_go(self) -> TcpRelay | UdpFlow | None:
+        """The UDP flow that has been idle for longest, which its client begins anew, or the newest connection."""
+        oldest = self._resources.flows.nearest()
+        if isinstance(oldest, UdpFlow):
+            return oldest
+        return next(reversed(self._resources.relays), None)
 
     def apply(self, update: Update, sockets: Mapping[FrontendKey, socket]) -> Steps:
         """Take a change over, in the order of its fields. `sockets` has one for each that the message names."""

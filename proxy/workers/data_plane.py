@@ -1,6 +1,6 @@
 """The data plane as the control process sees it, wherever it runs.
 
-Imports the data plane's vocabulary. Invariant: everything a worker learns passes through here as messages and sockets,
+Invariant: everything a worker learns passes through here as messages and sockets,
 so that it makes no difference to it where it runs.
 """
 
@@ -38,7 +38,8 @@ class Delivery(Protocol):
         """Close the caller's end of sockets, once no worker waits for them any more."""
 
     def when_applied(self, callback: Callable[[], None]) -> None:
-        """Call back when every worker has applied, and counted, all that was sent until now; at once if it has."""
+        """Call back when every worker that lives has applied, and counted, all that was sent until now; at once if it
+        has. A worker that does not is ended, so this is always called."""
 
 
 class DataPlane(Delivery, Protocol):
@@ -55,8 +56,11 @@ class DataPlane(Delivery, Protocol):
     async def start(self, wanted: Wanted) -> None:
         """Begin; `wanted` is asked whenever a worker starts. Raises StartupError where there can be no worker."""
 
+    async def watch(self) -> None:
+        """Replace workers that die or hang, until cancelled; comes after the start."""
+
     async def ask(self, question: Question) -> Mapping[int, Answer]:
-        """What every worker answers, by its index; a worker that is not there says nothing."""
+        """What every worker answers, by its index; one that is not there, or does not answer in time, says nothing."""
 
     def workers(self) -> tuple[WorkerReport, ...]:
         """Each worker of this moment."""

@@ -1,6 +1,6 @@
 """The data plane inside the control process (`workers: 0`), for the smallest of sidecars.
 
-Imports the data plane and the configuration. Invariant: the worker gets the same messages as one in a process of its
+Invariant: the worker gets the same messages as one in a process of its
 own, and no name of the control process reaches it.
 """
 
@@ -61,6 +61,9 @@ class LocalDataPlane:
     async def start(self, wanted: Wanted) -> None:
         shorten_slice()
         self._worker.start()
+
+    async def watch(self) -> None:
+        """It lives and dies with this process."""
 
     def hold(self, descriptors: int) -> None:
         if descriptors > 0:

@@ -1,6 +1,6 @@
 """Turns a plan's delta into the messages that workers take.
 
-Imports the data plane's messages and the ledger of rows. Invariants: the messages of a delta, applied one after the
+Invariants: the messages of a delta, applied one after the
 other, are as safe as the delta itself; none is so large that a worker would hold up its clients over it, and none
 brings more sockets than the kernel passes at a time.
 """
@@ -26,16 +26,20 @@ Item = TypeVar("Item")
 
 
 class UpdateEncoder:
-    """Gives each pool its rows on the way."""
+    """Gives each pool its rows on the way. `size` is about how many bytes all pools of this moment take as messages."""
 
     def __init__(self, ledger: RowLedger) -> None:
+        self.size = 0
+        self._sizes: dict[str, int] = {}
         self._ledger = ledger
         self._encoder = msgspec.msgpack.Encoder()
 
     def messages(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
         """The delta in messages; `opened` are the frontends of it that get sockets, and the addresses of sockets that
         are no frontend's own."""
-        return self._messages(delta, opened, self._ledger.hold)
+        for update in self._messages(delta, opened, self._ledger.hold):
+            self._measure(update)
+            yield update
 
     def everything(self, delta: Delta, opened: Collection[FrontendKey]) -> Iterator[Update]:
         """As `messages`, for a state that was told to others before: with the rows that its pools have now, however
@@ -61,6 +65,15 @@ class UpdateEncoder:
         if shared:
             # Last: a worker that is started anew knows every frontend before it takes the first client.
             yield Update(opened=shared, shared=shared)
+
+    def _measure(self, update: Update) -> None:
+        """Keep `size` true."""
+        for pool in update.pools:
+            size = len(pool.key) + memoryview(pool.body).nbytes
+            self.size += size - self._sizes.get(pool.key, 0)
+            self._sizes[pool.key] = size
+        for key in update.removed_pools:
+            self.size -= self._sizes.pop(key, 0)
 
 
 def _pools_in_parts(pools: tuple[Pool, ...]) -> Iterator[list[Pool]]:

@@ -1,7 +1,7 @@
 """The control process's end of the channel to one worker process.
 
-Imports the data plane's messages. Invariant: nothing here waits for the worker: what the channel does not take at once
-is queued, in order, and what a worker never answers is answered with None when it is gone.
+Invariant: nothing here waits for the worker. What the channel does not take at once is queued, in order, and what a
+worker never answers is answered with None when it is gone.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from proxy.dataplane.messages import Reply, Request, Wish
+from proxy.dataplane.messages import Ping, Reply, Request, Wish
 from proxy.dataplane.wire import FrameReader, framed
 
 _CHUNK = 256 * 1024
@@ -38,14 +38,15 @@ _Queued = tuple[memoryview, Sequence[Open]] | Callable[[], None] | Iterator[Mess
 
 
 class WorkerChannel:
-    """Owns `sock`, a stream. `ready` is set by the worker's first word, or by its end; `on_end` is called once, when it
-    is gone."""
+    """Owns `sock`, a stream. `ready` is set by the worker's first word, or by its end; `gone` by its end alone.
 
-    def __init__(self, sock: socket.socket, on_end: Callable[[], None]) -> None:
+    `backlog` is how many bytes wait for room in the channel. `signs` counts the worker's signs of life: each of its
+    answers, and each time that it read from a full channel."""
+
+    def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._loop = asyncio.get_running_loop()
         self._socket = sock
-        self._on_end = on_end
         self._queue: deque[_Queued] = deque()
         self._waiting: dict[int, Answered] = {}
         self._frames = FrameReader()
@@ -53,13 +54,46 @@ class WorkerChannel:
         self._retry: asyncio.TimerHandle | None = None
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reply)
+        self._pinged = False
+        self._answer_due = False
+        self._full = False
         self.ready = asyncio.Event()
-        self.ended = False
+        self.gone = asyncio.Event()
+        self.backlog = 0
+        self.signs = 0
         self._loop.add_reader(sock.fileno(), self._read)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing reaches the worker any more."""
+        return self.gone.is_set()
+
+    @property
+    def is_owed_a_sign(self) -> bool:
+        """Whether a worker that lives gives a sign soon: it has a ping to answer, or a full channel to read from. While
+        this side has yet to send, the worker owes nothing."""
+        return self._answer_due or self._full
+
+    def ping(self) -> None:
+        """Ask for a sign of life, unless one is asked for already."""
+        if self._pinged:
+            return
+        self._pinged = True
+
+        def sent() -> None:
+            self._answer_due = self._pinged
+
+        def answered(_: bytes | None) -> None:
+            self._pinged = self._answer_due = False
+
+        self.ask(Ping(), answered)
+        self.after_sent(sent)
 
     def send(self, payload: bytes, sockets: Sequence[Open] = ()) -> None:
         """Deliver an encoded message, with duplicates of the descriptors."""
-        self._put((memoryview(framed(payload, len(sockets))), sockets))
+        data = memoryview(framed(payload, len(sockets)))
+        self.backlog += len(data)
+        self._put((data, sockets))
 
     def send_in_turn(self, messages: Iterator[Message]) -> None:
         """Deliver many, each of them made when all before it have left; whatever is sent later comes after them."""
@@ -81,7 +115,7 @@ class WorkerChannel:
         """Let go of the channel, which ends the worker at the other end."""
         if self.ended:
             return
-        self.ended = True
+        self.gone.set()
         self._loop.remove_reader(self._socket.fileno())
         self._loop.remove_writer(self._socket.fileno())
         if self._retry is not None:
@@ -120,6 +154,10 @@ class WorkerChannel:
             except OSError as error:
                 self._not_sent(error)
                 return
+            self.backlog -= sent
+            if self._full:
+                self._full = False
+                self.signs += 1
             if sent < len(data):
                 self._queue[0] = (data[sent:], ())
             else:
@@ -133,14 +171,18 @@ class WorkerChannel:
             self._queue.popleft()
             return
         payload, sockets = message
-        self._queue.appendleft((memoryview(framed(payload, len(sockets))), sockets))
+        data = memoryview(framed(payload, len(sockets)))
+        self.backlog += len(data)
+        self._queue.appendleft((data, sockets))
 
     def _not_sent(self, error: OSError) -> None:
         if isinstance(error, BlockingIOError):
+            self._full = True
             self._loop.add_writer(self._socket.fileno(), self._write)
             return
         self._loop.remove_writer(self._socket.fileno())
         if error.errno == errno.ETOOMANYREFS:
+            self._full = True
             self._retry = self._loop.call_later(_PAUSE, self._write)
         # Anything else says that the worker is gone, which reading learns, too.
 
@@ -153,11 +195,11 @@ class WorkerChannel:
             data = b""
         if not data:
             self.close()
-            self._on_end()
             return
+        self.signs += 1
         self._frames.feed(data)
         while (message := self._frames.next()) is not None:
-            reply = self._decoder.decode(message[0])
+            reply = self._decoder.decode(message)
             answered = self._waiting.pop(reply.number, None)
             if answered is not None:
                 answered(bytes(reply.answer))
@@ -166,6 +208,7 @@ class WorkerChannel:
 
     def _forget(self) -> None:
         """The worker is gone: whoever waits for it waits no longer."""
+        self.backlog = 0
         while self._queue:
             item = self._queue.popleft()
             if callable(item):

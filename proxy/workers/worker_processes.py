@@ -1,21 +1,16 @@
-"""The data plane as processes: starts the workers, tells them what changes, and starts anew those that die.
+"""The data plane as processes: starts the workers, tells them what changes, and replaces those that die or hang.
 
-Imports this room and the data plane's messages. Invariants: a frontend's sockets outlive every worker, so that clients
-wait in the kernel's queue while a worker is away; a worker that comes back learns everything before it learns what
-changes next; one that dies again and again is started less and less often, and takes no other worker with it.
+Invariants: a frontend's sockets outlive every worker, so clients wait in the kernel's queue while a worker is away. A
+worker that comes back learns everything before it learns what changes next. What waits for one worker is bounded by
+what there is to know, and nobody waits for a worker longer than `timeout`.
 """
 
 import asyncio
 import logging
-import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
+from typing import Any
 
 import msgspec
 
@@ -29,53 +24,32 @@ from proxy.shared_counts.layout import WORKERS, WorkerCell
 from proxy.shared_counts.table import SharedTable
 from proxy.startup_error import StartupError
 from proxy.workers.data_plane import Sockets, Wanted
+from proxy.workers.revival import LOOKS, Silence, pause_after
 from proxy.workers.row_ledger import RowLedger
 from proxy.workers.update_encoder import UpdateEncoder
 from proxy.workers.worker_channel import Message, WorkerChannel
+from proxy.workers.worker_process import WorkerProcess, in_words
 
-PATIENCE = 30.0
-"""Seconds that a worker may take to start or to end."""
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 5.0
-_LAST_WORDS = 1.0
-"""Seconds that a process may take to end once it has closed its channel."""
-STEADY = 10.0
-"""Seconds after which a worker that ran so long is started anew at once when it dies."""
-
-_PACKAGE_PARENT = str(Path(__file__).parents[2])
+ANSWER_PATIENCE = 2.0
+"""Seconds that a question about flows may take; whoever asked learns what the others said."""
+LEAST_BACKLOG = 4 * 1024 * 1024
+"""Bytes that may wait for a worker however little there is to know."""
 
 _log = logging.getLogger(__name__)
 
 
-class _Process:
-    """One place among the workers, and who holds it now."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.popen: subprocess.Popen[bytes] | None = None
-        self.channel: WorkerChannel | None = None
-        self.started = 0.0
-        self.pause = 0.0
-        self.restarts = 0
-        self.revival: asyncio.Task[None] | None = None
-
-    @property
-    def state(self) -> str:
-        if self.channel is None or self.channel.ended:
-            return "ended"
-        return "running" if self.channel.ready.is_set() else "starting"
-
-
 class WorkerProcesses:
-    """As many workers as `table` has columns. `settings` is what each is told, its column aside."""
+    """As many workers as `table` has columns. `settings` is what each is told, its column aside; `timeout` is for how
+    many seconds one may be silent."""
 
-    def __init__(self, settings: Settings, table: SharedTable, ledger: RowLedger) -> None:
+    def __init__(self, settings: Settings, table: SharedTable, ledger: RowLedger, timeout: float) -> None:
         self.table = table
         self.width = table.columns
         self._settings = settings
+        self._timeout = timeout
         self._updates = UpdateEncoder(ledger)
         self._encoder = msgspec.msgpack.Encoder()
-        self._processes = [_Process(index) for index in range(table.columns)]
+        self._processes = [WorkerProcess(index) for index in range(table.columns)]
         self._wanted: Wanted | None = None
         self._serving = False
 
@@ -90,16 +64,25 @@ class WorkerProcesses:
         except OSError as error:
             raise StartupError(f"no worker can be started: {error.strerror}") from error
         for process in self._processes:
-            if not await self._is_ready(process):
-                raise StartupError(f"worker {process.index} did not start: {await self._end_of(process)}")
+            # One that a signal ended is replaced by `watch`; one that ends itself would do so again.
+            if not await process.ready() and (status := await process.end()) >= 0:
+                raise StartupError(f"worker {process.index} did not start: {in_words(status)}")
         self._serving = True
 
+    async def watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for process in self._processes:
+                group.create_task(self._keep(process), name=f"watch worker {process.index}")
+
     def send(self, delta: Delta, sockets: Sockets) -> None:
-        channels = list(self._channels())
+        processes = [process for process in self._processes if process.state != "ended"]
         for update in self._updates.messages(delta, sockets.keys()):
             payload = self._encoder.encode(update)
-            for index, channel in channels:
-                channel.send(payload, [sockets[key][index] for key in update.opened])
+            for process in processes:
+                assert process.channel is not None
+                process.channel.send(payload, [sockets[key][process.index] for key in update.opened])
+        for process in processes:
+            self._bound_backlog(process)
 
     def close(self, sockets: Iterable[socket.socket]) -> None:
         closing = list(sockets)
@@ -114,67 +97,43 @@ class WorkerProcesses:
         self._when_all(lambda channel, done: channel.ask(Acknowledge(), lambda _: done()), callback)
 
     async def ask(self, question: Question) -> Mapping[int, Answer]:
-        decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
-        answers = await self._ask_all(question)
-        return {index: decoder.decode(answer) for index, answer in answers.items()}
+        decoder: msgspec.msgpack.Decoder[Answer | None] = msgspec.msgpack.Decoder(Answer | None)
+        answers = await self._ask_all(question, ANSWER_PATIENCE)
+        decoded = {index: decoder.decode(answer) for index, answer in answers.items()}
+        return {index: answer for index, answer in decoded.items() if answer is not None}
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return tuple(map(self._report, self._processes))
 
     async def stop_accepting(self, sockets: Iterable[socket.socket]) -> int:
         self._serving = False
-        asked = self._ask_all(StopAccepting())
+        asked = self._ask_all(StopAccepting(), self._timeout)
         self.close(sockets)
         return _sum(await asked)
 
     async def empty(self) -> None:
-        await self._ask_all(AwaitEmpty())
+        await self._ask_all(AwaitEmpty(), None)
 
     async def end_all(self, reason: CloseReason) -> int:
-        return _sum(await self._ask_all(EndAll(reason.name)))
+        return _sum(await self._ask_all(EndAll(reason.name), self._timeout))
 
     async def stop(self) -> None:
         self._serving = False
-        revivals = [process.revival for process in self._processes if process.revival is not None]
-        for revival in revivals:
-            revival.cancel()
-        await asyncio.gather(*revivals, return_exceptions=True)
-        for process in self._processes:
-            if process.channel is not None:
-                process.channel.close()
-        await asyncio.gather(*(asyncio.to_thread(_reap, process.popen, PATIENCE) for process in self._processes))
+        await asyncio.gather(*(process.end() for process in self._processes))
         self.table.close()
 
-    def _channels(self) -> Iterable[tuple[int, WorkerChannel]]:
+    def _channels(self) -> Iterator[tuple[int, WorkerChannel]]:
         """The workers that are there, those that still start included."""
         for process in self._processes:
             if process.channel is not None and not process.channel.ended:
                 yield process.index, process.channel
 
-    def _spawn(self, process: _Process) -> None:
-        """Start the process, and put all that it must know on its way."""
-        assert self._wanted is not None
-        ours, theirs = socket.socketpair()
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, (_PACKAGE_PARENT, os.environ.get("PYTHONPATH", ""))))
-        }
-        # -P: what lies in the working directory shall not be taken for the program.
-        command = [sys.executable, "-P", "-m", "proxy.dataplane", f"worker={process.index}"]
-        try:
-            with theirs, _signals_blocked():
-                # A session of its own: where no cgroup parts the processor, the kernel does it by session (sched(7),
-                # autogroup), and what the control process computes would be taken from its workers' part.
-                process.popen = subprocess.Popen(
-                    command, stdin=theirs.fileno(), env=environment, start_new_session=True
-                )
-        except OSError:
-            ours.close()
-            raise
-        process.started = monotonic()
-        process.channel = WorkerChannel(ours, lambda: self._ended(process))
+    def _spawn(self, process: WorkerProcess) -> None:
+        """Start the process, and put all that it must know on its way. Raises OSError."""
+        channel = process.spawn()
         settings = msgspec.structs.replace(self._settings, column=process.index)
-        process.channel.send(self._encoder.encode(settings), [self.table])
-        process.channel.send_in_turn(self._everything(process.index))
+        channel.send(self._encoder.encode(settings), [self.table])
+        channel.send_in_turn(self._everything(process.index))
 
     def _everything(self, index: int) -> Iterator[Message]:
         """What there is now, as messages for one worker. They are made when it has room for them: of ten thousand
@@ -184,56 +143,65 @@ class WorkerProcesses:
         updates = self._updates.everything(delta, sockets.keys())
         return ((self._encoder.encode(update), [sockets[key][index] for key in update.opened]) for update in updates)
 
-    async def _is_ready(self, process: _Process) -> bool:
-        """Wait for the worker's first word; whether it came."""
-        channel = process.channel
-        assert channel is not None
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await channel.ready.wait()
-        except TimeoutError:
-            # Its end is noticed as any other's.
-            assert process.popen is not None
-            process.popen.kill()
-            return False
-        return not channel.ended
+    def _bound_backlog(self, process: WorkerProcess) -> None:
+        """Everything is shorter than what waits for this worker: end it, so that its successor is told that."""
+        assert process.channel is not None
+        if process.channel.backlog > max(LEAST_BACKLOG, 2 * self._updates.size):
+            _log.error("worker is too far behind, and is ended", extra=fields(worker=process.index, pid=process.pid))
+            process.kill()
 
-    def _ended(self, process: _Process) -> None:
-        """The worker closed its end, which it does by dying."""
-        if self._serving:
-            process.revival = asyncio.get_running_loop().create_task(self._revive(process))
+    async def _keep(self, process: WorkerProcess) -> None:
+        """Have a worker in this place for as long as the data plane serves."""
+        while True:
+            await self._until_gone(process)
+            ended = in_words(await process.end())
+            self.table.clear_gauges(process.index)
+            if not self._serving:
+                return
+            await self._replace(process, ended)
 
-    async def _revive(self, process: _Process) -> None:
-        """Start a worker anew that died, and again if that fails."""
-        ended = await self._end_of(process)
-        self.table.clear_gauges(process.index)
+    async def _until_gone(self, process: WorkerProcess) -> None:
+        """Wait until the worker is gone, and end one that gives no sign of life."""
+        channel, silence = process.channel, Silence()
+        if channel is None or not await process.ready():
+            return
+        while not channel.ended:
+            channel.ping()
+            try:
+                async with asyncio.timeout(self._timeout / LOOKS):
+                    await channel.gone.wait()
+            except TimeoutError:
+                if silence.look(channel.is_owed_a_sign, channel.signs):
+                    _log.error(
+                        "worker gives no sign of life, and is ended",
+                        extra=fields(worker=process.index, pid=process.pid, limit=self._timeout),
+                    )
+                    process.kill()
+
+    async def _replace(self, process: WorkerProcess, ended: str) -> None:
+        """Start the successor of a worker that is gone, after a while if it did not live for long."""
         while self._serving:
-            pause = _pause_after(process.pause, monotonic() - process.started, process.restarts)
-            process.pause = pause
-            _log.error("worker died, and is started anew", extra=fields(worker=process.index, ended=ended, pause=pause))
-            await asyncio.sleep(pause)
+            process.pause = pause_after(process.pause, monotonic() - process.started, process.restarts)
+            _log.error(
+                "worker died, and is started anew",
+                extra=fields(worker=process.index, ended=ended, pause=process.pause),
+            )
+            await asyncio.sleep(process.pause)
             process.restarts += 1
             try:
                 self._spawn(process)
             except OSError as error:
                 ended = f"it cannot be started: {error.strerror}"
                 continue
-            break
-        if self._serving and await self._is_ready(process):
-            assert process.popen is not None
-            _log.info("worker started", extra=fields(worker=process.index, pid=process.popen.pid))
+            if await process.ready():
+                _log.info("worker started", extra=fields(worker=process.index, pid=process.pid))
+            return
 
-    async def _end_of(self, process: _Process) -> str:
-        """How the process ended, in words; it is about to end, or is made to."""
-        await asyncio.to_thread(_reap, process.popen, _LAST_WORDS)
-        status = process.popen.returncode if process.popen is not None else 0
-        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-
-    def _report(self, process: _Process) -> WorkerReport:
+    def _report(self, process: WorkerProcess) -> WorkerReport:
         cells = self.table.column_of(WORKERS, 0, process.index)
         return WorkerReport(
             index=process.index,
-            pid=process.popen.pid if process.popen is not None else 0,
+            pid=process.pid,
             state=process.state,
             restarts=process.restarts,
             tcp_connections=cells[WorkerCell.CONNECTIONS],
@@ -258,10 +226,11 @@ class WorkerProcesses:
         for _, channel in channels:
             ask(channel, done)
 
-    def _ask_all(self, wish: Wish) -> "asyncio.Future[dict[int, bytes]]":
-        """The answers by worker, once each has answered or is gone."""
-        future: asyncio.Future[dict[int, bytes]] = asyncio.get_running_loop().create_future()
+    def _ask_all(self, wish: Wish, patience: float | None) -> Coroutine[Any, Any, dict[int, bytes]]:
+        """Ask now; to be awaited for the answers by worker, once each has answered or is gone, or so many seconds are
+        over."""
         answers: dict[int, bytes] = {}
+        complete = asyncio.Event()
         indexes = {id(channel): index for index, channel in self._channels()}
 
         def ask(channel: WorkerChannel, done: Callable[[], None]) -> None:
@@ -272,41 +241,18 @@ class WorkerProcesses:
 
             channel.ask(wish, answered)
 
-        def complete() -> None:
-            if not future.done():
-                future.set_result(answers)
-
-        self._when_all(ask, complete)
-        return future
+        self._when_all(ask, complete.set)
+        return _within(patience, complete, answers)
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """A child that begins now never hears signals that are meant for the control process, not even before it can say
-    so: Ctrl-C goes to the whole group."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+async def _within(patience: float | None, complete: asyncio.Event, answers: Mapping[int, bytes]) -> dict[int, bytes]:
+    """The answers there are when they are complete, or after so many seconds."""
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _pause_after(before: float, lived: float, restarts: int) -> float:
-    """Seconds to wait before a worker is started anew that lived so long, having waited `before` the last time."""
-    if lived >= STEADY or not restarts:
-        return 0.0
-    return min(LONGEST_PAUSE, before * 2 or FIRST_PAUSE)
-
-
-def _reap(popen: "subprocess.Popen[bytes] | None", patience: float) -> None:
-    """Wait for the end of a process that is about to end, and make it one."""
-    if popen is None:
-        return
-    try:
-        popen.wait(patience)
-    except subprocess.TimeoutExpired:
-        popen.kill()
-        popen.wait()
+        async with asyncio.timeout(patience):
+            await complete.wait()
+    except TimeoutError:
+        _log.warning("not all workers answered in time", extra=fields(workers=sorted(answers), limit=patience))
+    return dict(answers)
 
 
 def _sum(answers: Mapping[int, bytes]) -> int:

@@ -58,6 +58,7 @@ udpIdleTimeout: 0
 affinityEntries: 10
 udpFlows: 20
 workers: 3
+workerTimeout: 7s
 logFormat: json
 logLevel: debug
 accessLog: "-"
@@ -97,6 +98,7 @@ EVERY_VALUE = Configuration(
     affinity_entries=10,
     udp_flows=20,
     workers=3,
+    worker_timeout=7.0,
     log_format="json",
     log_level="debug",
     access_log="-",

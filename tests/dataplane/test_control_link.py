@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from itertools import groupby
 from socket import SocketType
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
 
 from proxy.dataplane import control_link
 from proxy.dataplane.control_link import ControlLink
-from proxy.dataplane.messages import Acknowledge, Message, Reply, Request, StopAccepting, Update
+from proxy.dataplane.descriptors import Descriptors
+from proxy.dataplane.messages import Acknowledge, Message, Ping, Reply, Request, StopAccepting, Update
+from proxy.dataplane.question import ListConnections, Question
 from proxy.dataplane.reactor import LEVEL, Reactor
 from proxy.dataplane.steps import Steps
 from proxy.dataplane.wire import FrameReader, framed
@@ -31,14 +33,17 @@ class Running:
         self._ours, self._theirs = socket.socketpair()
         self._theirs.setblocking(False)
         worker: Any = SimpleNamespace(
-            resources=SimpleNamespace(reactor=self.reactor),
+            resources=SimpleNamespace(reactor=self.reactor, descriptors=Descriptors(100)),
             apply=self._apply,
             stop_accepting=lambda: self._apply(removing("listener", "another"), {}),
             flush=self._flush,
             open_relays=3,
+            answer=self._answer,
+            make_room=lambda sockets: 0,
             end_all=lambda _: None,
         )
-        ControlLink(self._theirs, FrameReader(), worker).start()
+        self.link = ControlLink(self._theirs, worker)
+        self.link.start()
 
     def _apply(self, update: Update, sockets: Any) -> Steps:
         for key in update.removed_pools:
@@ -46,6 +51,9 @@ class Running:
                 raise RuntimeError(key)
             self.happened.append(key)
             yield
+
+    def _answer(self, question: Question) -> NoReturn:
+        raise RuntimeError(question)
 
     def _flush(self) -> None:
         self.happened.append("acknowledged")
@@ -64,7 +72,7 @@ class Running:
         frames = FrameReader()
         frames.feed(self._ours.recv(1 << 16))
         replies = iter(lambda: frames.next(), None)
-        return [msgspec.msgpack.decode(payload, type=Reply).number for payload, _ in replies][1:]
+        return [msgspec.msgpack.decode(payload, type=Reply).number for payload in replies][1:]
 
     def close(self) -> None:
         self.reactor.release()
@@ -123,9 +131,21 @@ def test_listeners_are_closed_in_turns_too_and_the_answer_comes_when_all_are(run
 
 
 @pytest.mark.usefixtures("every_step_takes_long")
-def test_a_defect_costs_the_rest_of_its_message_alone(running: Running) -> None:
+def test_a_message_that_fails_ends_the_worker(running: Running) -> None:
     happened = running.run(removing("a", "defect", "b"), removing("c"), Request(1, Acknowledge()))
-    assert [each for each in happened if each != "flow"] == ["a", "c", "acknowledged"]
+    assert [each for each in happened if each != "flow"] == ["a"]
+    assert running.link.failed
+    assert running.answered() == []
+
+
+def test_a_question_that_fails_costs_its_answer_alone(running: Running) -> None:
+    running.run(Request(1, ListConnections()), removing("a"), Request(2, Acknowledge()))
+    assert running.answered() == [1, 2]
+    assert not running.link.failed
+
+
+def test_a_ping_is_answered(running: Running) -> None:
+    running.run(Request(1, Ping()))
     assert running.answered() == [1]
 
 

@@ -1,4 +1,4 @@
-"""An hour's worth of churn in a minute: connections, UDP flows and changed endpoints, and nothing of it stays.
+"""An hour's worth of churn in a minute: connections, flows, endpoints and whole Services, and nothing of it stays.
 
 What an hour holds for a busy node, in as quick a succession as the machine allows. Invariant: memory, descriptors,
 pipes, threads and the loop's tasks are compared at two moments of rest, the first of them after a warm-up of the same
@@ -28,6 +28,8 @@ ROUNDS = 45
 CONNECTIONS = 200
 FLOWS = 200
 CHANGED_SERVICES = 80
+PASSING_SERVICES = 20
+"""With 10 endpoints each, for TCP and UDP, all of which come and go in a round."""
 BULK = 3 * 2**20
 ALLOWED_GROWTH = 3 * 2**20
 """Bytes for each process, over ROUNDS: a leak of 350 bytes for each connection shows."""
@@ -67,9 +69,9 @@ class Churn:
         directory.put(*self._manifests, *self._others())
 
     def round(self, proxy: Svcproxy) -> None:
-        """Every kind of ending, a bulk transfer, and a new version of every other Service."""
+        """Every kind of ending, a bulk transfer, a new version of every other Service, and Services that pass by."""
         self._version += 1
-        proxy.manifests.put(*self._others())
+        proxy.manifests.put(*self._others(), *self._passing())
         for number in range(CONNECTIONS):
             (self._finish, self._reset, self._leave_half_open)[number % 3]()
         with Conversation("127.0.0.1", self.tcp_port) as conversation:
@@ -79,12 +81,27 @@ class Churn:
         last = f"other-{CHANGED_SERVICES - 1}"
         wanted = {f"{self._address()}:80"}
         eventually(lambda: set(proxy.endpoints(last)) == wanted, f"version {self._version} of {last}")
+        proxy.manifests.remove(*self._passing())
+        eventually(lambda: "passing" not in proxy.get("/api/v1/services")[1], "no passing Service")
 
     def _others(self) -> list[Manifest]:
         slices = (
             endpoint_slice(f"other-{number}", [self._address()], {"port": 80}) for number in range(CHANGED_SERVICES)
         )
         return list(slices)
+
+    def _passing(self) -> list[Manifest]:
+        names = [f"passing-{number}" for number in range(PASSING_SERVICES)]
+        ports = (port(80, name="tcp"), port(80, name="udp", protocol="UDP"))
+        slice_ports: tuple[Manifest, ...] = (
+            {"name": "tcp", "port": 80},
+            {"name": "udp", "port": 80, "protocol": "UDP"},
+        )
+        addresses = [f"127.61.0.{number}" for number in range(1, 11)]
+        return [
+            *(service(name, *ports) for name in names),
+            *(endpoint_slice(name, addresses, *slice_ports) for name in names),
+        ]
 
     def _address(self) -> str:
         return f"127.60.0.{1 + self._version % 2}"

@@ -4,9 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 
+import msgspec
 import pytest
 
-from proxy.dataplane.wire import FrameReader
+from proxy.dataplane.messages import Ping, Reply, Request
+from proxy.dataplane.wire import FrameReader, framed
 from proxy.workers import worker_channel
 from proxy.workers.worker_channel import Message, WorkerChannel
 
@@ -36,13 +38,13 @@ class Worker:
         async with asyncio.timeout(20):
             while (message := self._frames.next()) is None:
                 self._frames.feed(await asyncio.get_running_loop().sock_recv(self.socket, 65536))
-        return message[0]
+        return message
 
 
 @pytest.fixture
 async def ends() -> AsyncIterator[tuple[WorkerChannel, Worker]]:
     ours, theirs = socket.socketpair()
-    channel = WorkerChannel(ours, lambda: None)
+    channel = WorkerChannel(ours)
     yield channel, Worker(theirs)
     channel.close()
     theirs.close()
@@ -86,3 +88,39 @@ async def test_a_worker_that_goes_ends_the_making(ends: tuple[WorkerChannel, Wor
         await channel.ready.wait()
     assert said == ["never will"]
     assert many.made < 100
+
+
+def owed(channel: WorkerChannel) -> bool:
+    return channel.is_owed_a_sign
+
+
+async def test_a_worker_owes_a_sign_once_a_ping_has_left_and_until_it_answers(
+    ends: tuple[WorkerChannel, Worker],
+) -> None:
+    channel, worker = ends
+    assert not owed(channel)
+    channel.ping()
+    channel.ping()
+    assert owed(channel)
+    request = msgspec.msgpack.decode(await worker.take(), type=Request)
+    assert request == Request(1, Ping())
+    worker.socket.send(framed(msgspec.msgpack.encode(Reply(1, msgspec.Raw(msgspec.msgpack.encode(None))))))
+    async with asyncio.timeout(20):
+        while not channel.signs:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+    assert not owed(channel)
+    with pytest.raises(BlockingIOError):
+        worker.socket.recv(1)
+
+
+async def test_a_full_channel_owes_a_sign_and_room_in_it_is_one(ends: tuple[WorkerChannel, Worker]) -> None:
+    channel, worker = ends
+    size = 3 * 1024 * 1024
+    channel.send(bytes(size))
+    assert owed(channel)
+    assert 0 < channel.backlog < size
+    before = channel.signs
+    await worker.take()
+    assert not owed(channel)
+    assert channel.backlog == 0
+    assert channel.signs > before

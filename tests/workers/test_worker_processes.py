@@ -18,8 +18,9 @@ from proxy.dataplane.question import Connections, ListConnections
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool, Target
 from proxy.shared_counts.table import SharedTable
 from proxy.startup_error import StartupError
+from proxy.workers import worker_processes
 from proxy.workers.row_ledger import RowLedger
-from proxy.workers.worker_processes import FIRST_PAUSE, LONGEST_PAUSE, STEADY, WorkerProcesses, _pause_after
+from proxy.workers.worker_processes import WorkerProcesses
 from tests.lane import free_port, this_lane
 
 SETTINGS = Settings(0, 2, 1000, 1000, "", 1.0, "json", "info")
@@ -30,6 +31,16 @@ class Nothing:
 
     def everything(self) -> tuple[Delta, Any]:
         return Delta(), {}
+
+
+class Everything:
+    """What is wanted, as the test has it."""
+
+    def __init__(self, delta: Delta, sockets: Any) -> None:
+        self._everything = delta, sockets
+
+    def everything(self) -> tuple[Delta, Any]:
+        return self._everything
 
 
 class OneFrontend:
@@ -52,14 +63,20 @@ Start = Callable[..., Awaitable[WorkerProcesses]]
 async def start() -> AsyncIterator[Start]:
     started: list[WorkerProcesses] = []
 
-    async def start(wanted: Any = None) -> WorkerProcesses:
-        data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger())
+    watches: list[asyncio.Task[None]] = []
+
+    async def start(wanted: Any = None, silence: float = 20.0) -> WorkerProcesses:
+        data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger(), silence)
         started.append(data_plane)
         await data_plane.start(wanted or Nothing())
+        watches.append(asyncio.create_task(data_plane.watch()))
         return data_plane
 
     before = os.listdir("/proc/self/fd")
     yield start
+    for watch in watches:
+        assert not watch.done()
+        watch.cancel()
     for data_plane in started:
         await data_plane.stop()
     assert not [child for child in psutil.Process().children() if "proxy.dataplane" in child.cmdline()]
@@ -168,12 +185,123 @@ async def test_a_worker_that_cannot_start_is_an_error(start: Start, monkeypatch:
         await start()
 
 
-def test_a_worker_that_dies_again_and_again_is_started_less_and_less_often() -> None:
-    pauses = [0.0]
-    for restarts in range(1, 12):
-        pauses.append(_pause_after(pauses[-1], 0.1, restarts))
-    assert pauses[1] == FIRST_PAUSE
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_PAUSE
-    assert _pause_after(LONGEST_PAUSE, STEADY, 12) == 0.0
-    assert _pause_after(0.0, 0.1, 0) == 0.0
+async def test_a_stopped_worker_is_replaced_and_who_waits_for_it_is_called(start: Start) -> None:
+    wanted = OneFrontend(Target("127.0.0.1", 9))
+    data_plane = await start(wanted, silence=1.0)
+    hung = data_plane.workers()[0].pid
+    os.kill(hung, signal.SIGSTOP)
+    await applied(data_plane)
+    await until(lambda: data_plane.workers()[0].restarts == 1 and data_plane.workers()[0].state == "running")
+    assert not psutil.pid_exists(hung)
+    await applied(data_plane)
+    (listening,) = psutil.Process(data_plane.workers()[0].pid).net_connections("tcp")
+    assert listening.laddr.port == wanted.key.port
+    assert data_plane.workers()[1].restarts == 0
+    wanted.group.close()
+
+
+async def test_a_question_does_not_wait_for_a_stopped_worker(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_processes, "ANSWER_PATIENCE", 0.1)
+    data_plane = await start()
+    os.kill(data_plane.workers()[0].pid, signal.SIGSTOP)
+    assert await data_plane.ask(ListConnections()) == {1: Connections((), True)}
+
+
+async def test_a_worker_that_was_killed_while_the_others_started_is_started_anew(start: Start) -> None:
+    class KillsTheFirst(Nothing):
+        killed = False
+
+        def everything(self) -> tuple[Delta, Any]:
+            if not self.killed:
+                self.killed = True
+                (first,) = (child for child in psutil.Process().children() if "worker=0" in child.cmdline())
+                first.kill()
+            return super().everything()
+
+    data_plane = await start(KillsTheFirst())
+    await until(lambda: [each.state for each in data_plane.workers()] == ["running", "running"])
+    assert [each.restarts for each in data_plane.workers()] == [1, 0]
+
+
+async def test_a_message_that_fails_ends_the_worker_and_its_successor_knows_everything(start: Start) -> None:
+    wanted = OneFrontend(Target("127.0.0.1", 9))
+    data_plane = await start(wanted)
+    before = {each.pid for each in data_plane.workers()}
+    # A frontend of a pool that nobody has told of.
+    lost = Frontend(FrontendKey("UDP", "127.0.0.1", free_port()), "unknown", "default/web", "NodePort")
+    data_plane.send(Delta(frontends=(lost,)), {})
+    await applied(data_plane)
+    await until(lambda: [each.state for each in data_plane.workers()] == ["running", "running"])
+    assert [each.restarts for each in data_plane.workers()] == [1, 1]
+    await applied(data_plane)
+    for each in data_plane.workers():
+        assert each.pid not in before
+        (listening,) = psutil.Process(each.pid).net_connections("tcp")
+        assert listening.laddr.port == wanted.key.port
+    wanted.group.close()
+
+
+async def test_a_worker_without_descriptors_for_a_message_is_replaced_and_loses_no_frontend(start: Start) -> None:
+    data_plane = await start()
+    pid = data_plane.workers()[0].pid
+    used = len(os.listdir(f"/proc/{pid}/fd"))
+    psutil.Process(pid).rlimit(psutil.RLIMIT_NOFILE, (used + 2, used + 2))
+    port = free_port()
+    keys = [FrontendKey("TCP", f"{this_lane().network()}.{number}", port) for number in range(1, 41)]
+    places = [OneFrontend(Target("127.0.0.1", 9), key=key) for key in keys]
+    delta = Delta(places[0].delta.pools, tuple(each.delta.frontends[0] for each in places))
+    sockets = {each.key: each.group.sockets for each in places}
+    data_plane._wanted = Everything(delta, sockets)
+    data_plane.send(delta, sockets)
+    await until(lambda: data_plane.workers()[0].restarts == 1 and data_plane.workers()[0].state == "running")
+    await applied(data_plane)
+    for each in data_plane.workers():
+        assert len(psutil.Process(each.pid).net_connections("tcp")) == len(keys)
+    for place in places:
+        place.group.close()
+
+
+async def test_what_waits_for_a_worker_is_bounded(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_processes, "LEAST_BACKLOG", 100_000)
+    wanted = OneFrontend(Target("127.0.0.1", 9))
+    data_plane = await start(wanted)
+    hung = data_plane.workers()[0].pid
+    os.kill(hung, signal.SIGSTOP)
+    pools = wanted.delta.pools
+    sent = 0
+    while data_plane.workers()[0].state == "running":
+        data_plane.send(Delta(pools=pools), {})
+        sent += 1
+        assert sent < 100_000
+    await until(lambda: data_plane.workers()[0].restarts == 1 and data_plane.workers()[0].state == "running")
+    await applied(data_plane)
+    wanted.group.close()
+
+
+async def test_workers_die_with_the_control_process_even_stopped_ones() -> None:
+    code = (
+        "import asyncio\n"
+        "from tests.workers.test_worker_processes import *\n"
+        "async def main():\n"
+        "    data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger(), 20.0)\n"
+        "    await data_plane.start(Nothing())\n"
+        "    print(*(each.pid for each in data_plane.workers()), flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    control = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert control.stdout is not None
+        async with asyncio.timeout(20):
+            workers = [psutil.Process(int(pid)) for pid in (await control.stdout.readline()).split()]
+        assert len(workers) == 2
+        workers[0].suspend()
+    finally:
+        control.kill()
+        await control.wait()
+    await until(lambda: not any(map(is_alive, workers)))
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Nobody may be there to reap it."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
