@@ -19,13 +19,15 @@ from proxy.capture.bind_capture import BindCapture
 from proxy.capture.capture_choice import automatic_capture, required_lookup
 from proxy.capture.service_routes import ServiceRoutes
 from proxy.configuration.config import Configuration
-from proxy.configuration.restart_fields import awaiting_restart
+from proxy.configuration.restart_fields import awaiting_restart, in_force
 from proxy.control import collector
+from proxy.control.address_watch import follow_addresses
 from proxy.control.choose_data_plane import choose_data_plane
 from proxy.control.descriptor_limit import descriptor_budget, raise_limit
 from proxy.control.drain import drain
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.loop_lag import measure_lag
+from proxy.control.node_addresses import node_address_problems
 from proxy.control.node_settings import node_name, node_settings
 from proxy.control.problems import Problems
 from proxy.control.proxy_health import ProxyHealth
@@ -79,7 +81,8 @@ class Proxy:
         self._progress = SyncProgress(source.statistics, terminal)
         self._health = ProxyHealth(datetime.now(UTC))
         self._metrics = SyncMetrics(datetime.now(UTC))
-        self._planner = Planner(node_settings(configuration))
+        self._node_name = node_name(configuration)
+        self._planner = Planner(node_settings(configuration, self._node_name))
         self._routes = ServiceRoutes()
         self._rows = RowLedger()
         # The servers and the source open their descriptors later; the reserve is for those.
@@ -90,7 +93,7 @@ class Proxy:
         )
         self._paths = PathList()
         self._name_service = NameService(configuration, self._routes.covers)
-        self._recorder = EventRecorder(source.event_sink(), node_name(configuration), monotonic)
+        self._recorder = EventRecorder(source.event_sink(), self._node_name, monotonic)
         self._health_checks = HealthCheckPorts(
             lambda: self._health.wants_traffic(monotonic()),
             lambda: self._problems.tell(),
@@ -159,6 +162,7 @@ class Proxy:
                     {
                         "follow the source": self._follow(on_listening),
                         "retry binds": self._synchronizer.retry_binds(),
+                        "follow addresses": follow_addresses(self._apply_settings),
                         "sweep rows": sweep_rows(self._rows, self._data_plane, self._synchronizer.plan_changed),
                     },
                 )
@@ -228,12 +232,18 @@ class Proxy:
 
     def _reconfigure(self, configuration: Configuration) -> None:
         """What the plan depends on changes at once, the rest with the next start."""
-        before, self._configuration = self._configuration, configuration
-        self._synchronizer.reconfigure(node_settings(configuration))
-        waiting = awaiting_restart(before, configuration)
+        waiting = awaiting_restart(self._configuration, configuration)
+        self._configuration = in_force(self._configuration, configuration)
+        self._apply_settings()
         if waiting:
             _log.warning(f"needs a restart to take effect: {', '.join(waiting)}")
         _log.info("configuration reread")
+
+    def _apply_settings(self) -> None:
+        """Serve as the configuration in force asks for on the addresses that this machine has now."""
+        settings = node_settings(self._configuration, self._node_name)
+        self._problems.of_node = node_address_problems(self._configuration, settings.node_port_addresses)
+        self._synchronizer.reconfigure(settings)
 
     async def _drain(self) -> None:
         self._health.drain()

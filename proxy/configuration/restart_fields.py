@@ -1,7 +1,9 @@
-"""Which settings are read once, at the start: another value in a reread configuration waits for the next one.
+"""Which settings are read once, at the start: another value in a reread configuration waits for the next start.
 
-Imports the configuration. Pure. Invariant: what is not named here takes effect with a reload.
+Pure. Invariant: what is not named here takes effect with a reload.
 """
+
+from msgspec.structs import fields, replace
 
 from proxy.configuration.config import Configuration
 
@@ -15,6 +17,7 @@ RESTART_FIELDS = (
     "client_connection",
     "dns",
     "healthz_bind_address",
+    "hostname_override",
     "in_cluster",
     "log_format",
     "log_level",
@@ -31,7 +34,20 @@ RESTART_FIELDS = (
 )
 """Fields of Configuration."""
 
+CLUSTER_RESTART_FIELDS = ("service_proxy_name",)
+"""Those that are read once where a cluster is followed: its watches ask for the Services of this name alone."""
 
-def awaiting_restart(before: Configuration, now: Configuration) -> tuple[str, ...]:
-    """The fields that differ and take a restart."""
-    return tuple(name for name in RESTART_FIELDS if getattr(before, name) != getattr(now, name))
+
+def awaiting_restart(running: Configuration, reread: Configuration) -> tuple[str, ...]:
+    """The keys of the file whose values differ and take a restart."""
+    differing = {name for name in _read_once(running) if getattr(running, name) != getattr(reread, name)}
+    return tuple(field.encode_name for field in fields(Configuration) if field.name in differing)
+
+
+def in_force(running: Configuration, reread: Configuration) -> Configuration:
+    """What holds after a reload: the reread values, but for those that take a restart."""
+    return replace(reread, **{name: getattr(running, name) for name in _read_once(running)})
+
+
+def _read_once(running: Configuration) -> tuple[str, ...]:
+    return RESTART_FIELDS + (CLUSTER_RESTART_FIELDS if running.follows_cluster else ())

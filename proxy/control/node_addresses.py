@@ -1,18 +1,20 @@
 """The local addresses that node ports listen on.
 
-Imports the configuration. Reads the machine's interfaces (psutil). Invariant: an address that is given is one of this
-machine's or a wildcard; a family that no CIDR speaks of means all of it, as kube-proxy has it (--nodeport-addresses).
+Reads the machine's interfaces (psutil). Invariant: an address that is given is one of this machine's or a wildcard; a
+family that no CIDR speaks of means all of it, as kube-proxy has it (--nodeport-addresses).
 """
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import psutil
 
 from proxy.configuration.config import Configuration
 from proxy.configuration.config_values import PRIMARY
+from proxy.model.problem import Problem
 
+_KEY = "nodePortAddresses"
 _WILDCARDS = ("0.0.0.0", "::")
 # Addresses of documentation (RFC 5737, RFC 3849): a UDP connect asks the routing table and sends nothing.
 _ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
@@ -26,6 +28,21 @@ def node_port_addresses(configuration: Configuration) -> tuple[str, ...]:
         return tuple(_primary_addresses())
     networks = [ipaddress.ip_network(cidr, strict=False) for cidr in configuration.node_port_addresses]
     return tuple(address for version in (4, 6) for address in _matching(networks, version))
+
+
+def node_address_problems(configuration: Configuration, addresses: Collection[str]) -> tuple[Problem, ...]:
+    """What is wrong with `addresses`, which `node_port_addresses` gave: no address of a family that CIDRs are for."""
+    asked = configuration.node_port_addresses
+    if PRIMARY in asked:
+        return (
+            () if addresses else (Problem("this machine has no main address: node ports listen nowhere", where=_KEY),)
+        )
+    return tuple(
+        Problem(f"no {name} address of this machine is in {', '.join(cidrs)}: node ports do not listen", where=_KEY)
+        for name, is_ipv6 in (("IPv4", False), ("IPv6", True))
+        if (cidrs := [cidr for cidr in asked if (":" in cidr) is is_ipv6])
+        and not any((":" in address) is is_ipv6 for address in addresses)
+    )
 
 
 def _matching(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], version: int) -> Iterator[str]:

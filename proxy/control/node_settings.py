@@ -1,6 +1,7 @@
 """The settings of the plan on this machine: its name and its addresses put into the configuration's.
 
-Imports the configuration and this room. Invariant: read anew with each call, since addresses come and go.
+Invariant: addresses are read anew with each call, since they come and go; the name stays that of the start, because the
+source and the Events have it, too.
 """
 
 import socket
@@ -16,6 +17,6 @@ def node_name(configuration: Configuration) -> str:
     return configuration.hostname_override or socket.gethostname().lower()
 
 
-def node_settings(configuration: Configuration) -> PlanSettings:
-    """What the plan needs to know."""
-    return plan_settings(configuration, node_name(configuration), node_port_addresses(configuration))
+def node_settings(configuration: Configuration, name: str) -> PlanSettings:
+    """What the plan needs to know on the machine called `name`."""
+    return plan_settings(configuration, name, node_port_addresses(configuration))

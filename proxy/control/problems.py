@@ -1,6 +1,6 @@
 """Everything that something is wrong with now: objects, files, ports; told in the log, and in Events about Services.
 
-Imports `plan` and this room. Invariant: what is said is asked for at that moment, of those who know.
+Invariant: what is said is asked for at that moment, of those who know.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ REMINDER_INTERVAL = 60.0
 
 class Problems:
     """`record` takes the Events, `of_health_checks` gives what is wrong with their ports. `of_source` is what the
-    source said last."""
+    source said last, `of_node` what is wrong with this machine."""
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Problems:
         record: Callable[[ServiceEvent], None],
     ) -> None:
         self.of_source: tuple[Problem, ...] = ()
+        self.of_node: tuple[Problem, ...] = ()
         self._planner = planner
         self._reconciler = reconciler
         self._of_health_checks = of_health_checks
@@ -42,11 +43,14 @@ class Problems:
             Problem(str(failure), subject=f"Service {failure.frontend.service}", reason="FailedToListen")
             for failure in self._reconciler.failures.values()
         )
-        return (*self.of_source, *self._planner.problems(), *unbound, *self._of_health_checks())
+        return (*self._of_objects(), *unbound, *self._of_health_checks())
+
+    def _of_objects(self) -> tuple[Problem, ...]:
+        return (*self.of_source, *self.of_node, *self._planner.problems())
 
     def report(self) -> None:
         """Say what is new, and what is mended. Ports are logged by those who try to have them."""
-        self._log.report((*self.of_source, *self._planner.problems()))
+        self._log.report(self._of_objects())
         self.tell()
 
     def tell(self) -> None:

@@ -75,8 +75,12 @@ class Synchronizer:
         self._synced(changes.slices, began, full=is_first)
 
     def reconfigure(self, settings: PlanSettings) -> None:
-        """Plan everything again."""
+        """Plan everything again where the settings are others, and try again what cannot be served."""
         began = monotonic()
+        if settings == self._planner.settings:
+            self._reconciler.retry()
+            self._problems.report()
+            return
         self._take(self._planner.reconfigure(settings))
         self._synced((), began, full=True)
 

@@ -67,7 +67,7 @@ def service_addresses(service: Service, family: str, settings: PlanSettings) -> 
     return (each for each in addresses if family_of(each.address) == family)
 
 
-def address_notes(service: Service, families: Collection[str]) -> Iterator[str]:
+def address_notes(service: Service, families: Collection[str], settings: PlanSettings) -> Iterator[str]:
     """Why a served Service of these families is not reached at some of its addresses, in words for people."""
     ingresses = _ingress(service)
     if service.spec.type == "LoadBalancer" and not ingresses:
@@ -77,6 +77,11 @@ def address_notes(service: Service, families: Collection[str]) -> Iterator[str]:
     for address in dict.fromkeys(_canonical(outside)):
         if family_of(address) not in families:
             yield f"address {address}: the Service has no {family_of(address)} cluster IP"
+    if any(port.node_port for port in service.spec.ports):
+        listening = {family_of(address) for address in settings.node_port_addresses}
+        for family in families:
+            if family not in listening:
+                yield f"node ports: this machine has no {family} address for them (nodePortAddresses, bindAddress)"
 
 
 def _ingress(service: Service) -> tuple[LoadBalancerIngress, ...]:

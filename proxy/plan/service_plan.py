@@ -104,7 +104,7 @@ def plan_service(
         pools=tuple(pool for part in parts for pool in part.pools),
         frontends=_first_of_each_key(frontend for part in parts for frontend in part.frontends),
         notes=(
-            *address_notes(service, families),
+            *address_notes(service, families, settings),
             *(f"port {port.port}/SCTP: not supported" for _, port in unsupported),
         ),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from proxy.configuration.config import Configuration
-from proxy.control.node_addresses import node_port_addresses
+from proxy.control.node_addresses import node_address_problems, node_port_addresses
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 INTERFACES: dict[str, list[tuple[int, str]]] = {
@@ -65,3 +65,30 @@ class Routed(socket.socket):
 def test_primary_is_the_address_of_each_family_that_has_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", Routed)
     assert node_port_addresses(Configuration(node_port_addresses=("primary",))) == ("192.0.2.7",)
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "messages"),
+    [
+        ((), []),
+        (("192.0.2.0/24", "2001:db8::/32"), []),
+        (("0.0.0.0/0",), []),
+        (
+            ("203.0.113.0/24", "10.0.0.0/8", "2001:db8::/32"),
+            ["no IPv4 address of this machine is in 203.0.113.0/24, 10.0.0.0/8: node ports do not listen"],
+        ),
+        (
+            ("192.0.2.0/24", "fd00::/8"),
+            ["no IPv6 address of this machine is in fd00::/8: node ports do not listen"],
+        ),
+    ],
+)
+def test_a_family_that_no_address_matches_is_told(cidrs: tuple[str, ...], messages: list[str]) -> None:
+    configuration = Configuration(node_port_addresses=cidrs)
+    problems = node_address_problems(configuration, node_port_addresses(configuration))
+    assert [str(problem) for problem in problems] == [f"nodePortAddresses: {message}" for message in messages]
+
+
+def test_a_machine_without_a_main_address_is_told() -> None:
+    (problem,) = node_address_problems(Configuration(node_port_addresses=("primary",)), ())
+    assert str(problem) == "nodePortAddresses: this machine has no main address: node ports listen nowhere"

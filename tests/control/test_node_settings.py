@@ -15,5 +15,5 @@ def test_the_name_is_the_override_or_the_host_name_as_the_kubelet_has_it(monkeyp
 
 
 def test_the_plan_knows_name_and_addresses() -> None:
-    settings = node_settings(Configuration(hostname_override="here", bind_address="127.0.0.9", scheduler="lc"))
+    settings = node_settings(Configuration(bind_address="127.0.0.9", scheduler="lc"), "here")
     assert (settings.node_name, settings.node_port_addresses, settings.scheduler) == ("here", ("127.0.0.9",), "lc")

@@ -85,7 +85,7 @@ def test_every_kind_of_address_is_there_in_its_family_only() -> None:
         ("ExternalIP", "2001:db8::2"),
         ("NodePort", "::"),
     ]
-    assert not list(address_notes(subject, families_of(subject)))
+    assert not list(address_notes(subject, families_of(subject), SETTINGS))
 
 
 def test_node_ports_are_on_each_configured_address_of_the_family() -> None:
@@ -109,13 +109,13 @@ def test_node_ports_are_on_each_configured_address_of_the_family() -> None:
 )
 def test_a_load_balancer_address_that_is_not_served_has_a_note(ingress: list[dict[str, str]], note: str) -> None:
     subject = service(type="LoadBalancer", ingress=ingress)
-    assert list(address_notes(subject, families_of(subject))) == [note]
+    assert list(address_notes(subject, families_of(subject), SETTINGS)) == [note]
     assert "LoadBalancer" not in dict(reached(subject))
 
 
 def test_an_external_ip_of_a_family_without_cluster_ip_has_a_note() -> None:
     subject = service(externalIPs=["2001:db8::9", "192.0.2.1"])
-    assert list(address_notes(subject, families_of(subject))) == [
+    assert list(address_notes(subject, families_of(subject), SETTINGS)) == [
         "address 2001:db8::9: the Service has no IPv6 cluster IP"
     ]
 
@@ -123,7 +123,7 @@ def test_an_external_ip_of_a_family_without_cluster_ip_has_a_note() -> None:
 def test_a_stale_load_balancer_status_of_another_type_is_ignored() -> None:
     subject = service(ingress=[{"ip": "198.51.100.1"}, {"hostname": "x"}])
     assert "LoadBalancer" not in dict(reached(subject))
-    assert not list(address_notes(subject, families_of(subject)))
+    assert not list(address_notes(subject, families_of(subject), SETTINGS))
 
 
 @pytest.mark.parametrize(
@@ -154,3 +154,20 @@ def test_source_ranges_guard_the_load_balancer_addresses_alone(
     for family, expected in (("IPv4", ipv4), ("IPv6", ipv6)):
         for each in service_addresses(subject, family, SETTINGS):
             assert each.source_ranges == (expected if each.kind == "LoadBalancer" else ())
+
+
+@pytest.mark.parametrize(
+    ("addresses", "missing"),
+    [(("127.0.0.1", "::1"), []), (("0.0.0.0",), ["IPv6"]), ((), ["IPv4", "IPv6"])],
+    ids=str,
+)
+def test_node_ports_that_no_address_of_the_machine_is_for_have_a_note(
+    addresses: tuple[str, ...], missing: list[str]
+) -> None:
+    subject = service(type="NodePort", clusterIPs=["10.96.0.1", "2001:db8::1"], ports=[{"port": 80, "nodePort": 30080}])
+    settings = PlanSettings(node_port_addresses=addresses)
+    assert list(address_notes(subject, families_of(subject), settings)) == [
+        f"node ports: this machine has no {family} address for them (nodePortAddresses, bindAddress)"
+        for family in missing
+    ]
+    assert not list(address_notes(service(), families_of(service()), settings))

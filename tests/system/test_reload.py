@@ -1,5 +1,6 @@
 """Edits of the manifests while traffic flows: what changes at once, and what must not notice."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -250,6 +251,14 @@ def test_hangup_rereads_the_configuration_and_keeps_connections(edited: Edited, 
         edited.proxy.send(signal.SIGHUP)
         edited.proxy.wait_for("configuration reread")
         assert has_scheduler(edited.proxy, "web", "lc")
+        configuration.write_text(
+            text.replace("{", '{"scheduler": "lc", "hostnameOverride": "other", "udpFlows": 9,', 1)
+        )
+        for _ in range(2):
+            edited.proxy.send(signal.SIGHUP)
+            edited.proxy.wait_for("needs a restart to take effect: hostnameOverride, udpFlows")
+        in_force = json.loads(edited.proxy.get("/configz")[1])["svcproxy.io"]
+        assert (in_force["scheduler"], in_force["hostnameOverride"], in_force["udpFlows"]) == ("lc", "", 65536)
         configuration.write_text(text.replace("{", '{"scheduler": "fastest",', 1))
         edited.proxy.send(signal.SIGHUP)
         assert "scheduler" in edited.proxy.wait_for("configuration not reread")
