@@ -4,23 +4,19 @@ Invariant: when a test is over, no process, port or file of it is left, or the t
 """
 
 import resource
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.namespace_link import linked_programs
-from tests.lane import is_free
-from tests.system.harness.backends import StartBackends, echo_backend, http_backend, udp_backend
+from tests.system.harness.backends import StartBackends
 from tests.system.harness.kubectl import Kubectl
-from tests.system.harness.manifests import Manifest, ManifestDirectory
 from tests.system.harness.myapp import MyApp
-from tests.system.harness.passage import Passage
 from tests.system.harness.places import Places
 from tests.system.harness.standalone import Standalone
-from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy, left_behind
+from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
 
 OpenFiles = Callable[[int], None]
 
@@ -29,49 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("system")
-
-
-@pytest.fixture
-def places() -> Places:
-    """Addresses and ports of this test alone."""
-    return Places()
-
-
-@pytest.fixture
-def svcproxy(tmp_path: Path, places: Places) -> Iterator[StartSvcproxy]:
-    started: list[Svcproxy] = []
-
-    def start(
-        manifests: Iterable[Manifest] | ManifestDirectory = (),
-        *flags: str,
-        configuration: Mapping[str, object] | None = None,
-        wait: bool = True,
-        under: Sequence[str] = (),
-    ) -> Svcproxy:
-        if not isinstance(manifests, ManifestDirectory):
-            directory = ManifestDirectory(tmp_path / "manifests")
-            directory.put(*manifests)
-            manifests = directory
-        process = Svcproxy(tmp_path, places, flags, configuration or {}, manifests, under)
-        started.append(process)
-        if wait:
-            process.wait_until_serving()
-        return process
-
-    yield start
-    orphans = [orphan for process in reversed(started) for orphan in process.close()]
-    assert orphans == []
-    assert left_behind(tmp_path) == []
-    assert [place for process in started for place in still_taken(process)] == []
-
-
-def still_taken(process: Svcproxy) -> Iterator[str]:
-    """The IPv4 frontends of a process that has ended, whose ports something still holds."""
-    for event in process.events("listening"):
-        place = str(event["frontend"]).partition("/")[0]
-        address, _, port = place.rpartition(":")
-        if not address.startswith("[") and not is_free(int(port), "" if address == "0.0.0.0" else address):
-            yield place
 
 
 @pytest.fixture
@@ -89,30 +42,6 @@ def open_files() -> Iterator[OpenFiles]:
 
 
 @pytest.fixture
-def backend_stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def http_backends(places: Places, backend_stack: ExitStack) -> StartBackends:
-    """Backends that answer GET with their names, on port 8080 of their own addresses."""
-    return StartBackends(http_backend, places, backend_stack)
-
-
-@pytest.fixture
-def echo_backends(places: Places, backend_stack: ExitStack) -> StartBackends:
-    """Backends that greet with their names and echo, on port 7007 of their own addresses."""
-    return StartBackends(echo_backend, places, backend_stack)
-
-
-@pytest.fixture
-def udp_backends(places: Places, backend_stack: ExitStack) -> StartBackends:
-    """Backends that answer a datagram with their names and it, on port 7007 of their own addresses."""
-    return StartBackends(udp_backend, places, backend_stack)
-
-
-@pytest.fixture
 def standalone(tmp_path: Path, places: Places, svcproxy: StartSvcproxy) -> Svcproxy:
     """A running svcproxy that carries its own API."""
     return Standalone(tmp_path, places, svcproxy).start()
@@ -127,12 +56,6 @@ def kubectl(tmp_path: Path, standalone: Svcproxy) -> Kubectl:
 @pytest.fixture
 def myapp(places: Places, http_backends: StartBackends) -> MyApp:
     return MyApp(http_backends, places.node_port())
-
-
-@pytest.fixture
-def passage(places: Places, backend_stack: ExitStack) -> Passage:
-    """A Service whose one backend is the test itself."""
-    return backend_stack.enter_context(Passage(places))
 
 
 @pytest.fixture

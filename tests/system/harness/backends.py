@@ -54,6 +54,11 @@ def echo_backend(name: str, address: str, port: int = 7007) -> Backend:
     return Backend(_StreamServer((address, port), _GreetAndEcho, name))
 
 
+def plain_echo_backend(name: str, address: str, port: int = 7007) -> Backend:
+    """Gives back what comes, until the client's end of stream."""
+    return Backend(_StreamServer((address, port), _Echo, name))
+
+
 def udp_backend(name: str, address: str, port: int = 7007) -> Backend:
     """Answers each datagram with `NAME:` and the datagram."""
     return Backend(_DatagramServer((address, port), _EchoDatagram, name))
@@ -144,6 +149,12 @@ class _GreetAndEcho(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         assert isinstance(self.server, _StreamServer)
         self.request.sendall(f"{self.server.name}\n".encode())
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+
+
+class _Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
         while data := self.request.recv(65536):
             self.request.sendall(data)
 

@@ -1,0 +1,66 @@
+"""What a running proxy must show when all its clients are gone: every connection and byte counted, nothing held."""
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.system.harness.eventually import eventually
+from tests.system.harness.svcproxy import Svcproxy
+
+ORDERLY = frozenset(("client_closed", "backend_closed"))
+
+
+class Accounts:
+    """Begun before any client comes; `settle` compares."""
+
+    def __init__(self, proxy: Svcproxy) -> None:
+        self._proxy = proxy
+        self._descriptors = self._open_descriptors()
+
+    def settle(self, connections: int, received: int, sent: int) -> None:
+        """Exactly so many connections were opened and ended in order, so many bytes went to backends and to clients,
+        and the workers hold the descriptors that they held before (pipes that wait for the next bulk apart)."""
+        eventually(lambda: self._total("connections_closed_total") >= connections, "every connection over")
+        assert self._total("connections_open") == 0
+        assert self._total("connections_opened_total") == connections
+        assert self.endings().keys() <= ORDERLY
+        assert sum(self.endings().values()) == connections
+        assert (self._total("received_bytes_total"), self._total("sent_bytes_total")) == (received, sent)
+        self.settle_descriptors()
+
+    def settle_descriptors(self) -> None:
+        """The workers hold the descriptors that they held before."""
+        eventually(lambda: self._open_descriptors() <= self._descriptors, "the descriptors of before")
+
+    def endings(self) -> dict[str, int]:
+        """How many connections ended for each close reason."""
+        return {
+            sample.labels["reason"]: int(sample.value)
+            for family in text_string_to_metric_families(self._proxy.get("/metrics")[1])
+            for sample in family.samples
+            if sample.name == "svcproxy_connections_closed_total" and sample.value
+        }
+
+    def _total(self, name: str) -> int:
+        return int(
+            sum(
+                sample.value
+                for family in text_string_to_metric_families(self._proxy.get("/metrics")[1])
+                for sample in family.samples
+                if sample.name == f"svcproxy_{name}"
+            )
+        )
+
+    def _open_descriptors(self) -> int:
+        """Sockets of the workers: their pipes are kept for the next bulk transfer."""
+        return sum(
+            sum("socket:" in _target(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir())
+            for worker in self._proxy.workers()
+        )
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""
