@@ -37,6 +37,7 @@ from proxy.control.sync_progress import SyncProgress
 from proxy.control.synchronizer import Synchronizer
 from proxy.control.termination import Termination
 from proxy.dataplane.access_log import AccessLog
+from proxy.dns.name_places import name_places
 from proxy.dns.name_service import NameService
 from proxy.dns.settings import SocketAddress
 from proxy.events.event_recorder import EventRecorder
@@ -72,7 +73,9 @@ class Proxy:
         access_log: AccessLog | None = None,
         terminal: TextIO | None = None,
     ) -> None:
-        budget = descriptor_budget(raise_limit(), standalone=configuration.standalone)
+        budget = descriptor_budget(
+            raise_limit(), standalone=configuration.standalone, names=bool(name_places(configuration))
+        )
         token = read_admin_token(configuration.admin_token_file)
         self._configuration = configuration
         self._source = source
@@ -92,7 +95,7 @@ class Proxy:
             self._data_plane, self._bind, self._routes.covers, lambda: self._synchronizer.sockets_changed()
         )
         self._paths = PathList()
-        self._name_service = NameService(configuration, self._routes.covers)
+        self._name_service = NameService(configuration, self._routes.covers, budget.names)
         self._recorder = EventRecorder(source.event_sink(), self._node_name, monotonic)
         self._health_checks = HealthCheckPorts(
             lambda: self._health.wants_traffic(monotonic()),

@@ -1,7 +1,7 @@
 """How many file descriptors the process may open, and what they are for.
 
-Imports the HTTP servers' bounds. Invariant: what the control process needs for itself (health, admin, the embedded API,
-files it reads) is set aside before the data plane gets any.
+Invariant: what the control process needs for itself (health, admin, names, the embedded API, files that it reads) is
+set aside before the data plane gets any, and is enough for all that it may open at a time.
 """
 
 import os
@@ -9,27 +9,31 @@ import resource
 
 import msgspec
 
+from proxy.dns.settings import USUAL_BOUNDS as USUAL_DNS_BOUNDS
+from proxy.dns.settings import DNSBounds
 from proxy.serving.bounded_connections import USUAL_BOUNDS, HTTPBounds, descriptors_of
 
-RESERVE = 192
-"""Descriptors that stay free for the control process: its files, and who reads health, metrics and the page."""
-SMALL_RESERVE = 28
-"""The same where there are less than `SMALL` of them."""
-SMALL = 1024
 LISTENING_SHARE = 0.9
 """Of all descriptors, so many may be listening sockets and what was open before them."""
-API_SHARE = 1 / 16
-"""Of all descriptors, the connections of an embedded API."""
-_FEWEST_OF_API = 4
+
+# The control process's users: each has its share of the descriptors, as many as it can use where there are plenty, and
+# enough to answer at all where there are few.
+_FILES_SHARE, _FEWEST_FILES, _MOST_FILES = 1 / 16, 4, 36
+"""Manifests, state, watches of a cluster, looks into /proc: what comes and goes."""
+_HEALTH_SHARE, _FEWEST_OF_HEALTH = 1 / 64, 2
+_ADMIN_SHARE, _FEWEST_OF_ADMIN = 1 / 16, 4
+_API_SHARE, _FEWEST_OF_API = 1 / 16, 4
+_DNS_SHARE, _FEWEST_OF_DNS = 1 / 32, 2
 
 
 class DescriptorBudget(msgspec.Struct, frozen=True):
-    """`limit` is how many a process may open. Of these `reserve` are the control process's, and of those the HTTP
-    servers have connections within the `bounds`."""
+    """`limit` is how many a process may open. Of these `reserve` are the control process's, and of those its servers
+    take no more than their bounds say."""
 
     limit: int
     reserve: int
     bounds: HTTPBounds
+    names: DNSBounds
 
     def data_plane(self) -> int:
         """What is left after the descriptors that are open now and the reserve; at least two."""
@@ -54,10 +58,25 @@ def raise_limit() -> int:
     return hard if hard != resource.RLIM_INFINITY else 1 << 30
 
 
-def descriptor_budget(limit: int, *, standalone: bool = False) -> DescriptorBudget:
-    """What becomes of so many descriptors; a `standalone` proxy has an API with clients of its own."""
-    is_small = limit < SMALL
-    api = max(_FEWEST_OF_API, min(USUAL_BOUNDS.api, int(limit * API_SHARE))) if standalone else 0
-    bounds = HTTPBounds(health=2, admin=6, api=api) if is_small else USUAL_BOUNDS._replace(api=api)
-    reserve = SMALL_RESERVE if is_small else RESERVE
-    return DescriptorBudget(limit, reserve + (descriptors_of(api) if standalone else 0), bounds)
+def descriptor_budget(limit: int, *, standalone: bool = False, names: bool = False) -> DescriptorBudget:
+    """What becomes of so many descriptors. A `standalone` proxy has an API with clients of its own; `names` is whether
+    it answers DNS."""
+    bounds = HTTPBounds(
+        health=_share(limit, _HEALTH_SHARE, _FEWEST_OF_HEALTH, USUAL_BOUNDS.health),
+        admin=_share(limit, _ADMIN_SHARE, _FEWEST_OF_ADMIN, USUAL_BOUNDS.admin),
+        api=_share(limit, _API_SHARE, _FEWEST_OF_API, USUAL_BOUNDS.api) if standalone else 0,
+    )
+    dns = DNSBounds(
+        connections=_share(limit, _DNS_SHARE, _FEWEST_OF_DNS, USUAL_DNS_BOUNDS.connections),
+        exchanges=_share(limit, _DNS_SHARE, _FEWEST_OF_DNS, USUAL_DNS_BOUNDS.exchanges),
+    )
+    reserve = _share(limit, _FILES_SHARE, _FEWEST_FILES, _MOST_FILES)
+    # healthCheckNodePorts have as many connections as the health address.
+    reserve += 2 * descriptors_of(bounds.health) + descriptors_of(bounds.admin)
+    reserve += descriptors_of(bounds.api) if standalone else 0
+    reserve += dns.descriptors if names else 0
+    return DescriptorBudget(limit, reserve, bounds, dns)
+
+
+def _share(limit: int, share: float, fewest: int, most: int) -> int:
+    return max(fewest, min(most, int(limit * share)))

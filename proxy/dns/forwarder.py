@@ -1,6 +1,6 @@
 """The forwarder: asks upstream about other zones, remembers what it said, and never asks itself.
 
-Imports this room. Invariant: one exchange at a time for one question, so that neither many clients nor a loop
+Invariant: one exchange at a time for one question, so that neither many clients nor a loop
 multiply it; at most so many exchanges at all; every task ends with `close`.
 """
 
@@ -11,18 +11,19 @@ from random import Random
 
 from proxy.dns.record_types import NOERROR, NXDOMAIN, SERVFAIL
 from proxy.dns.resolution import Resolution, ResolutionCache
-from proxy.dns.settings import SocketAddress
+from proxy.dns.settings import USUAL_BOUNDS, SocketAddress
 from proxy.dns.upstream_exchange import UpstreamError, ask
 from proxy.dns.upstream_message import upstream_query
 from proxy.dns.wire_name import WireName
 
-MOST_EXCHANGES = 100
 LONGEST_PATIENCE, SHORTEST_PATIENCE = 1.5, 0.5
 """Seconds for one server to answer; each is asked twice."""
 _LONGEST_WAIT = 4.5
 """Seconds for all of that, unless there are many servers: the C library waits five."""
 _ROUNDS = 2
 _LETTERS_FOR_SURE = 10
+_MOST_SAID = 100
+"""Lines of the log about upstream servers."""
 
 UpstreamKey = tuple[WireName, int, bool, bool]
 """What is asked: name and type, whether DNSSEC's records are wanted (DO), and whether unchecked ones will do (CD)."""
@@ -32,10 +33,13 @@ _log = logging.getLogger(__name__)
 
 
 class Forwarder:
-    """`servers` gives those to ask now, the preferred one first."""
+    """`servers` gives those to ask now, the preferred one first; `most` questions are asked at a time."""
 
-    def __init__(self, servers: Callable[[], tuple[SocketAddress, ...]], random: Random) -> None:
+    def __init__(
+        self, servers: Callable[[], tuple[SocketAddress, ...]], random: Random, most: int = USUAL_BOUNDS.exchanges
+    ) -> None:
         self._servers = servers
+        self._most = most
         self._random = random
         self._cache = ResolutionCache()
         self._asking: dict[UpstreamKey, asyncio.Task[Resolution]] = {}
@@ -56,7 +60,7 @@ class Forwarder:
         """What upstream says; the code of the last failure, or SERVFAIL, where nobody has an answer."""
         task = self._asking.get(key)
         if task is None:
-            if len(self._asking) >= MOST_EXCHANGES:
+            if len(self._asking) >= self._most:
                 return _FAILED
             task = asyncio.create_task(self._ask(key), name="ask upstream")
             self._asking[key] = task
@@ -112,7 +116,7 @@ class Forwarder:
 
     def _say_once(self, text: str) -> None:
         """One line for each server and reason; a dead server must not fill the log."""
-        if text not in self._said and len(self._said) < MOST_EXCHANGES:
+        if text not in self._said and len(self._said) < _MOST_SAID:
             self._said.add(text)
             _log.warning(text)
 

@@ -1,6 +1,6 @@
 """The name server: index, responders, forwarder and the servers on their sockets, as one.
 
-Imports this room. Invariant: a change that `apply` has returned from is in every answer after it; `close` leaves no
+Invariant: a change that `apply` has returned from is in every answer after it; `close` leaves no
 socket and no task.
 """
 
@@ -19,8 +19,9 @@ from proxy.dns.question import CHECKING_DISABLED
 from proxy.dns.record_types import NOERROR, NXDOMAIN, REFUSED
 from proxy.dns.resolution import Resolution
 from proxy.dns.responder import Responder, Unfinished
-from proxy.dns.settings import DNSSettings, SocketAddress
+from proxy.dns.settings import USUAL_BOUNDS, DNSBounds, DNSSettings, SocketAddress
 from proxy.dns.statistics import DNSStatistics
+from proxy.dns.tcp_connections import TCPConnections
 from proxy.dns.tcp_server import TCPServer
 from proxy.dns.udp_server import Reply, UDPServer
 from proxy.dns.upstream_message import completed
@@ -36,14 +37,15 @@ _log = logging.getLogger(__name__)
 class NameServer:
     """Made inside the running loop; knows nothing and listens nowhere at first."""
 
-    def __init__(self, settings: DNSSettings, service_ranges: Sequence[str]) -> None:
+    def __init__(self, settings: DNSSettings, service_ranges: Sequence[str], bounds: DNSBounds = USUAL_BOUNDS) -> None:
         self._settings = settings
         self._index = NameIndex(settings.zone, service_ranges)
         recursive = settings.upstream != "none"
         self._by_datagram = Responder(self._index, settings.ttl, datagrams=True, recursive=recursive)
         self._by_stream = Responder(self._index, settings.ttl, datagrams=False, recursive=recursive)
         self._upstream = UpstreamServers(settings)
-        self._forwarder = Forwarder(self._upstream, SystemRandom())
+        self._forwarder = Forwarder(self._upstream, SystemRandom(), bounds.exchanges)
+        self._connections = TCPConnections(bounds.connections)
         self._udp_servers: list[UDPServer] = []
         self._tcp_servers: list[TCPServer] = []
         self._waiting: set[asyncio.Task[None]] = set()
@@ -56,7 +58,7 @@ class NameServer:
 
     async def serve(self, udp: socket.socket, tcp: socket.socket) -> None:
         """Answer on one more address: two bound sockets, the second one listening. They are closed with this server."""
-        server = TCPServer(tcp, self._by_stream, self._finished)
+        server = TCPServer(tcp, self._by_stream, self._finished, self._connections)
         self._tcp_servers.append(server)
         self._udp_servers.append(UDPServer(udp, self._by_datagram, self._finish_later))
         host, port = udp.getsockname()[:2]
@@ -79,7 +81,7 @@ class NameServer:
             upstream_failures=self._forwarder.failures,
             upstream_cache_hits=self._forwarder.hits,
             names=len(self._index.nodes),
-            tcp_connections=sum(server.connections for server in self._tcp_servers),
+            tcp_connections=len(self._connections),
         )
 
     async def close(self) -> None:

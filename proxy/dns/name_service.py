@@ -1,6 +1,6 @@
 """The name service of the proxy: taking the addresses that DNS is served on.
 
-Imports `dns`, the configuration and this room. Invariant: an address that cannot be had is said once and tried again,
+Invariant: an address that cannot be had is said once and tried again,
 and costs nobody else anything; where nothing is to be served, nothing is kept.
 """
 
@@ -16,7 +16,7 @@ from proxy.configuration.config import Configuration
 from proxy.dns.name_places import name_places
 from proxy.dns.name_report import NameReport
 from proxy.dns.name_server import NameServer
-from proxy.dns.settings import SocketAddress
+from proxy.dns.settings import USUAL_BOUNDS, DNSBounds, SocketAddress
 from proxy.dns.statistics import DNSStatistics
 from proxy.logs import fields
 from proxy.model.changes import Changes
@@ -29,14 +29,17 @@ _log = logging.getLogger(__name__)
 
 
 class NameService:
-    """Holds a name server where the configuration asks for one. `is_routed` tells which addresses need IP_FREEBIND."""
+    """Holds a name server where the configuration asks for one. `is_routed` tells which addresses need IP_FREEBIND,
+    `bounds` how many descriptors it may take."""
 
-    def __init__(self, configuration: Configuration, is_routed: Callable[[str], bool]) -> None:
+    def __init__(
+        self, configuration: Configuration, is_routed: Callable[[str], bool], bounds: DNSBounds = USUAL_BOUNDS
+    ) -> None:
         self._missing = list(name_places(configuration))
         self._is_routed = is_routed
         self._server: NameServer | None = None
         if self._missing:
-            self._server = NameServer(configuration.dns, configuration.service_cluster_ip_range)
+            self._server = NameServer(configuration.dns, configuration.service_cluster_ip_range, bounds)
         self._retry: asyncio.Task[None] | None = None
 
     @property

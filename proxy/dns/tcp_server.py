@@ -1,52 +1,51 @@
 """DNS over TCP (RFC 7766): messages after their lengths, many on a connection, answered in any order.
 
 Invariant: the number of connections, the answers under way on each and the time for which it may be idle or not read
-are bounded; an address that opens too many makes room among its own; nothing that a client sends is an error of ours.
+are bounded; nothing that a client sends is an error of ours; every task ends with `close`.
 """
 
 import asyncio
+import logging
 import socket
 import struct
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from proxy.dns.responder import Responder, Unfinished
+from proxy.dns.settings import backlog_of
+from proxy.dns.tcp_connections import TCPConnections
 from proxy.dns.unusual import LONGEST_QUESTION
 
-MOST_CONNECTIONS = 128
 IDLE = 10.0
 """Seconds without a question, or without the client taking its answers, after which a connection is closed."""
 _MOST_UNFINISHED = 16
 
 _LENGTH = struct.Struct("!H")
 
-
-class _Connection(NamedTuple):
-    host: str
-    task: asyncio.Task[None] | None
+_log = logging.getLogger(__name__)
 
 
 class TCPServer:
-    """Serves one listening socket, which it owns. `finish` gives the answer that needs upstream."""
+    """Serves one listening socket, which it owns. `finish` gives the answer that needs upstream; `connections` are
+    those of all servers."""
 
     def __init__(
-        self, sock: socket.socket, responder: Responder, finish: Callable[[Unfinished], Awaitable[bytes]]
+        self,
+        sock: socket.socket,
+        responder: Responder,
+        finish: Callable[[Unfinished], Awaitable[bytes]],
+        connections: TCPConnections,
     ) -> None:
         self._socket = sock
         self._responder = responder
         self._finish = finish
+        self._connections = connections
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.StreamWriter, _Connection] = {}
-        """The one that has been idle for the longest comes first."""
-
-    @property
-    def connections(self) -> int:
-        """How many are open."""
-        return len(self._connections)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accepted, sock=self._socket, limit=LONGEST_QUESTION)
+        self._server = await asyncio.start_server(
+            self._accepted, sock=self._socket, limit=LONGEST_QUESTION, backlog=backlog_of(self._connections.most)
+        )
 
     async def close(self) -> None:
         """Stop, and cut every connection."""
@@ -54,15 +53,23 @@ class TCPServer:
             self._socket.close()
             return
         self._server.close()
-        tasks = [each.task for each in self._connections.values() if each.task is not None]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections[writer] = _Connection(_host(writer), asyncio.current_task())
-        if len(self._connections) > MOST_CONNECTIONS:
-            self._make_room()
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A task of our own: asyncio logs a traceback where one that it made for a client is cancelled.
+        self._connections.add(writer)
+        task = asyncio.create_task(self._serve(reader, writer), name="DNS over TCP")
+        self._tasks.add(task)
+        task.add_done_callback(self._served)
+
+    def _served(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a DNS client was not served", exc_info=error)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         unfinished: set[asyncio.Task[None]] = set()
         try:
             await self._converse(reader, writer, unfinished)
@@ -75,15 +82,8 @@ class TCPServer:
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
-            del self._connections[writer]
+            self._connections.remove(writer)
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
-
-    def _make_room(self) -> None:
-        """End what has been idle for the longest, of the address that has the most connections."""
-        still_open = [(writer, each.host) for writer, each in self._connections.items() if not writer.is_closing()]
-        if len(still_open) > MOST_CONNECTIONS:
-            ((crowd, _),) = Counter(host for _, host in still_open).most_common(1)
-            next(writer for writer, host in still_open if host == crowd).transport.abort()
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unfinished: set[asyncio.Task[None]]
@@ -93,7 +93,7 @@ class TCPServer:
             async with asyncio.timeout(IDLE):
                 (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 data = await reader.readexactly(length)
-            self._connections[writer] = self._connections.pop(writer)
+            self._connections.used(writer)
             response = self._responder.respond(data)
             if response is None:
                 return
@@ -115,9 +115,3 @@ class TCPServer:
         if writer.is_closing():
             return  # the client is gone, which asyncio would log
         writer.write(_LENGTH.pack(len(response)) + response)
-
-
-def _host(writer: asyncio.StreamWriter) -> str:
-    """The client's address; none of a connection that has ended already."""
-    name = writer.get_extra_info("peername")
-    return str(name[0]) if name else ""

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.dns.name_index import NameIndex
 from proxy.dns.name_server import NameServer
-from proxy.dns.settings import DNSSettings
+from proxy.dns.settings import USUAL_BOUNDS, DNSBounds, DNSSettings
 from proxy.model.changes import Changes
 from tests.dns.asking import Client
 from tests.dns.objects import endpoint, endpoint_slice, named_port, service
@@ -88,8 +88,10 @@ async def upstream() -> AsyncIterator[StartUpstream]:
 async def serve() -> AsyncIterator[StartServer]:
     started: list[NameServer] = []
 
-    async def start(*upstreams: tuple[str, int], host: str = "127.0.0.1") -> NameServer:
-        server = NameServer(DNSSettings(upstream=tuple(upstreams) or "none"), ("10.96.0.0/12",))
+    async def start(
+        *upstreams: tuple[str, int], host: str = "127.0.0.1", bounds: DNSBounds = USUAL_BOUNDS
+    ) -> NameServer:
+        server = NameServer(DNSSettings(upstream=tuple(upstreams) or "none"), ("10.96.0.0/12",), bounds)
         started.append(server)
         server.apply(
             Changes(

@@ -14,6 +14,7 @@ import dns.rrset
 import pytest
 
 from proxy.dns.forwarder import patience
+from proxy.dns.settings import DNSBounds
 from tests.dns.serving import OUTSIDE, WEB, Said, StartServer, StartUpstream, Upstream, answer, ask, says, texts
 from tests.lane import free_port
 
@@ -274,9 +275,8 @@ async def test_questions_that_wait_for_upstream_are_bounded(
     serve: StartServer, upstream: StartUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.dns.name_server.MOST_WAITING", 10)
-    monkeypatch.setattr("proxy.dns.forwarder.MOST_EXCHANGES", 5)
     asked = await upstream(lambda query: None)
-    server = await serve(asked.address)
+    server = await serve(asked.address, bounds=DNSBounds(exchanges=5))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
         for number in range(60):
             query = dns.message.make_query(f"n{number}.example.", "A")

@@ -1,6 +1,7 @@
 """The name server on real sockets: both transports, both families, and clients that ask for more than their share."""
 
 import asyncio
+import logging
 import socket
 import struct
 from random import Random
@@ -12,6 +13,7 @@ import pytest
 
 from proxy.dns import tcp_server, udp_server
 from proxy.dns.name_server import NameServer
+from proxy.dns.settings import DNSBounds, DNSSettings
 from tests.dns.serving import (
     OUTSIDE,
     WEB,
@@ -24,6 +26,7 @@ from tests.dns.serving import (
     read,
     says,
     texts,
+    two_sockets,
 )
 
 HOSTS = ["127.0.0.1", "::1", "0.0.0.0", "::"]
@@ -105,11 +108,8 @@ async def test_an_idle_connection_is_closed(serve: StartServer, monkeypatch: pyt
     writer.close()
 
 
-async def test_the_connection_that_is_idle_for_the_longest_makes_room(
-    serve: StartServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tcp_server, "MOST_CONNECTIONS", 2)
-    server = await serve()
+async def test_the_connection_that_is_idle_for_the_longest_makes_room(serve: StartServer) -> None:
+    server = await serve(bounds=DNSBounds(connections=2))
     streams = []
     for _ in range(3):
         streams.append(await connect(server))
@@ -122,11 +122,8 @@ async def test_the_connection_that_is_idle_for_the_longest_makes_room(
         writer.close()
 
 
-async def test_a_crowd_from_one_address_makes_room_among_itself(
-    serve: StartServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tcp_server, "MOST_CONNECTIONS", 4)
-    server = await serve()
+async def test_a_crowd_from_one_address_makes_room_among_itself(serve: StartServer) -> None:
+    server = await serve(bounds=DNSBounds(connections=4))
     reader, writer = await connect(server)
     writer.write(framed(WEB))
     assert texts(await read(reader)) == ["10.96.0.1"]
@@ -139,6 +136,31 @@ async def test_a_crowd_from_one_address_makes_room_among_itself(
     assert texts(await read(reader)) == ["10.96.0.1"]
     for each in (writer, *(writer for _, writer in crowd)):
         each.close()
+
+
+async def test_the_connections_of_all_addresses_are_bounded_together(serve: StartServer) -> None:
+    server = await serve(bounds=DNSBounds(connections=3))
+    await server.serve(*two_sockets("127.0.0.2"))
+    streams = [await asyncio.open_connection(*address) for address in server.addresses * 2]
+    async with asyncio.timeout(10):
+        assert await streams[0][0].read() == b""
+    assert server.statistics().tcp_connections == 3
+    for _, writer in streams:
+        writer.close()
+
+
+async def test_the_end_cuts_open_connections_without_a_word_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    server = NameServer(DNSSettings(upstream="none"), ("10.96.0.0/12",))
+    await server.serve(*two_sockets("127.0.0.1"))
+    idle, asking = await connect(server), await connect(server)
+    asking[1].write(framed(WEB))
+    await read(asking[0])
+    await server.close()
+    for reader, writer in (idle, asking):
+        assert await reader.read() == b""
+        writer.close()
+    await asyncio.sleep(0)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def noise(number: int) -> list[bytes]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import dns.message
+import dns.query
 import psutil
 import pytest
 
@@ -120,6 +122,31 @@ def test_a_full_proxy_answers_about_itself_whoever_looks_on(
         assert client.recv(100) == b"served"
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_idle_connections_of_dns_stop_neither_health_nor_names(
+    svcproxy: StartSvcproxy, stack: ExitStack, workers: int
+) -> None:
+    proxy = svcproxy([service("web", port(80))], configuration={"workers": workers}, under=UNDER_64)
+    address, number = names_of(proxy)
+    for _ in range(2 * CLIENTS):
+        onlooker(stack, address, number)
+    for path, page in (("/livez", HEALTH_PORT), ("/livez", METRICS_PORT), ("/metrics", METRICS_PORT)):
+        assert proxy.get(path, page)[0] == 200
+    question = dns.message.make_query("web.default.svc.cluster.local.", "A")
+    answer = dns.query.tcp(question, address, TIMEOUT, number)
+    assert answer.answer
+    proxy.manifests.put(service("new", port(81)))
+    eventually(lambda: '"new"' in proxy.get("/api/v1/services")[1], "an edit while clients of DNS are idle")
+
+
+def test_the_end_with_open_connections_of_dns_is_no_traceback(svcproxy: StartSvcproxy, stack: ExitStack) -> None:
+    proxy = svcproxy([service("web", port(80))])
+    clients = [onlooker(stack, *names_of(proxy)) for _ in range(3)]
+    assert proxy.stop() == 0
+    assert all(client.recv(1) == b"" for client in clients)
+    assert "Traceback" not in proxy.output()
+
+
 @pytest.mark.requires("kubectl")
 def test_whoever_holds_connections_of_the_api_keeps_nobody_out(
     svcproxy: StartSvcproxy, places: Places, tmp_path: Path, stack: ExitStack
@@ -132,6 +159,12 @@ def test_whoever_holds_connections_of_the_api_keeps_nobody_out(
     kubectl = Kubectl(tmp_path, tmp_path / "state" / "kubeconfig")
     assert kubectl.apply(service("web", port(80))) == ["service/web created"]
     eventually(lambda: "web" in held_services(proxy), "the Service")
+
+
+def names_of(proxy: Svcproxy) -> tuple[str, int]:
+    """Where names are answered."""
+    event = proxy.wait_for_event("serving DNS")
+    return str(event["address"]), int(str(event["port"]))
 
 
 def onlooker(stack: ExitStack, address: str, port: int, request: bytes = b"") -> socket.socket:
