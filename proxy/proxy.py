@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, TextIO
 
+from msgspec.structs import replace
+
 from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
 from proxy.capture.bind_capture import BindCapture
@@ -47,6 +49,7 @@ from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.paths.path_list import PathList
 from proxy.plan.planner import Planner
+from proxy.plan.settings import PlanSettings
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 from proxy.workers.row_ledger import RowLedger
@@ -195,6 +198,7 @@ class Proxy:
         async with contextlib.aclosing(self._source.changes()) as batches:
             async with self._progress.shown():
                 first = await anext(batches)
+            self._planner.reconfigure(self._plan_settings())
             self._synchronizer.apply(first)
             await self._in_force()
             await self._name_service.start()
@@ -244,9 +248,22 @@ class Proxy:
 
     def _apply_settings(self) -> None:
         """Serve as the configuration in force asks for on the addresses that this machine has now."""
-        settings = node_settings(self._configuration, self._node_name)
+        settings = self._plan_settings()
         self._problems.of_node = node_address_problems(self._configuration, settings.node_port_addresses)
         self._synchronizer.reconfigure(settings)
+
+    def _plan_settings(self) -> PlanSettings:
+        """The plan's settings, with the addresses that the proxy itself answers at as they came to be."""
+        configuration = self._configuration
+        return node_settings(
+            replace(
+                configuration,
+                healthz_bind_address=self._server.health_address or configuration.healthz_bind_address,
+                metrics_bind_address=self._server.metrics_address or configuration.metrics_bind_address,
+                api_bind_address=self._source.api_address() or configuration.api_bind_address,
+            ),
+            self._node_name,
+        )
 
     async def _drain(self) -> None:
         self._health.drain()

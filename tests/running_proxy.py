@@ -11,6 +11,7 @@ import pytest
 
 from proxy.capture.unprivileged_ports import SYSCTL
 from proxy.configuration.config import Configuration
+from proxy.dns.settings import SocketAddress
 from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
@@ -47,6 +48,9 @@ class ScriptedSource:
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         return self.resources
+
+    def api_address(self) -> SocketAddress | None:
+        return None
 
     def reread(self) -> None:
         self.rereads += 1

@@ -43,7 +43,8 @@ class HTTPServer:
     """Two sites, each with its routes and so many connections at most (`bounds`). `start` and `stop` frame its life;
     `token` is what the second one asks for.
 
-    `page_url` leads to the page once it is served, and is empty where nobody could see it.
+    `page_url` leads to the page once it is served, and is empty where nobody could see it. `health_address` and
+    `metrics_address` are where it listens, None where it cannot.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class HTTPServer:
         self._bounds = bounds
         self._runners: list[web.AppRunner] = []
         self.page_url = ""
+        self.health_address: tuple[str, int] | None = None
+        self.metrics_address: tuple[str, int] | None = None
 
     async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
         """Listen on both addresses; one that cannot be had is reported."""
@@ -77,8 +80,8 @@ class HTTPServer:
         if self._token is None and not is_loopback(metrics[0]):
             _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
         unguarded = web.Application(middlewares=[errors_as_json])
-        await self._serve(healthz, unguarded, health, health_places)
-        bound = await self._serve(metrics, guarded, admin, places)
+        self.health_address = await self._serve(healthz, unguarded, health, health_places)
+        bound = self.metrics_address = await self._serve(metrics, guarded, admin, places)
         if bound is not None and (self._token is not None or is_loopback(metrics[0])):
             self.page_url = f"http://{with_port(*bound)}/"
 

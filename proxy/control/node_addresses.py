@@ -1,4 +1,4 @@
-"""The local addresses that node ports listen on.
+"""The addresses of this machine, and those of them that node ports listen on.
 
 Reads the machine's interfaces (psutil). Invariant: an address that is given is one of this machine's or a wildcard; a
 family that no CIDR speaks of means all of it, as kube-proxy has it (--nodeport-addresses).
@@ -43,6 +43,11 @@ def node_address_problems(configuration: Configuration, addresses: Collection[st
         if (cidrs := [cidr for cidr in asked if (":" in cidr) is is_ipv6])
         and not any((":" in address) is is_ipv6 for address in addresses)
     )
+
+
+def local_addresses() -> tuple[str, ...]:
+    """Every address of an interface, link-local ones of IPv6 aside."""
+    return (*_local_addresses(4), *_local_addresses(6))
 
 
 def _matching(networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], version: int) -> Iterator[str]:

@@ -8,7 +8,7 @@ import socket
 
 from proxy.configuration.config import Configuration
 from proxy.configuration.settings import plan_settings
-from proxy.control.node_addresses import node_port_addresses
+from proxy.control.node_addresses import local_addresses, node_port_addresses
 from proxy.plan.settings import PlanSettings
 
 
@@ -19,4 +19,4 @@ def node_name(configuration: Configuration) -> str:
 
 def node_settings(configuration: Configuration, name: str) -> PlanSettings:
     """What the plan needs to know on the machine called `name`."""
-    return plan_settings(configuration, name, node_port_addresses(configuration))
+    return plan_settings(configuration, name, node_port_addresses(configuration), local_addresses())

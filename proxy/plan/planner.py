@@ -1,6 +1,6 @@
 """The planner: holds the objects of one node's view and turns batches of changes into deltas.
 
-Imports `model` and this room. Invariant: `pools` and `frontends` are what planning every Service afresh would give,
+Invariant: `pools` and `frontends` are what planning every Service afresh would give,
 and the sum of the deltas returned so far. Only who owns a contested frontend depends on the past.
 """
 
@@ -13,13 +13,15 @@ from proxy.model.service import Service
 from proxy.plan.addresses import with_port
 from proxy.plan.annotations import SCHEDULER
 from proxy.plan.delta import Tables, difference
+from proxy.plan.endpoint_users import EndpointUsers
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
 from proxy.plan.frontend_claims import FrontendClaims
 from proxy.plan.health_check import HealthCheck
-from proxy.plan.pod_users import PodUsers
+from proxy.plan.own_places import OwnPlaces
 from proxy.plan.service_plan import ServicePlan, plan_service
 from proxy.plan.settings import PlanSettings
 from proxy.plan.slice_index import SliceIndex
+from proxy.plan.user_index import UserIndex
 
 _NOTHING = ServicePlan()
 
@@ -37,7 +39,7 @@ class Planner:
         self._weights: dict[ObjectKey, int] = {}
         self._zone = ""
         self._plans: dict[ObjectKey, ServicePlan] = {}
-        self._pod_users: PodUsers | None = None
+        self._pod_users: UserIndex[ObjectKey] | None = None
         self._claims = FrontendClaims()
         self._faulty: dict[ObjectKey, tuple[Problem, ...]] = {}
         self._problems: tuple[Problem, ...] | None = ()
@@ -45,6 +47,7 @@ class Planner:
         self._health_checks: tuple[HealthCheck, ...] | None = ()
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
+        self._own, self._endpoints = self._look_around()
         self.services: Mapping[ObjectKey, Service] = MappingProxyType(self._services)
         self.pools: Mapping[str, Pool] = MappingProxyType(self._pools)
         self.frontends: Mapping[FrontendKey, Frontend] = MappingProxyType(self._frontends)
@@ -54,15 +57,15 @@ class Planner:
 
         Of Services that claim one frontend for the first time in the same batch, the oldest gets it.
         """
-        touched = self._absorb(changes)
-        return self._install({key: self._plan(key) for key in sorted(touched, key=self._age)})
+        return self._install(self._absorb(changes))
 
     def reconfigure(self, settings: PlanSettings) -> Delta:
         """Plan every Service anew with other settings; returns what that changes."""
         if settings == self.settings:
             return Delta()
         self.settings = settings
-        return self._install({key: self._plan(key) for key in sorted(self._services, key=self._age)})
+        self._own, self._endpoints = self._look_around()
+        return self._install(self._services)
 
     def plan_of(self, service: ObjectKey) -> ServicePlan:
         """What a Service asks for, contested frontends included; empty for a Service that is not known."""
@@ -116,9 +119,9 @@ class Planner:
         """The Services that use a Pod. Most clusters have no weights, and 100,000 Pods are a second and 30 MB: so
         nobody looks before the first weight comes."""
         if self._pod_users is None:
-            self._pod_users = PodUsers()
+            self._pod_users = UserIndex()
             for service, plan in self._plans.items():
-                self._pod_users.replace(service, (), plan.pools)
+                self._pod_users.replace(service, frozenset(), _pods(service, plan))
         return self._pod_users.of(pod)
 
     def _age(self, key: ObjectKey) -> tuple[str, ObjectKey]:
@@ -129,19 +132,70 @@ class Planner:
         service = self._services.get(key)
         if service is None:
             return _NOTHING
-        return plan_service(service, self._slices.of(key), self._weights, self._zone, self.settings)
+        return plan_service(service, self._slices.of(key), self._weights, self._zone, self.settings, self._own)
 
-    def _install(self, plans: Mapping[ObjectKey, ServicePlan]) -> Delta:
-        """Put new plans in the place of the old ones, in the order in which they may claim frontends."""
-        old_plans = [self.plan_of(key) for key in plans]
-        claimed = {frontend.key for plan in (*old_plans, *plans.values()) for frontend in plan.frontends}
-        before = self._tables(old_plans, claimed)
+    def _look_around(self) -> tuple[OwnPlaces, EndpointUsers]:
+        """What is where by the settings of now, and who has endpoints there."""
+        settings = self.settings
+        own = OwnPlaces(settings.own_listeners, settings.local_addresses.lookup(), self._claims.owner)
+        for frontend_key in self._frontends:
+            own.add(frontend_key)
+        endpoints = EndpointUsers(own)
+        for service, plan in self._plans.items():
+            endpoints.replace(service, _NOTHING, plan)
+        return own, endpoints
+
+    def _install(self, services: Iterable[ObjectKey]) -> Delta:
+        """Plan some Services again, and then those whose endpoints lead to what these took or left."""
         contested = self._claims.contested
-        for key, plan in plans.items():
-            self._replace(key, plan)
+        before = self._replan(services)
+        moved = self._moved({frontend.key for key, old in before.items() for frontend in self._both(key, old)})
+        led = self._endpoints.leading_to(moved)
+        before = {**self._replan(led), **before}
         if contested or self._claims.contested:
             self._problems = None
-        delta = difference(before, self._tables(plans.values(), claimed))
+        return self._take(self._difference(before))
+
+    def _replan(self, services: Iterable[ObjectKey]) -> dict[ObjectKey, ServicePlan]:
+        """Put new plans in the place of the old ones, which are returned; the oldest Service may claim first."""
+        before = {}
+        for key, plan in [(key, self._plan(key)) for key in sorted(services, key=self._age)]:
+            before[key] = self.plan_of(key)
+            self._replace(key, plan)
+        return before
+
+    def _both(self, key: ObjectKey, old: ServicePlan) -> Iterable[Frontend]:
+        return (*old.frontends, *self.plan_of(key).frontends)
+
+    def _moved(self, keys: Iterable[FrontendKey]) -> list[FrontendKey]:
+        """The frontends that are another's than before, or new, or gone."""
+        moved = []
+        for key in keys:
+            before, now = self._frontends.get(key), self._claims.owner(key)
+            if before is None and now is not None:
+                self._own.add(key)
+            elif before is not None and now is None:
+                self._own.remove(key)
+            elif before is None or now is None or (before.service, before.kind) == (now.service, now.kind):
+                continue
+            moved.append(key)
+        return moved
+
+    def _difference(self, before: Mapping[ObjectKey, ServicePlan]) -> Delta:
+        """What other plans than these `before` change in the tables."""
+        now = [self.plan_of(key) for key in before]
+        claimed = {frontend.key for key, old in before.items() for frontend in self._both(key, old)}
+        owners = {key: owner for key in claimed if (owner := self._claims.owner(key)) is not None}
+        return difference(
+            Tables(
+                {pool.key: pool for plan in before.values() for pool in plan.pools},
+                {key: self._frontends[key] for key in claimed if key in self._frontends},
+            ),
+            Tables({pool.key: pool for plan in now for pool in plan.pools}, owners),
+        )
+
+    def _take(self, delta: Delta) -> Delta:
+        """Bring the tables up to date."""
         self._pools.update((pool.key, pool) for pool in delta.pools)
         self._frontends.update((frontend.key, frontend) for frontend in delta.frontends)
         for frontend_key in delta.removed_frontends:
@@ -150,16 +204,12 @@ class Planner:
             del self._pools[pool_key]
         return delta
 
-    def _tables(self, plans: Iterable[ServicePlan], claimed: Iterable[FrontendKey]) -> Tables:
-        """The pools of some plans, and the owners of some frontends as of now."""
-        owners = {key: owner for key in claimed if (owner := self._claims.owner(key)) is not None}
-        return Tables({pool.key: pool for plan in plans for pool in plan.pools}, owners)
-
     def _replace(self, key: ObjectKey, plan: ServicePlan) -> None:
         old = self.plan_of(key)
         self._claims.replace("/".join(key), old.frontends, plan.frontends)
         if self._pod_users is not None:
-            self._pod_users.replace(key, old.pools, plan.pools)
+            self._pod_users.replace(key, _pods(key, old), _pods(key, plan))
+        self._endpoints.replace(key, old, plan)
         self._note(key, plan)
         self._check(key, plan.health_checks)
         if key in self._services:
@@ -170,7 +220,10 @@ class Planner:
     def _note(self, key: ObjectKey, plan: ServicePlan) -> None:
         """Remember what is wrong with one Service."""
         subject = f"Service {key[0]}/{key[1]}"
-        found = tuple(Problem(str(error), subject, reason=_event_reason(error.field)) for error in plan.problems)
+        found = (
+            *(Problem(str(error), subject, reason=_event_reason(error.field)) for error in plan.problems),
+            *(Problem(str(led_back), subject, reason="EndpointLeadsBack") for led_back in plan.led_back),
+        )
         before = self._faulty.pop(key, ())
         if found:
             self._faulty[key] = found
@@ -195,3 +248,8 @@ def _event_reason(field: str) -> str:
     if not field.startswith("metadata.annotations"):
         return "UnsupportedProtocol"
     return "UnknownScheduler" if SCHEDULER in field else "InvalidAnnotation"
+
+
+def _pods(service: ObjectKey, plan: ServicePlan) -> set[ObjectKey]:
+    """The Pods that a Service uses."""
+    return {(service[0], target.pod) for pool in plan.pools for target in pool.targets if target.pod}

@@ -1,7 +1,7 @@
 """The plan of one Service: its pools and frontends, and in words what it has no listener for.
 
-Imports `model` and this room. Invariant: a pure function of the Service, its slices, its Pods' weights, the zone and
-the settings; every frontend's pool is in the same plan.
+Invariant: a pure function of the Service, its slices, its Pods' weights, the zone, the settings and what of this proxy
+is where; every frontend's pool is in the same plan, and what is where changes no frontend's key.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +15,8 @@ from proxy.model.service import Service, ServicePort
 from proxy.plan.annotations import ServiceOptions, read_annotations
 from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
 from proxy.plan.health_check import HealthCheck, health_checks
+from proxy.plan.led_back import LedBack, led_back, occupied, without
+from proxy.plan.own_places import OwnPlaces
 from proxy.plan.selection import (
     Candidates,
     Locality,
@@ -35,14 +37,15 @@ from proxy.plan.service_addresses import (
 from proxy.plan.settings import PlanSettings
 
 DEFAULT_AFFINITY_SECONDS = 10800
+_LOCAL = "/local"
 
 
 class ServicePlan(msgspec.Struct, frozen=True):
     """What one Service comes to on this node.
 
     `notes` say why it, or a part of it, has no listener; `endpoint_notes` why a pool (named first) is empty or leaves
-    endpoints out; `problems` what its author should mend. Frontend keys are unique within one plan. `health_checks` is
-    its healthCheckNodePort.
+    endpoints out; `problems` and `led_back` what its author should mend. Frontend keys are unique within one plan.
+    `health_checks` is its healthCheckNodePort.
     """
 
     pools: tuple[Pool, ...] = ()
@@ -50,6 +53,7 @@ class ServicePlan(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     endpoint_notes: tuple[str, ...] = ()
     problems: tuple[FieldError, ...] = ()
+    led_back: tuple[LedBack, ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
 
 
@@ -63,6 +67,7 @@ class _Inputs(msgspec.Struct, frozen=True):
     locality: Locality
     settings: PlanSettings
     options: ServiceOptions
+    own: OwnPlaces
 
 
 class _Family(msgspec.Struct, frozen=True):
@@ -79,6 +84,7 @@ def plan_service(
     weights: Mapping[ObjectKey, int],
     node_zone: str,
     settings: PlanSettings,
+    own: OwnPlaces,
 ) -> ServicePlan:
     """Plan one Service from its own slices; `weights` by (namespace, Pod name), 1 where there is none.
 
@@ -92,7 +98,7 @@ def plan_service(
         return ServicePlan(notes=(reason,))
     options = read_annotations(service.metadata.annotations, settings)
     locality = Locality(settings.node_name, node_zone)
-    inputs = _Inputs(service, "/".join(service.key), tuple(slices), weights, locality, settings, options)
+    inputs = _Inputs(service, "/".join(service.key), tuple(slices), weights, locality, settings, options, own)
     unsupported = [(index, port) for index, port in enumerate(service.spec.ports) if port.protocol == "SCTP"]
     parts = [
         _plan_port(inputs, port, family)
@@ -109,6 +115,7 @@ def plan_service(
         ),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
         problems=(*options.problems, *(_sctp_problem(index) for index, _ in unsupported)),
+        led_back=tuple(each for part in parts for each in part.led_back),
         health_checks=health_checks(service, families, inputs.slices, settings.node_name),
     )
 
@@ -125,9 +132,10 @@ def _sctp_problem(index: int) -> FieldError:
 
 def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePlan:
     """The part of the plan that one port has in one family."""
-    selection = select_endpoints(
-        family.candidates, PortIdentity(port.name, port.protocol, family.name), inputs.locality
-    )
+    identity = PortIdentity(port.name, port.protocol, family.name)
+    chosen = select_endpoints(family.candidates, identity, inputs.locality)
+    found = occupied(chosen, inputs.name, port.protocol, inputs.own)
+    selection = without(chosen, found)
     key = f"{inputs.name}{':' if port.name else ''}{port.name}/{port.protocol}/{family.name}"
     frontends = tuple(_frontends(inputs, port, family, key, selection))
     sets = {
@@ -141,6 +149,11 @@ def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePl
         ),
         frontends=frontends,
         endpoint_notes=tuple(f"{pool}: {reason}" for pool, (_, reason) in used.items() if reason),
+        led_back=led_back(
+            f"port {port.name or port.port}", found, (each for pool in used for each in _considered(chosen, pool))
+        )
+        if found
+        else (),
     )
 
 
@@ -153,7 +166,13 @@ def _first_of_each_key(frontends: Iterable[Frontend]) -> tuple[Frontend, ...]:
 
 
 def _local_key(pool_key: str) -> str:
-    return f"{pool_key}/local"
+    return f"{pool_key}{_LOCAL}"
+
+
+def _considered(chosen: Selection, pool_key: str) -> Iterator[PortEndpoint]:
+    """What a pool would have if no endpoint led back."""
+    yield from chosen.local if pool_key.endswith(_LOCAL) else chosen.cluster
+    yield from chosen.draining
 
 
 def _frontends(

@@ -57,6 +57,9 @@ class KubernetesSource:
         now = asyncio.get_running_loop().time()
         return tuple(list_watch.statistics(now) for list_watch in self._view.list_watches)
 
+    def api_address(self) -> None:
+        """There is no API of its own."""
+
     def reread(self) -> None:
         """Read the credentials and list everything again, now."""
         self._reread = True

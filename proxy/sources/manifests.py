@@ -48,6 +48,9 @@ class ManifestSource:
         """There is no server to keep up with."""
         return ()
 
+    def api_address(self) -> None:
+        """There is no API of its own."""
+
     def reread(self) -> None:
         """Open every file again, now."""
         self._readings.reread()

@@ -1,11 +1,12 @@
 """The interface of a source: an async iterator of object changes.
 
-Imports `model` and `events`. Invariant: a source yields nothing before it knows a complete first state.
+Invariant: a source yields nothing before it knows a complete first state.
 """
 
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from proxy.dns.settings import SocketAddress
 from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
 from proxy.model.source_statistics import ResourceStatistics
@@ -24,6 +25,10 @@ class Source(Protocol):
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         """How it keeps up with each resource of a server; nothing where there is no server."""
+        ...
+
+    def api_address(self) -> SocketAddress | None:
+        """Where it answers clients of an API of its own, once it does; None where it has none."""
         ...
 
     def reread(self) -> None:

@@ -10,11 +10,13 @@ import logging
 import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from random import Random
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
 from proxy.cluster.cluster import ClusterSettings
+from proxy.dns.settings import SocketAddress
 from proxy.logs import fields
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
@@ -63,6 +65,14 @@ class StandaloneSource:
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         """There is no server to keep up with."""
         return ()
+
+    def api_address(self) -> SocketAddress | None:
+        """Where the embedded API answers, once it does."""
+        api = self._events.api
+        if api is None:
+            return None
+        url = urlsplit(api.url)
+        return url.hostname or "", url.port or 0
 
     def reread(self) -> None:
         """Open every manifest file again, now; the API needs no asking."""

@@ -1,7 +1,9 @@
 """Settings: every part of the configuration that the plan and the cluster need reaches them."""
 
 from proxy.configuration.config import Configuration
+from proxy.configuration.own_listeners import own_listeners
 from proxy.configuration.settings import cluster_settings, plan_settings
+from proxy.plan.local_addresses import LocalAddresses
 from proxy.plan.settings import PlanSettings
 from proxy.schedulers import registry
 
@@ -26,7 +28,7 @@ def test_the_cluster_gets_its_ranges_and_the_node() -> None:
 
 
 def test_the_plan_gets_its_defaults_and_every_scheduler() -> None:
-    assert plan_settings(_CONFIGURATION, "node-1", ["127.0.0.1"]) == PlanSettings(
+    assert plan_settings(_CONFIGURATION, "node-1", ["127.0.0.1"], ["192.0.2.1"]) == PlanSettings(
         node_name="node-1",
         scheduler="lc",
         schedulers=registry.names(),
@@ -35,4 +37,6 @@ def test_the_plan_gets_its_defaults_and_every_scheduler() -> None:
         connect_timeout=1.0,
         tcp_idle_timeout=2.0,
         udp_idle_timeout=3.0,
+        local_addresses=LocalAddresses(frozenset(["192.0.2.1"]), ("10.0.0.0/24",)),
+        own_listeners=own_listeners(_CONFIGURATION),
     )

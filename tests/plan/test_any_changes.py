@@ -7,16 +7,38 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
 from proxy.model.service import Service
 from proxy.plan.frontend import Delta, Frontend, FrontendKey, Pool
+from proxy.plan.own_places import OwnListener, OwnPlaces
 from proxy.plan.planner import Planner
 from proxy.plan.service_plan import ServicePlan, plan_service
+from proxy.plan.settings import PlanSettings
 from tests.plan.planned_objects import SETTINGS, node, service
 
 NAMES = ("a", "b", "c")
+ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.96.0.1", "10.96.0.2", "127.0.0.1", "127.0.0.9")
+"""Of endpoints: some are ClusterIPs, some are this machine's."""
+LISTENER = OwnListener(FrontendKey("TCP", "0.0.0.0", 8080), "health address")
+ON_THE_WILDCARD = replace(SETTINGS, node_port_addresses=("0.0.0.0", "::"), own_listeners=(LISTENER,))
+
+
+class KnownKeys(OwnPlaces):
+    """Who is where, by looking at every key."""
+
+    def __init__(self, keys: Iterable[FrontendKey], settings: PlanSettings) -> None:
+        super().__init__((), settings.local_addresses.lookup(), lambda key: None)
+        self.keys = [*keys, *(each.key for each in settings.own_listeners)]
+        self.addresses = {key.address for key in self.keys}
+
+    def occupant(self, service: str, protocol: str, address: str, port: int) -> str:
+        is_local = address.startswith("127.") or address in self.addresses
+        places = (address, "0.0.0.0") if is_local else (address,)
+        at = [(each.protocol, each.address, each.port) for each in self.keys]
+        return "taken" if any((protocol, place, port) in at for place in places) else ""
 
 
 @st.composite
@@ -41,7 +63,7 @@ def services(draw: st.DrawFn, contested: bool) -> Service:
 def slices(draw: st.DrawFn) -> EndpointSlice:
     endpoint = st.fixed_dictionaries(
         {
-            "addresses": st.integers(1, 4).map(lambda host: [f"10.0.0.{host}"]),
+            "addresses": st.sampled_from([[address] for address in ADDRESSES]),
             "nodeName": st.sampled_from(["here", "there"]),
             "conditions": st.fixed_dictionaries({"ready": st.booleans(), "terminating": st.booleans()}),
             "hints": st.sampled_from([{}, {"forZones": [{"name": "east"}]}, {"forZones": [{"name": "west"}]}]),
@@ -56,7 +78,7 @@ def slices(draw: st.DrawFn) -> EndpointSlice:
         },
         "addressType": draw(st.sampled_from(["IPv4", "IPv4", "IPv6"])),
         "endpoints": draw(st.lists(endpoint, max_size=4)),
-        "ports": [{"name": "", "protocol": "TCP", "port": draw(st.sampled_from([8080, 8081]))}],
+        "ports": [{"name": "", "protocol": "TCP", "port": draw(st.sampled_from([8080, 80, 30001]))}],
     }
     return msgspec.convert(document, EndpointSlice)
 
@@ -79,7 +101,8 @@ def batches(contested: bool) -> st.SearchStrategy[Changes]:
 class Replay:
     """Plans everything afresh after every batch, and keeps a queue of Services for every frontend."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: PlanSettings) -> None:
+        self.settings = settings
         self.services: dict[ObjectKey, Service] = {}
         self.slices: dict[ObjectKey, EndpointSlice] = {}
         self.weights: dict[ObjectKey, int | None] = {}
@@ -104,10 +127,14 @@ class Replay:
 
     def plans(self) -> dict[ObjectKey, ServicePlan]:
         weights = {key: weight for key, weight in self.weights.items() if weight is not None}
+        own = KnownKeys([key for key, queue in self.queues.items() if queue], self.settings)
         return {
-            key: plan_service(each, [s for s in self.slices.values() if s.service == key], weights, self.zone, SETTINGS)
+            key: plan_service(each, self.behind(key), weights, self.zone, self.settings, own)
             for key, each in self.services.items()
         }
+
+    def behind(self, service: ObjectKey) -> list[EndpointSlice]:
+        return [each for each in self.slices.values() if each.service == service]
 
     def pools(self) -> dict[str, Pool]:
         return {pool.key: pool for plan in self.plans().values() for pool in plan.pools}
@@ -133,11 +160,14 @@ def patch(pools: dict[str, Pool], frontends: dict[FrontendKey, Frontend], delta:
     assert all(each.pool in pools for each in frontends.values())
 
 
+@pytest.mark.parametrize("plan_settings", [SETTINGS, ON_THE_WILDCARD], ids=["addresses", "wildcard"])
 @pytest.mark.parametrize("contested", [False, True])
 @given(data=st.data())
 @settings(deadline=None)
-def test_every_state_equals_a_plan_from_scratch_and_the_sum_of_the_deltas(contested: bool, data: st.DataObject) -> None:
-    planner, replay = Planner(SETTINGS), Replay()
+def test_every_state_equals_a_plan_from_scratch_and_the_sum_of_the_deltas(
+    contested: bool, plan_settings: PlanSettings, data: st.DataObject
+) -> None:
+    planner, replay = Planner(plan_settings), Replay(plan_settings)
     pools: dict[str, Pool] = {}
     frontends: dict[FrontendKey, Frontend] = {}
     for changes in data.draw(st.lists(batches(contested), max_size=8)):
@@ -145,9 +175,17 @@ def test_every_state_equals_a_plan_from_scratch_and_the_sum_of_the_deltas(contes
         replay.take(changes)
         assert planner.pools == pools == replay.pools()
         assert planner.frontends == frontends == replay.frontends()
-        assert {key: planner.plan_of(key) for key in planner.services} == replay.plans()
-        assert len(planner.problems()) == sum(max(len(queue) - 1, 0) for queue in replay.queues.values())
+        plans = replay.plans()
+        assert {key: anonymous(planner.plan_of(key)) for key in planner.services} == plans
+        waiting = sum(max(len(queue) - 1, 0) for queue in replay.queues.values())
+        assert len(planner.problems()) == waiting + sum(len(plan.led_back) for plan in plans.values())
         assert planner.apply(changes_again(planner, replay)) == Delta()
+
+
+def anonymous(plan: ServicePlan) -> ServicePlan:
+    """Without the names of who is where."""
+    led_back = [replace(each, occupants=("taken",) * len(each.places)) for each in plan.led_back]
+    return replace(plan, led_back=tuple(led_back))
 
 
 def changes_again(planner: Planner, replay: Replay) -> Changes:

@@ -9,6 +9,7 @@ import pytest
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.service import Service
 from proxy.plan.frontend import Frontend, FrontendKey, Target
+from proxy.plan.own_places import OwnPlaces
 from proxy.plan.service_plan import ServicePlan, plan_service
 from proxy.plan.settings import PlanSettings
 
@@ -61,7 +62,8 @@ def plan(
     zone: str = "",
     settings: PlanSettings = SETTINGS,
 ) -> ServicePlan:
-    return plan_service(subject, slices, weights or {}, zone, settings)
+    nothing_else = OwnPlaces((), settings.local_addresses.lookup(), lambda key: None)
+    return plan_service(subject, slices, weights or {}, zone, settings, nothing_else)
 
 
 def listening(planned: ServicePlan) -> dict[str, Frontend]:
