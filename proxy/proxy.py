@@ -29,7 +29,7 @@ from proxy.control.descriptor_limit import descriptor_budget, raise_limit
 from proxy.control.drain import drain
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.loop_lag import measure_lag
-from proxy.control.node_addresses import node_address_problems
+from proxy.control.node_addresses import local_addresses, node_address_problems
 from proxy.control.node_settings import node_name, node_settings
 from proxy.control.problems import Problems
 from proxy.control.proxy_health import ProxyHealth
@@ -50,10 +50,14 @@ from proxy.model.service import Service
 from proxy.paths.path_list import PathList
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
+from proxy.shortcut.shortcut_choice import choose_shortcut
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 from proxy.workers.row_ledger import RowLedger
 from proxy.workers.row_sweep import sweep_rows
+
+_TEND_PAUSE = 0.25
+"""Seconds between two looks of the paths at what is due."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,6 +153,7 @@ class Proxy:
                 # In a thread, because pyroute2 runs an event loop of its own.
                 await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
+                self._use_shortcut()
                 await self._serve(on_listening)
             finally:
                 self._paths.close()
@@ -158,6 +163,16 @@ class Proxy:
                 await asyncio.to_thread(self._routes.remove)
                 await self._server.stop()
         return 0
+
+    def _use_shortcut(self) -> None:
+        shortcut = choose_shortcut(self._configuration, local_addresses, self._rows, self._data_plane.table)
+        if shortcut is not None:
+            self._paths.add(shortcut, {}, ())
+
+    async def _tend_paths(self) -> None:
+        while self._paths:
+            await asyncio.sleep(_TEND_PAUSE)
+            self._paths.tend()
 
     async def _serve(self, on_listening: OnListening | None) -> None:
         unusable: BaseException | None = None
@@ -169,6 +184,7 @@ class Proxy:
                         "follow the source": self._follow(on_listening),
                         "retry binds": self._synchronizer.retry_binds(),
                         "follow addresses": follow_addresses(self._apply_settings),
+                        "tend paths": self._tend_paths(),
                         "sweep rows": sweep_rows(self._rows, self._data_plane, self._synchronizer.plan_changed),
                     },
                 )
@@ -267,6 +283,8 @@ class Proxy:
 
     async def _drain(self) -> None:
         self._health.drain()
+        # New clients of the kernel's paths meet the listeners from now on, and so the end of them.
+        self._paths.close()
         sockets = self._reconciler.give_up("TCP")
         await drain(self._data_plane, sockets, self._configuration.grace, self._termination.insisted)
 

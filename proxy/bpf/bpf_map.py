@@ -21,6 +21,7 @@ class MapKind(enum.IntEnum):
     """include/uapi/linux/bpf.h, enum bpf_map_type."""
 
     HASH = 1
+    RECENT = 9  # BPF_MAP_TYPE_LRU_HASH: what was used longest ago makes room.
     PREFIXES = 11  # BPF_MAP_TYPE_LPM_TRIE: the longest prefix that matches.
     SOCKETS = 15  # BPF_MAP_TYPE_SOCKMAP: an array; a value is written as a descriptor.
 
@@ -32,7 +33,7 @@ class BpfMap:
         """Raises BpfError. `name` is for people and shown by other tools (at most 15 letters, digits, `_` or `.`)."""
         self._name = name
         self._sizes = (key_size, value_size)
-        flags = 0 if kind is MapKind.SOCKETS else _NO_PREALLOCATION
+        flags = _NO_PREALLOCATION if kind in (MapKind.HASH, MapKind.PREFIXES) else 0
         attributes = struct.pack("<IIIIIII16s", kind, key_size, value_size, capacity, flags, 0, 0, name.encode())
         self.descriptor = bpf(Command.MAP_CREATE, attributes, f"make the BPF map {name}")
 

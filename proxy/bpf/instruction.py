@@ -34,8 +34,19 @@ class Helper(enum.IntEnum):
     """Functions of the kernel (include/uapi/linux/bpf.h, enum bpf_func_id)."""
 
     MAP_LOOKUP_ELEMENT = 1
+    MAP_UPDATE_ELEMENT = 2
+    MAP_DELETE_ELEMENT = 3
+    MONOTONIC_NANOSECONDS = 5
+    RANDOM = 7
+    SOCKET_COOKIE = 46
+    SOCKET_OPERATION_FLAGS = 59
     SOCKET_RELEASE = 86
+    SOCKET_STORAGE = 107
+    NAMESPACE_COOKIE = 122
     SOCKET_ASSIGN = 124
+    COARSE_NANOSECONDS = 160
+    LOOP = 181
+    SET_RETURN_VALUE = 187
 
 
 class Instruction(NamedTuple):

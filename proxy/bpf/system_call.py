@@ -26,9 +26,13 @@ class Command(enum.IntEnum):
     MAP_UPDATE_ELEMENT = 2
     MAP_DELETE_ELEMENT = 3
     PROGRAM_LOAD = 5
+    OBJECT_PIN = 6
+    OBJECT_GET = 7
     PROGRAM_QUERY = 16
+    BTF_LOAD = 18
     MAP_UPDATE_BATCH = 26
     LINK_CREATE = 28
+    LINK_UPDATE = 29
 
 
 def bpf(command: Command, attributes: bytes | ctypes.Array[ctypes.c_char], doing: str) -> int:

@@ -80,6 +80,11 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     capture: str = "auto"
     """How clients come to the proxy: "bind" (a socket for each frontend and worker), "sklookup" (a BPF program finds a
     few shared ones; takes CAP_BPF and CAP_NET_ADMIN), "auto": sklookup where the descriptors are too few for bind."""
+    shortcut: str = "off"
+    """The socket shortcut for clients of this machine: "off", "auto" (where it is permitted, on the cgroup that covers
+    them), or a directory of cgroup v2."""
+    shortcut_pins: str = ""
+    """A directory on a bpffs where the shortcut stays attached while the proxy is away; empty for none."""
     connect_timeout: float = 5.0
     """How long connecting a client to an endpoint may take, over all endpoints tried."""
     tcp_idle_timeout: float = 0.0

@@ -79,6 +79,21 @@ def _namespace(value: object) -> str:
     return text
 
 
+def _shortcut(value: object) -> str:
+    """off, auto, or a directory; YAML takes a bare `off` for false."""
+    text = "off" if value is False else _text(value)
+    if text in ("off", "auto") or text.startswith("/"):
+        return text
+    raise ValueError(f'must be off, auto or the absolute path of a cgroup v2 directory, not "{text}"')
+
+
+def _absolute_path(value: object) -> str:
+    text = _text(value)
+    if text and not text.startswith("/"):
+        raise ValueError(f'must be an absolute path, not "{text}"')
+    return text
+
+
 def _duration(value: object) -> float:
     """Seconds; a bare 0 needs no unit, as in Go."""
     return parse_duration(value if isinstance(value, str) else str(value))
@@ -285,6 +300,8 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "node_port_range": _port_range,
         "state_directory": _text,
         "capture": _one_of(lambda: CAPTURES),
+        "shortcut": _shortcut,
+        "shortcut_pins": _absolute_path,
         "grace": _duration,
         "connect_timeout": _positive_duration,
         "tcp_idle_timeout": _duration,

@@ -33,6 +33,12 @@ _FLAGS = (
     _Flag("--api-bind-address", "api_bind_address", "IP:PORT", "the API of --standalone (127.0.0.1:6443)"),
     _Flag("--scheduler", "scheduler", "NAME", "the scheduler of Services that do not name one (rr)"),
     _Flag("--capture", "capture", "WAY", "auto, bind or sklookup (auto: bind unless the descriptors are too few)"),
+    _Flag(
+        "--shortcut",
+        "shortcut",
+        "WHERE",
+        "off, auto or a cgroup v2 directory: a kernel path for local clients (off)",
+    ),
     _Flag("--workers", "workers", "N", "how many processes forward (one a core); 0 forwards in this one"),
     _Flag("--state-dir", "state_directory", "DIR", "where given addresses are remembered (~/.local/state/svcproxy)"),
     _Flag("--grace", "grace", "DURATION", "how long connections may finish after SIGTERM (30s)"),

@@ -26,6 +26,8 @@ RESTART_FIELDS = (
     "namespace",
     "node_port_range",
     "service_cluster_ip_range",
+    "shortcut",
+    "shortcut_pins",
     "standalone",
     "state_directory",
     "udp_flows",

@@ -10,6 +10,7 @@ from proxy.control.descriptor_limit import DescriptorBudget
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.messages import Settings
 from proxy.shared_counts.table import SharedTable
+from proxy.shortcut.shortcut_choice import OFF
 from proxy.workers.data_plane import DataPlane
 from proxy.workers.local_data_plane import LocalDataPlane
 from proxy.workers.row_ledger import RowLedger
@@ -20,14 +21,15 @@ from proxy.workers.worker_processes import WorkerProcesses
 def choose_data_plane(
     configuration: Configuration, budget: DescriptorBudget, access_log: AccessLog | None, rows: RowLedger
 ) -> DataPlane:
-    """The data plane, not started."""
+    """The data plane, not started. Each path through the kernel counts in a column of its own, after the workers'."""
+    kernel_columns = int(configuration.shortcut != OFF)
     workers = default_workers() if configuration.workers is None else configuration.workers
     if not workers:
         share = budget.data_plane() - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
-        return LocalDataPlane(configuration, share, access_log, rows)
+        return LocalDataPlane(configuration, share, access_log, rows, SharedTable.create(1 + kernel_columns))
     settings = Settings(
         column=0,
-        columns=workers,
+        columns=workers + kernel_columns,
         affinity_entries=-(-configuration.affinity_entries // workers),
         flows=-(-configuration.udp_flows // workers),
         access_log=configuration.access_log,
@@ -35,4 +37,5 @@ def choose_data_plane(
         log_format=configuration.log_format,
         log_level=configuration.log_level,
     )
-    return WorkerProcesses(settings, SharedTable.create(workers), rows, configuration.worker_timeout)
+    table = SharedTable.create(settings.columns)
+    return WorkerProcesses(settings, table, rows, configuration.worker_timeout, workers)

@@ -91,6 +91,10 @@ class CloseReason(enum.StrEnum):
         "shutdown",
         "Nothing to do: the proxy was told to end at once.",
     )
+    KERNEL_CLOSED = (
+        "kernel_closed",
+        "Nothing to do: the connection took a path through the kernel, which does not tell which side ended it.",
+    )
     ERROR = (
         "error",
         "Read the log line of this flow for the system's own message and report it if it is not understood.",

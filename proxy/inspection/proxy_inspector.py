@@ -117,7 +117,7 @@ class ProxyInspector:
         return self._data_plane.workers()
 
     def lags(self) -> tuple[WorkerLag, ...]:
-        return read_lags(self._data_plane.table)
+        return read_lags(self._data_plane.table, self._data_plane.width)
 
     def traffic(self) -> Traffic:
         return read_traffic(

@@ -8,9 +8,9 @@ from proxy.shared_counts.layout import LAG_BOUNDS, WORKERS, WorkerCell
 from proxy.shared_counts.table import SharedTable
 
 
-def read_lags(table: SharedTable) -> tuple[WorkerLag, ...]:
+def read_lags(table: SharedTable, workers: int) -> tuple[WorkerLag, ...]:
     """Of each worker, by index."""
-    return tuple(_lag(table, worker) for worker in range(table.columns))
+    return tuple(_lag(table, worker) for worker in range(workers))
 
 
 def _lag(table: SharedTable, worker: int) -> WorkerLag:

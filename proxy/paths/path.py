@@ -31,6 +31,9 @@ class KernelPath(Protocol):
     def refusal(self, frontend: Frontend, pool: Pool) -> str:
         """Why this path does not serve the frontend, in words, or an empty string where it does."""
 
+    def tend(self) -> None:
+        """Do what is due. Called several times a second."""
+
     def close(self) -> None:
         """Stop serving. Established connections go on as far as the kernel lets them."""
 

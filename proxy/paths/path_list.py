@@ -29,14 +29,24 @@ class PathList:
         self._paths = list(paths)
 
     def add(self, path: KernelPath, pools: Mapping[str, Pool], frontends: Sequence[Frontend]) -> None:
-        """Use one more path. It is told at once what the plan holds."""
+        """Use one more path. It is told at once what the plan holds, if that is anything."""
         self._paths.append(path)
-        path.apply(Delta(pools=tuple(pools.values()), frontends=tuple(frontends)))
+        if pools or frontends:
+            path.apply(Delta(pools=tuple(pools.values()), frontends=tuple(frontends)))
 
     def apply(self, delta: Delta) -> None:
         """Tell every path. Call it after the reconciler."""
         for path in self._paths:
             path.apply(delta)
+
+    def __bool__(self) -> bool:
+        """Whether there is any path beside the relay."""
+        return bool(self._paths)
+
+    def tend(self) -> None:
+        """Let every path do what is due."""
+        for path in self._paths:
+            path.tend()
 
     def of(self, frontend: Frontend, pool: Pool) -> PathsOf:
         """Which paths serve a frontend, and why the others do not."""

@@ -39,9 +39,14 @@ class LocalDataPlane:
     width = 1
 
     def __init__(
-        self, configuration: Configuration, descriptors: int, access_log: AccessLog | None, ledger: RowLedger
+        self,
+        configuration: Configuration,
+        descriptors: int,
+        access_log: AccessLog | None,
+        ledger: RowLedger,
+        table: SharedTable,
     ) -> None:
-        self.table = SharedTable.create(1)
+        self.table = table
         reactor = Reactor()
         reactor.embed(asyncio.get_running_loop())
         resources = Resources(

@@ -39,17 +39,17 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerProcesses:
-    """As many workers as `table` has columns. `settings` is what each is told, its column aside; `timeout` is for how
-    many seconds one may be silent."""
+    """`width` workers, each with its column of `table`; columns beyond are of others. `settings` is what each is told,
+    its column aside; `timeout` is for how many seconds one may be silent."""
 
-    def __init__(self, settings: Settings, table: SharedTable, ledger: RowLedger, timeout: float) -> None:
+    def __init__(self, settings: Settings, table: SharedTable, ledger: RowLedger, timeout: float, width: int) -> None:
         self.table = table
-        self.width = table.columns
+        self.width = width
         self._settings = settings
         self._timeout = timeout
         self._updates = UpdateEncoder(ledger)
         self._encoder = msgspec.msgpack.Encoder()
-        self._processes = [WorkerProcess(index) for index in range(table.columns)]
+        self._processes = [WorkerProcess(index) for index in range(width)]
         self._wanted: Wanted | None = None
         self._serving = False
 

@@ -51,6 +51,8 @@ dns: {bindAddress: "[::1]:10053", zone: Example.Internal., ttl: 30, upstream: ["
 nodePortRange: 31000-31999
 stateDirectory: /var/lib/svcproxy
 capture: sklookup
+shortcut: /sys/fs/cgroup/mine
+shortcutPins: /sys/fs/bpf/mine
 grace: 1m30s
 connectTimeout: 250ms
 tcpIdleTimeout: 1h
@@ -91,6 +93,8 @@ EVERY_VALUE = Configuration(
     node_port_range=(31000, 31999),
     state_directory="/var/lib/svcproxy",
     capture="sklookup",
+    shortcut="/sys/fs/cgroup/mine",
+    shortcut_pins="/sys/fs/bpf/mine",
     grace=90.0,
     connect_timeout=0.25,
     tcp_idle_timeout=3600.0,

@@ -27,6 +27,7 @@ LABELS = [
     "descriptor_limit",
     "drain_deadline",
     "shutdown",
+    "kernel_closed",
     "error",
 ]
 

@@ -13,7 +13,7 @@ def test_each_worker_has_its_own_lateness() -> None:
     column.own.counts[WorkerCell.LAG_BUCKETS + len(LAG_BOUNDS)] = 1
     column.own.counts[WorkerCell.LAG_MICROSECONDS] = 2_500_000
     column.flush()
-    idle, late = read_lags(table)
+    idle, late = read_lags(table, 2)
     table.close()
     assert (idle.index, sum(idle.counts), idle.seconds) == (0, 0, 0.0)
     assert (late.index, late.seconds) == (1, 2.5)

@@ -19,6 +19,7 @@ class RecordedPath:
         self.path = path
         self.deltas: list[Delta] = []
         self.closed = False
+        self.tended = 0
         self._refuse = refuse
 
     def apply(self, delta: Delta) -> None:
@@ -26,6 +27,9 @@ class RecordedPath:
 
     def refusal(self, frontend: Frontend, pool: Pool) -> str:
         return self._refuse(pool)
+
+    def tend(self) -> None:
+        self.tended += 1
 
     def close(self) -> None:
         self.closed = True

@@ -66,7 +66,7 @@ async def start() -> AsyncIterator[Start]:
     watches: list[asyncio.Task[None]] = []
 
     async def start(wanted: Any = None, silence: float = 20.0) -> WorkerProcesses:
-        data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger(), silence)
+        data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger(), silence, 2)
         started.append(data_plane)
         await data_plane.start(wanted or Nothing())
         watches.append(asyncio.create_task(data_plane.watch()))

@@ -1,0 +1,78 @@
+"""The maps of the shortcut, made together and let go of together.
+
+Invariant: a failure while they are made leaves none behind.
+"""
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from proxy.bpf.bpf_map import BpfMap, MapKind
+from proxy.bpf.mapped_array import MappedArray
+from proxy.bpf.socket_storage import SocketStorage
+from proxy.shortcut import layout
+
+
+class Capacities(NamedTuple):
+    """How many of each there may be. The arrays take their memory at once: 24, 64, 8 and 72 bytes for an endpoint, its
+    counts, a slot and a pool; a remembered client or flow takes about 150."""
+
+    pools: int = 16_384
+    endpoints: int = 131_072
+    slots: int = 524_288
+    frontends: int = 131_072
+    clients: int = 65_536
+    flows: int = 65_536
+    local_addresses: int = 4_096
+
+
+class Maps:
+    """Raises BpfError."""
+
+    def __init__(self, capacities: Capacities) -> None:
+        with ExitStack() as stack:
+            self.frontends = _hash(
+                stack, "svc_frontends", layout.FRONTEND_KEY_SIZE, layout.FRONTEND_VALUE_SIZE, capacities.frontends
+            )
+            self.pools = _array(stack, "svc_pools", layout.PoolField.SIZE, capacities.pools)
+            self.slots = _array(stack, "svc_slots", layout.SLOT_SIZE, capacities.slots)
+            self.endpoints = _array(stack, "svc_endpoints", layout.EndpointField.SIZE, capacities.endpoints)
+            self.counts = _array(stack, "svc_counts", layout.CountField.SIZE, capacities.endpoints)
+            self.config = _array(stack, "svc_config", layout.ConfigField.SIZE, 1)
+            self.failures = _array(stack, "svc_failures", 8, layout.FAILURE_RING)
+            self.affinity = _recent(
+                stack, "svc_affinity", layout.AFFINITY_KEY_SIZE, layout.AFFINITY_VALUE_SIZE, capacities.clients
+            )
+            self.flows = _recent(stack, "svc_flows", layout.FLOW_KEY_SIZE, layout.FLOW_VALUE_SIZE, capacities.flows)
+            self.reverse = _recent(
+                stack, "svc_reverse", layout.REVERSE_KEY_SIZE, layout.REVERSE_VALUE_SIZE, capacities.flows
+            )
+            self.local = _hash(
+                stack, "svc_local", layout.LOCAL_KEY_SIZE, layout.LOCAL_VALUE_SIZE, capacities.local_addresses
+            )
+            self.peers = SocketStorage("svc_peers", layout.PeerField.SIZE)
+            stack.callback(self.peers.close)
+            self._stack = stack.pop_all()
+        self.capacities = capacities
+
+    def close(self) -> None:
+        """Let go of all."""
+        self._stack.close()
+
+
+def _hash(stack: ExitStack, name: str, key: int, value: int, capacity: int) -> BpfMap:
+    return _kept(stack, BpfMap(name, MapKind.HASH, key, value, capacity))
+
+
+def _recent(stack: ExitStack, name: str, key: int, value: int, capacity: int) -> BpfMap:
+    return _kept(stack, BpfMap(name, MapKind.RECENT, key, value, capacity))
+
+
+def _kept(stack: ExitStack, made: BpfMap) -> BpfMap:
+    stack.callback(made.close)
+    return made
+
+
+def _array(stack: ExitStack, name: str, size: int, capacity: int) -> MappedArray:
+    made = MappedArray(name, size, capacity)
+    stack.callback(made.close)
+    return made
