@@ -222,7 +222,7 @@ def test_the_names_know_nothing_of_sources_and_control() -> None:
 
 
 def test_the_rooms_of_the_control_process_import_in_one_direction() -> None:
-    order = ("workers", "capture", "control", "inspection", "proxy", "commands")
+    order = ("workers", "capture", "shortcut", "control", "inspection", "proxy", "commands")
     modules = package_modules()
     for position, room in enumerate(order[:-1]):
         above = tuple(f"proxy.{other}." for other in order[position + 1 :])
