@@ -283,7 +283,7 @@ async def test_workers_die_with_the_control_process_even_stopped_ones() -> None:
         "import asyncio\n"
         "from tests.workers.test_worker_processes import *\n"
         "async def main():\n"
-        "    data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger(), 20.0)\n"
+        "    data_plane = WorkerProcesses(SETTINGS, SharedTable.create(2), RowLedger(), 20.0, 2)\n"
         "    await data_plane.start(Nothing())\n"
         "    print(*(each.pid for each in data_plane.workers()), flush=True)\n"
         "    await asyncio.Event().wait()\n"
