@@ -21,7 +21,7 @@ BENCH_ARGS ?=
 SYSTEM_PROGRAMS := nftables:nft iproute2:ip curl:curl dnsutils:dig dnsmasq-base:dnsmasq netcat-openbsd:nc \
 	socat:socat haproxy:haproxy nginx:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so wrk:wrk procps:ps \
 	kubernetes-client:kubectl prometheus:promtool chromium:chromium chromium-driver:chromedriver \
-	tmux:tmux zsh:zsh strace:strace
+	tmux:tmux zsh:zsh strace:strace logrotate:/usr/sbin/logrotate
 
 .PHONY: demo test lint bench bench-quick wheel-compiled installed-compiled test-compiled clean system-programs
 .DELETE_ON_ERROR:

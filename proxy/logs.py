@@ -1,15 +1,18 @@
 """Logs: one line an event, for a person on a terminal or as JSON for everything else.
 
-Imports nothing of ours. Invariant: an event is a fixed short phrase, what varies is in fields; every JSON line has
-time (RFC 3339, UTC, milliseconds), level and event, in that order, and no field can take their place.
+Invariants: an event is a fixed short phrase, what varies is in fields; every JSON line has time (RFC 3339, UTC,
+milliseconds), level and event, in that order, and no field can take their place; nobody who logs waits for a reader.
 """
 
+import io
 import json
 import logging
 import time
 import traceback
 from datetime import UTC, datetime
 from typing import TextIO
+
+from proxy.line_output import LineOutput
 
 PACKAGE = "proxy"
 CLEAR_LINE = "\r\x1b[K"
@@ -29,11 +32,44 @@ def configure(format: str, level: str, stream: TextIO) -> None:
     applies to this program, while libraries are heard from warnings up.
     """
     human = format == "human" or (format == "auto" and stream.isatty())
-    handler = logging.StreamHandler(stream)
+    handler = _handler_of(stream)
     before = CLEAR_LINE if stream.isatty() else ""
     handler.setFormatter(HumanFormatter(before) if human else JSONFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(PACKAGE).setLevel(level.upper())
+
+
+def dropped_lines() -> int:
+    """How many log lines of this process were lost because nobody read them."""
+    return sum(each.dropped for each in logging.getLogger().handlers if isinstance(each, LineHandler))
+
+
+class LineHandler(logging.Handler):
+    """Writes to an output that never waits, and says afterwards how many lines it lost."""
+
+    def __init__(self, output: LineOutput) -> None:
+        super().__init__()
+        self._output = output
+        self._told = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were lost."""
+        return self._output.dropped
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._write(record)
+        if self._output.error is None and (lost := self._output.dropped - self._told):
+            self._told += lost
+            message = f"{lost} log lines were dropped: nobody read them"
+            self._write(logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, (), None))
+
+    def close(self) -> None:
+        super().close()
+        self._output.close()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        self._output.write([f"{self.format(record)}\n".encode(errors="backslashreplace")])
 
 
 class JSONFormatter(logging.Formatter):
@@ -65,6 +101,14 @@ class HumanFormatter(logging.Formatter):
         words = [f"{name}={_shown(value)}" for name, value in _fields(record).items()]
         line = " ".join([f"{self._before}{moment} {level:<5} {event}", *words])
         return "\n".join([line, trace]) if (trace := _trace(record)) else line
+
+
+def _handler_of(stream: TextIO) -> logging.Handler:
+    try:
+        descriptor = stream.fileno()
+    except io.UnsupportedOperation:
+        return logging.StreamHandler(stream)
+    return LineHandler(LineOutput(descriptor))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -242,9 +242,10 @@ class Proxy:
             on_listening(services.values(), self._problems.all(), self._server.page_url, self._name_service.addresses)
 
     def _hangup(self) -> None:
-        """SIGHUP: read the configuration and the source again, unless the end has begun."""
+        """SIGHUP: open the access log anew, and read configuration and source again, unless the end has begun."""
         if self._health.draining:
             return
+        self._data_plane.reopen_access_log()
         try:
             configuration = self._reload()
         except StartupError as error:

@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import os
 import re
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.logs import HumanFormatter, JSONFormatter, configure, fields
+from proxy.logs import HumanFormatter, JSONFormatter, configure, dropped_lines, fields
 
 _LOGGER = logging.getLogger("proxy.test_logs")
 
@@ -107,6 +109,27 @@ def test_configuring_again_replaces_the_first_form() -> None:
     _LOGGER.error("seen")
     assert first.getvalue() == ""
     assert second.getvalue().endswith("ERROR seen\n")
+
+
+def test_a_reader_that_pauses_makes_nobody_wait_and_learns_what_it_missed() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader, "rb") as read:
+        configure("json", "info", stream)
+        for _ in range(200):
+            _LOGGER.info("x" * 20_000)
+        assert dropped_lines() > 0
+        missed, kept = dropped_lines(), 200 - dropped_lines()
+        for _ in range(kept):
+            assert json.loads(read.readline())["event"] == "x" * 20_000
+        for thread in threading.enumerate():
+            if thread.name == "write lines":
+                thread.join(20)
+        _LOGGER.info("back")
+        assert [json.loads(read.readline())["event"] for _ in range(2)] == [
+            "back",
+            f"{missed} log lines were dropped: nobody read them",
+        ]
+        configure("json", "info", io.StringIO())
 
 
 def test_an_exception_is_one_field_in_json_and_follows_the_line_for_people() -> None:

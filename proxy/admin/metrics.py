@@ -50,6 +50,8 @@ _COUNTERS = (
     ("affinity_misses_total", "Flows of Services with affinity whose client was not remembered."),
     ("affinity_evictions_total", "Clients forgotten to make room for others."),
     ("affinity_expirations_total", "Clients forgotten after their timeout."),
+    ("dropped_log_lines_total", "Lines of the log that were lost because nobody took them."),
+    ("dropped_access_log_lines_total", "Lines of the access log that were lost because nobody took them."),
 )
 _WORKER_GAUGES = (
     ("worker_tcp_connections", "tcp_connections", "TCP connections open in the worker."),

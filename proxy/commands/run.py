@@ -19,7 +19,8 @@ from proxy.configuration.config import Configuration
 from proxy.configuration.flags import add_configuration_flags, configuration_from
 from proxy.configuration.source_choice import check_source, open_source
 from proxy.control.node_settings import node_name
-from proxy.dataplane.access_log import AccessLog, opened_access_log
+from proxy.dataplane.access_log import AccessLog, access_log_to
+from proxy.line_output import open_for_lines
 from proxy.proxy import OnListening, Proxy
 from proxy.startup_error import StartupError
 
@@ -58,14 +59,21 @@ async def run_proxy(
 
 @contextlib.contextmanager
 def _access_log(configuration: Configuration, errors: TextIO) -> Iterator[AccessLog | None]:
-    """The access log that the configuration asks for."""
-    with contextlib.ExitStack() as stack:
-        try:
-            opened = opened_access_log(
-                configuration.access_log, configuration.log_format, configuration.access_log_sample, errors
-            )
-            access_log = stack.enter_context(opened)
-        except OSError as error:
-            message = f"--access-log: {configuration.access_log} cannot be written: {error.strerror}"
-            raise StartupError(message) from error
+    """The access log that the configuration asks for. Each worker has one of its own; this one is the data plane's of
+    this process, and shows that the file can be written."""
+    if not configuration.access_log:
+        yield None
+        return
+    try:
+        own = configuration.access_log != "-"
+        descriptor = open_for_lines(configuration.access_log) if own else errors.fileno()
+    except OSError as error:
+        message = f"--access-log: {configuration.access_log} cannot be written: {error.strerror}"
+        raise StartupError(message) from error
+    access_log = access_log_to(descriptor, configuration.log_format, configuration.access_log_sample)
+    if own:
+        os.close(descriptor)
+    try:
         yield access_log
+    finally:
+        access_log.close()

@@ -12,14 +12,14 @@ import resource
 import signal
 import socket
 import sys
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from random import Random
 
 import msgspec
 
 from proxy import logs
 from proxy.affinity import AffinityTable
-from proxy.dataplane.access_log import AccessLog, opened_access_log
+from proxy.dataplane.access_log import AccessLog, access_log_to
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.control_link import ControlLink
 from proxy.dataplane.descriptors import Descriptors
@@ -46,7 +46,7 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     _die_with(parent=int(sys.argv[2]))
     channel = _channel()
-    settings, table_descriptor = _settings(channel)
+    settings, table_descriptor, log_descriptors = _settings(channel)
     logs.configure(settings.log_format, settings.log_level, sys.stderr)
     with ExitStack() as stack:
         table = SharedTable(table_descriptor, settings.columns)
@@ -59,7 +59,7 @@ def main() -> int:
             affinity=AffinityTable(settings.affinity_entries),
             random=Random(),
             most_flows=settings.flows,
-            access_log=stack.enter_context(_access_log(settings)),
+            access_log=_access_log(settings, log_descriptors, stack),
             column=column,
         )
         worker = Worker(resources)
@@ -84,8 +84,19 @@ def _die_with(parent: int) -> None:
         sys.exit(1)
 
 
-def _access_log(settings: Settings) -> AbstractContextManager[AccessLog | None]:
-    return opened_access_log(settings.access_log, settings.log_format, settings.access_log_sample, sys.stderr)
+def _access_log(settings: Settings, descriptors: list[int], stack: ExitStack) -> AccessLog | None:
+    """The access log that the settings ask for. A file that the control process could not open gets no lines until
+    it is opened anew; until then they are dropped."""
+    if not settings.access_log:
+        return None
+    if settings.access_log != "-" and not descriptors:
+        descriptors = [os.open(os.devnull, os.O_WRONLY)]
+    descriptor = descriptors[0] if descriptors else sys.stderr.fileno()
+    access_log = access_log_to(descriptor, settings.log_format, settings.access_log_sample)
+    for each in descriptors:
+        os.close(each)
+    stack.callback(access_log.close)
+    return access_log
 
 
 def _channel() -> socket.socket:
@@ -97,16 +108,16 @@ def _channel() -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor)
 
 
-def _settings(channel: socket.socket) -> tuple[Settings, int]:
-    """Wait for the first message."""
+def _settings(channel: socket.socket) -> tuple[Settings, int, list[int]]:
+    """Wait for the first message; gives it with the descriptor of the table, and the access log's if it is there."""
     try:
-        payload, (table,) = MessageReader(channel).take()
+        payload, (table, *access_log) = MessageReader(channel).take()
     except ChannelEnded:
         sys.exit(1)
     settings = msgspec.msgpack.decode(payload, type=Message)
     assert isinstance(settings, Settings)
     channel.setblocking(False)
-    return settings, table
+    return settings, table, access_log
 
 
 def _descriptors() -> int:

@@ -1,21 +1,21 @@
 """The access log: one line a flow, written when it ends.
 
-Imports this room. Lines are gathered and written once a tick, since a write per connection would cost as much as
-reading its request. Invariants: every flow that was accepted has exactly one line, with a reason from the closed list,
-unless only a share of the ordinary endings was asked for; a line is whole, whichever processes write to the same place.
+Lines are gathered and written once a tick, since a write per connection would cost as much as reading its request.
+Invariants: every flow that was accepted has exactly one line, with a reason from the closed list, unless only a share
+of the ordinary endings was asked for or nobody takes the lines; no flow waits for a line to be written.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Sequence
 from random import Random
-from select import PIPE_BUF
 from time import time
-from typing import TextIO
+from typing import Protocol
 
 import msgspec
 
 from proxy.dataplane.close_reason import CloseReason
+from proxy.line_output import LineOutput
 
 _log = logging.getLogger(__name__)
 
@@ -55,17 +55,35 @@ class AccessLogLine(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
 
 
-class AccessLog:
-    """Writes records to a stream, as JSON lines or as `name=value` pairs for people. Of the ordinary endings it tells
-    the share `sample`, from 0 to 1, drawn for each flow."""
+class Output(Protocol):
+    """Where lines go. `dropped` counts those that were lost, `error` is why the last ones were."""
 
-    def __init__(self, stream: TextIO, json: bool, sample: float = 1.0, random: Random | None = None) -> None:
-        self._stream = stream
+    dropped: int
+    error: str | None
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Write lines, each with its end, without waiting for anybody."""
+
+    def close(self) -> None: ...
+
+
+class AccessLog:
+    """Writes records as JSON lines or as `name=value` pairs for people. Of the ordinary endings it tells the share
+    `sample`, from 0 to 1, drawn for each flow."""
+
+    def __init__(self, output: Output, json: bool, sample: float = 1.0, random: Random | None = None) -> None:
+        self._output = output
+        self._dropped_before = 0
         self._sample = sample
         self._random = random or Random()
         self._render = _json_line if json else _human_line
-        self._lines: list[str] = []
+        self._lines: list[bytes] = []
         self._failing = False
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were lost."""
+        return self._dropped_before + self._output.dropped
 
     def wants(self, reason: CloseReason) -> bool:
         """Whether the line of a flow that ended so shall be written; a draw, so ask once a flow."""
@@ -73,54 +91,37 @@ class AccessLog:
 
     def write(self, record: FlowRecord, reason: CloseReason) -> None:
         """Keep the line of a flow that ended until the next flush."""
-        self._lines.append(self._render(_line(record, reason)))
+        self._lines.append(self._render(_line(record, reason)).encode())
 
     def flush(self) -> None:
-        """Write what was gathered. A stream that takes nothing costs the lines and no connection; it is reported once
+        """Write what was gathered. An output that takes nothing costs the lines and no connection; it is reported once
         until it recovers."""
         if not self._lines:
             return
         lines, self._lines = self._lines, []
-        try:
-            for part in _parts(lines):
-                self._stream.write(part)
-                self._stream.flush()
-            self._failing = False
-        except OSError as error:
-            if not self._failing:
-                _log.error(f"the access log cannot be written: {error.strerror}")
-            self._failing = True
+        self._output.write(lines)
+        error = self._output.error
+        if error is not None and not self._failing:
+            _log.error(f"the access log cannot be written, and lines are dropped: {error}")
+        self._failing = error is not None
+
+    def go_over_to(self, output: Output) -> None:
+        """Write to another output from now on; what was gathered is written to the one before."""
+        self.flush()
+        self._output.close()
+        self._dropped_before += self._output.dropped
+        self._output = output
+
+    def close(self) -> None:
+        """Write what was gathered, and let go of the output."""
+        self.flush()
+        self._output.close()
 
 
-@contextmanager
-def opened_access_log(target: str, log_format: str, sample: float, errors: TextIO) -> Iterator[AccessLog | None]:
-    """The access log that the configuration asks for: a path, "-" for `errors`, or empty for none. A file is closed at
-    the end. Raises OSError where it cannot be written."""
-    if not target:
-        yield None
-    elif target == "-":
-        yield AccessLog(errors, _as_json(log_format, errors), sample)
-    else:
-        with open(target, "a", encoding="utf-8") as file:
-            yield AccessLog(file, _as_json(log_format, file), sample)
-
-
-def _as_json(log_format: str, stream: TextIO) -> bool:
-    return log_format == "json" or (log_format == "auto" and not stream.isatty())
-
-
-def _parts(lines: Iterable[str]) -> Iterator[str]:
-    """Whole lines, as many together as a pipe takes without another process's between them."""
-    part: list[str] = []
-    size = 0
-    for line in lines:
-        length = len(line.encode())
-        if part and size + length > PIPE_BUF:
-            yield "".join(part)
-            part, size = [], 0
-        part.append(line)
-        size += length
-    yield "".join(part)
+def access_log_to(descriptor: int, log_format: str, sample: float) -> AccessLog:
+    """An access log that writes to a descriptor, which stays the caller's."""
+    is_json = log_format == "json" or (log_format == "auto" and not os.isatty(descriptor))
+    return AccessLog(LineOutput(descriptor), is_json, sample)
 
 
 def _line(record: FlowRecord, reason: CloseReason) -> AccessLogLine:

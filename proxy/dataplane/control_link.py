@@ -22,6 +22,7 @@ from proxy.dataplane.messages import (
     AwaitEmpty,
     EndAll,
     Message,
+    NewAccessLog,
     Ping,
     Reply,
     Request,
@@ -139,6 +140,8 @@ class ControlLink:
         if isinstance(message, Update):
             came = zip(message.opened, descriptors, strict=True)
             self._steps = iter(self._worker.apply(message, {key: _socket(key, place) for key, place in came}))
+        elif isinstance(message, NewAccessLog):
+            self._worker.use_access_log(*descriptors)
         elif isinstance(message, Request):
             self._grant(message)
 

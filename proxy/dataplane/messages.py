@@ -60,7 +60,8 @@ def pool_message(pool: Pool, rows: PoolRows, encoder: msgspec.msgpack.Encoder) -
 
 
 class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
-    """The first message, with the shared table's descriptor: who the worker is and what it may take.
+    """The first message: who the worker is and what it may take. With it come the descriptors of the shared table and,
+    where it is open, of the access log's file.
 
     `flows` is the most it may hold, `access_log` is a path, "-" for standard error, or empty; `access_log_sample` the
     share of ordinary endings in it.
@@ -74,6 +75,10 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     access_log_sample: float
     log_format: str
     log_level: str
+
+
+class NewAccessLog(msgspec.Struct, frozen=True, array_like=True, tag="access-log"):
+    """The file of the access log was opened anew. Its descriptor comes with the message."""
 
 
 class Ping(msgspec.Struct, frozen=True, tag=True):
@@ -115,4 +120,4 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     answer: msgspec.Raw
 
 
-Message = Settings | Update | Request
+Message = Settings | Update | NewAccessLog | Request

@@ -5,6 +5,7 @@ Invariants: a message that changes one frontend or pool touches no other; establ
 TCP connections survive every message; flows may go on between any two steps of one.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from socket import socket
 from time import monotonic
@@ -24,6 +25,7 @@ from proxy.dataplane.tcp_relay import TcpRelay
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.dataplane.udp_listener import UdpListener
 from proxy.dataplane.worker_counts import WorkerCounts
+from proxy.line_output import LineOutput
 from proxy.plan.frontend import Frontend, FrontendKey
 
 TICK = 0.25
@@ -71,6 +73,12 @@ class Worker:
         self._resources.on_empty = callback
         if not self._resources.relays:
             callback()
+
+    def use_access_log(self, descriptor: int) -> None:
+        """Write the access log to another file from now on; closes the descriptor."""
+        if self._resources.access_log is not None:
+            self._resources.access_log.go_over_to(LineOutput(descriptor))
+        os.close(descriptor)
 
     def start(self) -> None:
         """Begin to keep time."""

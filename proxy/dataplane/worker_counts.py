@@ -1,10 +1,11 @@
 """What a worker tells of itself in the shared table.
 
-Imports this room and `shared_counts`. Invariant: counters go on from what a dead predecessor left in the column.
+Invariant: counters go on from what a dead predecessor left in the column.
 """
 
 from bisect import bisect_left
 
+from proxy import logs
 from proxy.dataplane.flow_sampler import FlowSampler
 from proxy.dataplane.resources import Resources
 from proxy.shared_counts.layout import LAG_BOUNDS, WorkerCell
@@ -16,6 +17,8 @@ _AFFINITY = (
     (WorkerCell.AFFINITY_EXPIRATIONS, "expirations"),
 )
 
+_DROPPED = (WorkerCell.ACCESS_LINES_DROPPED, WorkerCell.LOG_LINES_DROPPED)
+
 
 class WorkerCounts:
     """Brings the worker's own row up to date."""
@@ -23,7 +26,8 @@ class WorkerCounts:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._sampler = FlowSampler(resources)
-        self._inherited = {cell: resources.column.own.counts[cell] for cell, _ in _AFFINITY}
+        inherited = (*(cell for cell, _ in _AFFINITY), *_DROPPED)
+        self._inherited = {cell: resources.column.own.counts[cell] for cell in inherited}
 
     def came_late(self, seconds: float) -> None:
         """The tick came so long after its time."""
@@ -43,5 +47,11 @@ class WorkerCounts:
         own.gauge(WorkerCell.DESCRIPTOR_CAPACITY, resources.descriptors.capacity)
         own.gauge(WorkerCell.AFFINITY_ENTRIES, affinity.entries)
         for cell, name in _AFFINITY:
-            own.counts[cell] = self._inherited[cell] + getattr(affinity, name)
+            self._set(cell, getattr(affinity, name))
+        self._set(WorkerCell.LOG_LINES_DROPPED, logs.dropped_lines())
+        if resources.access_log is not None:
+            self._set(WorkerCell.ACCESS_LINES_DROPPED, resources.access_log.dropped)
         resources.column.flush()
+
+    def _set(self, cell: WorkerCell, count: int) -> None:
+        self._resources.column.own.counts[cell] = self._inherited[cell] + count

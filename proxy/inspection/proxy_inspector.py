@@ -25,6 +25,7 @@ from proxy.inspection.pool_counts import PoolCounts
 from proxy.inspection.service_inspector import inspect_service
 from proxy.inspection.traffic_reader import read_traffic
 from proxy.inspection.worker_lag import read_lags
+from proxy.logs import dropped_lines
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
@@ -146,7 +147,13 @@ class ProxyInspector:
             affinity_misses_total=counts[WorkerCell.AFFINITY_MISSES],
             affinity_evictions_total=counts[WorkerCell.AFFINITY_EVICTIONS],
             affinity_expirations_total=counts[WorkerCell.AFFINITY_EXPIRATIONS],
+            dropped_log_lines_total=self._dropped_log_lines(counts[WorkerCell.LOG_LINES_DROPPED]),
+            dropped_access_log_lines_total=counts[WorkerCell.ACCESS_LINES_DROPPED],
         )
+
+    def _dropped_log_lines(self, of_workers: int) -> int:
+        """A data plane in this process has its log."""
+        return of_workers if self._configuration().workers == 0 else of_workers + dropped_lines()
 
     def _worker_of(self, frontend: Frontend, client: str) -> int:
         """The worker that serves a client's flows to a frontend, if that is sure."""

@@ -92,6 +92,7 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     """Counts of this moment, and of everything since the start where the name says total.
 
     `known_state_of` is the time (RFC 3339) of the last known state that serves while its origin is away, or empty.
+    `dropped_*_lines_total` are lines that were lost because nobody took them, of the log and of the access log.
     `no_local_endpoints_*` are Service ports with policy Local whose endpoints are all on other nodes.
     """
 
@@ -107,6 +108,8 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     affinity_misses_total: int
     affinity_evictions_total: int
     affinity_expirations_total: int
+    dropped_log_lines_total: int = 0
+    dropped_access_log_lines_total: int = 0
     no_local_endpoints_internal: int = 0
     no_local_endpoints_external: int = 0
 

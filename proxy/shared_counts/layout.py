@@ -41,6 +41,10 @@ class WorkerCell(IntEnum):
     AFFINITY_EXPIRATIONS = 36
     LAG_MICROSECONDS = 37
     """How late the ticks came that `LAG_BUCKETS` counts, all together."""
+    ACCESS_LINES_DROPPED = 38
+    """Lines of the access log that were lost because nobody took them."""
+    LOG_LINES_DROPPED = 39
+    """The same of the log."""
     LAG_BUCKETS = 40
     """The first of a cell for each of LAG_BOUNDS, and one for what came later."""
 

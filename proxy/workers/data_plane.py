@@ -62,6 +62,9 @@ class DataPlane(Delivery, Protocol):
     async def ask(self, question: Question) -> Mapping[int, Answer]:
         """What every worker answers, by its index; one that is not there, or does not answer in time, says nothing."""
 
+    def reopen_access_log(self) -> None:
+        """Open the file of the access log anew, where it is one: the old one may have been renamed."""
+
     def workers(self) -> tuple[WorkerReport, ...]:
         """Each worker of this moment."""
 

@@ -5,6 +5,7 @@ own, and no name of the control process reaches it.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
@@ -24,6 +25,7 @@ from proxy.dataplane.resources import Resources
 from proxy.dataplane.steps import take_all
 from proxy.dataplane.time_slice import shorten_slice
 from proxy.dataplane.worker import Worker
+from proxy.line_output import open_for_lines
 from proxy.plan.frontend import Delta
 from proxy.reports.report import WorkerReport
 from proxy.shared_counts.column import Column
@@ -31,6 +33,8 @@ from proxy.shared_counts.table import SharedTable
 from proxy.workers.data_plane import Sockets, Wanted
 from proxy.workers.row_ledger import RowLedger
 from proxy.workers.update_encoder import UpdateEncoder
+
+_log = logging.getLogger(__name__)
 
 
 class LocalDataPlane:
@@ -47,6 +51,7 @@ class LocalDataPlane:
         table: SharedTable,
     ) -> None:
         self.table = table
+        self._access_log_file = configuration.access_log
         reactor = Reactor()
         reactor.embed(asyncio.get_running_loop())
         resources = Resources(
@@ -92,6 +97,14 @@ class LocalDataPlane:
 
     async def ask(self, question: Question) -> Mapping[int, Answer]:
         return {0: self._worker.answer(question)}
+
+    def reopen_access_log(self) -> None:
+        if self._access_log_file in ("", "-"):
+            return
+        try:
+            self._worker.use_access_log(open_for_lines(self._access_log_file))
+        except OSError as error:
+            _log.error(f"the access log {self._access_log_file} cannot be opened: {error.strerror}")
 
     def workers(self) -> tuple[WorkerReport, ...]:
         worker, descriptors = self._worker, self._worker.resources.descriptors

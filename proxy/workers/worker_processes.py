@@ -9,14 +9,16 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from io import FileIO
 from time import monotonic
 from typing import Any
 
 import msgspec
 
 from proxy.dataplane.close_reason import CloseReason
-from proxy.dataplane.messages import Acknowledge, AwaitEmpty, EndAll, Settings, StopAccepting, Wish
+from proxy.dataplane.messages import Acknowledge, AwaitEmpty, EndAll, NewAccessLog, Settings, StopAccepting, Wish
 from proxy.dataplane.question import Answer, Question
+from proxy.line_output import open_for_lines
 from proxy.logs import fields
 from proxy.plan.frontend import Delta
 from proxy.reports.report import WorkerReport
@@ -30,8 +32,6 @@ from proxy.workers.update_encoder import UpdateEncoder
 from proxy.workers.worker_channel import Message, WorkerChannel
 from proxy.workers.worker_process import WorkerProcess, in_words
 
-ANSWER_PATIENCE = 2.0
-"""Seconds that a question about flows may take; whoever asked learns what the others said."""
 LEAST_BACKLOG = 4 * 1024 * 1024
 """Bytes that may wait for a worker however little there is to know."""
 
@@ -98,9 +98,16 @@ class WorkerProcesses:
 
     async def ask(self, question: Question) -> Mapping[int, Answer]:
         decoder: msgspec.msgpack.Decoder[Answer | None] = msgspec.msgpack.Decoder(Answer | None)
-        answers = await self._ask_all(question, ANSWER_PATIENCE)
+        answers = await self._ask_all(question, self._timeout)
         decoded = {index: decoder.decode(answer) for index, answer in answers.items()}
         return {index: answer for index, answer in decoded.items() if answer is not None}
+
+    def reopen_access_log(self) -> None:
+        payload = self._encoder.encode(NewAccessLog())
+        for _, channel in self._channels():
+            for file in self._access_log_files():
+                channel.send(payload, [file])
+                channel.after_sent(file.close)
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return tuple(map(self._report, self._processes))
@@ -132,8 +139,22 @@ class WorkerProcesses:
         """Start the process, and put all that it must know on its way. Raises OSError."""
         channel = process.spawn()
         settings = msgspec.structs.replace(self._settings, column=process.index)
-        channel.send(self._encoder.encode(settings), [self.table])
+        files = self._access_log_files()
+        channel.send(self._encoder.encode(settings), [self.table, *files])
+        for file in files:
+            channel.after_sent(file.close)
         channel.send_in_turn(self._everything(process.index))
+
+    def _access_log_files(self) -> list[FileIO]:
+        """The file of the access log, opened for one worker alone, or nothing. Workers lock it against each other,
+        which takes an open file each."""
+        if self._settings.access_log in ("", "-"):
+            return []
+        try:
+            return [FileIO(open_for_lines(self._settings.access_log), "w")]
+        except OSError as error:
+            _log.error(f"the access log {self._settings.access_log} cannot be opened: {error.strerror}")
+            return []
 
     def _everything(self, index: int) -> Iterator[Message]:
         """What there is now, as messages for one worker. They are made when it has room for them: of ten thousand

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import io
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -29,6 +28,7 @@ from proxy.shared_counts.table import SharedTable
 from proxy.workers.row_ledger import RowLedger
 from proxy.workers.update_encoder import UpdateEncoder
 from tests.dataplane.datagrams import Asking, Server, StartServer
+from tests.dataplane.kept_lines import KeptLines
 
 Connect = Callable[[FrontendKey], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Served = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -38,7 +38,7 @@ class DataPlane:
     """A worker and what a test does with it. Frontends listen on 127.0.0.1 and ports of the kernel's choice."""
 
     def __init__(self, descriptors: int, flows: int) -> None:
-        self._stream = io.StringIO()
+        self._lines = KeptLines()
         self._table = SharedTable.create(1)
         self._updates = UpdateEncoder(RowLedger())
         self._groups: dict[FrontendKey, ListeningGroup] = {}
@@ -52,7 +52,7 @@ class DataPlane:
             affinity=AffinityTable(1000),
             random=Random(1),
             most_flows=flows,
-            access_log=AccessLog(self._stream, json=True),
+            access_log=AccessLog(self._lines, json=True),
             column=Column(self._table, 0),
         )
         self.worker = Worker(self.resources)
@@ -108,7 +108,7 @@ class DataPlane:
         log = self.resources.access_log
         assert log is not None
         log.flush()
-        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
+        return [json.loads(line) for line in self._lines.text.splitlines()]
 
     async def records_of(self, count: int) -> list[dict[str, Any]]:
         """The access log once it has so many lines."""

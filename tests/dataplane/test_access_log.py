@@ -1,6 +1,5 @@
 """The access log: one line a flow, for machines and for people, whatever becomes of the stream."""
 
-import io
 import json
 import logging
 from random import Random
@@ -10,6 +9,7 @@ import pytest
 
 from proxy.dataplane.access_log import AccessLog, FlowRecord
 from proxy.dataplane.close_reason import CloseReason
+from tests.dataplane.kept_lines import KeptLines
 
 RECORD = FlowRecord(
     client="127.0.0.1:40000",
@@ -25,11 +25,11 @@ RECORD = FlowRecord(
 
 
 def test_a_line_for_machines_has_every_field() -> None:
-    stream = io.StringIO()
+    stream = KeptLines()
     log = AccessLog(stream, json=True)
     log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.flush()
-    line = json.loads(stream.getvalue())
+    line = json.loads(stream.text)
     assert line.pop("time") > 0
     assert line == {
         "event": "flow",
@@ -47,11 +47,11 @@ def test_a_line_for_machines_has_every_field() -> None:
 
 
 def test_a_line_for_people_says_the_same() -> None:
-    stream = io.StringIO()
+    stream = KeptLines()
     log = AccessLog(stream, json=False)
     log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.flush()
-    assert stream.getvalue() == (
+    assert stream.text == (
         "127.0.0.1:40000 -> 127.96.0.1:80/TCP default/web 127.0.0.2:8080 web-1 "
         "in=10 out=20 connect=0.50ms duration=1500.00ms client_closed\n"
     )
@@ -60,53 +60,66 @@ def test_a_line_for_people_says_the_same() -> None:
 @pytest.mark.parametrize("reason", list(CloseReason))
 def test_a_sample_of_none_leaves_out_ordinary_endings_alone(reason: CloseReason) -> None:
     ordinary = {CloseReason.CLIENT_CLOSED, CloseReason.BACKEND_CLOSED, CloseReason.IDLE_TIMEOUT}
-    log = AccessLog(io.StringIO(), json=True, sample=0.0)
+    log = AccessLog(KeptLines(), json=True, sample=0.0)
     assert log.wants(reason) == (reason not in ordinary)
 
 
 def test_a_sample_of_a_quarter_is_about_a_quarter() -> None:
-    log = AccessLog(io.StringIO(), json=True, sample=0.25, random=Random(1))
+    log = AccessLog(KeptLines(), json=True, sample=0.25, random=Random(1))
     assert 200 < sum(log.wants(CloseReason.CLIENT_CLOSED) for _ in range(1000)) < 300
 
 
 @pytest.mark.parametrize(("is_json", "said"), [(True, '"connectMs":null'), (False, " - - in=10 out=20 connect=- ")])
 def test_where_no_backend_was_reached_there_is_no_connect_time(is_json: bool, said: str) -> None:
-    stream = io.StringIO()
+    stream = KeptLines()
     log = AccessLog(stream, json=is_json)
     log.write(msgspec.structs.replace(RECORD, endpoint="", pod="", connect_seconds=-1.0), CloseReason.NO_ENDPOINTS)
     log.flush()
-    assert said in stream.getvalue()
+    assert said in stream.text
 
 
 def test_lines_are_gathered_until_the_flush() -> None:
-    stream = io.StringIO()
+    stream = KeptLines()
     log = AccessLog(stream, json=False)
     log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.write(RECORD, CloseReason.CLIENT_CLOSED)
-    assert stream.getvalue() == ""
+    assert stream.text == ""
     log.flush()
     log.flush()
-    assert stream.getvalue().count("\n") == 2
+    assert stream.text.count("\n") == 2
 
 
-class FullDisk(io.StringIO):
-    """Takes nothing while `full`."""
-
-    full = True
-
-    def write(self, text: str) -> int:
-        if self.full:
-            raise OSError(28, "No space left on device")
-        return super().write(text)
-
-
-def test_a_stream_that_takes_nothing_is_reported_once_until_it_recovers(caplog: pytest.LogCaptureFixture) -> None:
-    stream = FullDisk()
-    log = AccessLog(stream, json=False)
-    for full in (True, True, False, True):
-        stream.full = full
+def test_an_output_that_takes_nothing_is_reported_once_until_it_recovers(caplog: pytest.LogCaptureFixture) -> None:
+    output = KeptLines()
+    log = AccessLog(output, json=False)
+    for error in ("No space left on device", "No space left on device", None, "No space left on device"):
+        output.error = error
         log.write(RECORD, CloseReason.CLIENT_CLOSED)
         log.flush()
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
-    assert errors == ["the access log cannot be written: No space left on device"] * 2
-    assert stream.getvalue().count("\n") == 1
+    assert errors == ["the access log cannot be written, and lines are dropped: No space left on device"] * 2
+    assert output.text.count("\n") == 1
+    assert log.dropped == 3
+
+
+def test_what_was_gathered_goes_to_the_old_file_and_what_comes_to_the_new_one() -> None:
+    old, new = KeptLines(), KeptLines()
+    log = AccessLog(old, json=True)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
+    log.go_over_to(new)
+    log.write(RECORD, CloseReason.CLIENT_RESET)
+    log.flush()
+    assert old.closed
+    assert not new.closed
+    assert [json.loads(each.text)["reason"] for each in (old, new)] == ["client_closed", "client_reset"]
+
+
+def test_what_one_file_lost_counts_after_the_next_was_opened() -> None:
+    old, new = KeptLines(), KeptLines()
+    old.error = new.error = "full"
+    log = AccessLog(old, json=True)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
+    log.go_over_to(new)
+    log.write(RECORD, CloseReason.CLIENT_CLOSED)
+    log.flush()
+    assert log.dropped == 2
