@@ -29,10 +29,16 @@ class MapKind(enum.IntEnum):
 class BpfMap:
     """Lives until `close`, or until the programs that use it are gone too. Sizes are bytes."""
 
-    def __init__(self, name: str, kind: MapKind, key_size: int, value_size: int, capacity: int) -> None:
-        """Raises BpfError. `name` is for people and shown by other tools (at most 15 letters, digits, `_` or `.`)."""
+    def __init__(
+        self, name: str, kind: MapKind, key_size: int, value_size: int, capacity: int, descriptor: int = -1
+    ) -> None:
+        """Raises BpfError. `name` is for people and shown by other tools (at most 15 letters, digits, `_` or `.`).
+        With a descriptor, it is a map that is there already, of the same sizes."""
         self._name = name
         self._sizes = (key_size, value_size)
+        self.descriptor = descriptor
+        if descriptor >= 0:
+            return
         flags = _NO_PREALLOCATION if kind in (MapKind.HASH, MapKind.PREFIXES) else 0
         attributes = struct.pack("<IIIIIII16s", kind, key_size, value_size, capacity, flags, 0, 0, name.encode())
         self.descriptor = bpf(Command.MAP_CREATE, attributes, f"make the BPF map {name}")

@@ -16,8 +16,11 @@ _NO_PREALLOCATION = 1
 class SocketStorage:
     """`size` bytes for each socket, a multiple of 4."""
 
-    def __init__(self, name: str, size: int) -> None:
-        """Raises BpfError."""
+    def __init__(self, name: str, size: int, descriptor: int = -1) -> None:
+        """Raises BpfError. With a descriptor, it is one that is there already, of the same size."""
+        self.descriptor = descriptor
+        if descriptor >= 0:
+            return
         types = storage_types(size)
         try:
             attributes = struct.pack(

@@ -5,6 +5,7 @@ Joins the room `demo` to the proxy's main job. Invariant: nothing outlives the c
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     address("--healthz-bind-address", default="127.0.0.1:0", help="health (any free port of 127.0.0.1)")
     address("--api-bind-address", default="127.0.0.1:0", help="the API for kubectl (any free port of 127.0.0.1)")
     parser.add_argument("--dns", metavar="ADDR:PORT|off", help="where the names of Services are answered")
+    parser.add_argument(
+        "--shortcut",
+        metavar="WHERE",
+        default="auto" if os.geteuid() == 0 else "off",
+        help="off, auto or a cgroup v2 directory: a kernel path for local clients (auto for root, else off)",
+    )
     parser.add_argument("--log-format", metavar="FORMAT", help="auto, human or json (auto: human on a terminal)")
     parser.add_argument(
         "--log-level", metavar="LEVEL", default="warning", help="debug, info, warning or error (warning)"

@@ -14,6 +14,7 @@ from proxy.bpf.builder import Code
 from proxy.bpf.cgroup_link import Hook, link_to_cgroup, open_pinned, pin, program_type, replace_program
 from proxy.bpf.program import load_program
 from proxy.shortcut.cgroups import UnavailableError
+from proxy.shortcut.maps import unpin
 
 _NAME_LENGTH = 15
 
@@ -47,6 +48,8 @@ class Attachment:
             if self._pins is not None:
                 self._pin_of(hook).unlink(missing_ok=True)
             os.close(link)
+        if self._pins is not None:
+            unpin(self._pins)
 
     def close(self) -> None:
         """Take the programs out of force and let go of them."""

@@ -57,12 +57,21 @@ def candidates(wanted: str) -> tuple[Path, ...]:
 
 
 def cgroup2_mount() -> Path | None:
-    """Where cgroup v2 is mounted, alone or beside v1; None where it is not."""
+    """Where cgroup v2 is mounted, alone or beside v1; None where it is not.
+
+    In a container that has the host's mount beside its own, that is the host's: its root lies above this namespace's.
+    """
+    found = list(_cgroup2_mounts())
+    return max(found, key=lambda each: each[0].count(".."))[1] if found else None
+
+
+def _cgroup2_mounts() -> Iterator[tuple[str, Path]]:
+    """The root of each mount, as this process's cgroup namespace sees it, and where it is mounted."""
     for line in MOUNTS.read_text().splitlines():
         fields, _, rest = line.partition(" - ")
         if rest.startswith("cgroup2 "):
-            return Path(fields.split()[4].encode().decode("unicode_escape"))
-    return None
+            _, _, _, root, place, *_ = fields.split()
+            yield root, Path(place.encode().decode("unicode_escape"))
 
 
 def _named(wanted: str) -> Path:
@@ -72,7 +81,7 @@ def _named(wanted: str) -> Path:
             f"shortcut: {wanted}: there is no such directory: name one below a cgroup v2 mount, or auto"
         )
     mount = cgroup2_mount()
-    if mount is None or not path.resolve().is_relative_to(mount):
+    if not any(path.resolve().is_relative_to(place) for _, place in _cgroup2_mounts()):
         where = f"below {mount}" if mount is not None else "and none is mounted"
         raise UnavailableError(f"shortcut: {wanted}: is no cgroup v2 directory: name one {where}, or auto")
     return path

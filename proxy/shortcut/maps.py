@@ -3,13 +3,18 @@
 Invariant: a failure while they are made leaves none behind.
 """
 
+from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from proxy.bpf.bpf_map import BpfMap, MapKind
+from proxy.bpf.cgroup_link import open_pinned, pin
 from proxy.bpf.mapped_array import MappedArray
 from proxy.bpf.socket_storage import SocketStorage
 from proxy.shortcut import layout
+
+_KEPT = ("svc_peers", "svc_reverse")
 
 
 class Capacities(NamedTuple):
@@ -26,9 +31,10 @@ class Capacities(NamedTuple):
 
 
 class Maps:
-    """Raises BpfError."""
+    """With `pins`, a directory of a bpffs, what is kept with sockets outlives this process: so a client that connected
+    before a restart still sees the Service's address after it. Raises BpfError."""
 
-    def __init__(self, capacities: Capacities) -> None:
+    def __init__(self, capacities: Capacities, pins: Path | None = None) -> None:
         with ExitStack() as stack:
             self.frontends = _hash(
                 stack, "svc_frontends", layout.FRONTEND_KEY_SIZE, layout.FRONTEND_VALUE_SIZE, capacities.frontends
@@ -43,20 +49,47 @@ class Maps:
                 stack, "svc_affinity", layout.AFFINITY_KEY_SIZE, layout.AFFINITY_VALUE_SIZE, capacities.clients
             )
             self.flows = _recent(stack, "svc_flows", layout.FLOW_KEY_SIZE, layout.FLOW_VALUE_SIZE, capacities.flows)
-            self.reverse = _recent(
-                stack, "svc_reverse", layout.REVERSE_KEY_SIZE, layout.REVERSE_VALUE_SIZE, capacities.flows
+            self.reverse = _kept(
+                stack,
+                BpfMap(
+                    "svc_reverse",
+                    MapKind.RECENT,
+                    layout.REVERSE_KEY_SIZE,
+                    layout.REVERSE_VALUE_SIZE,
+                    capacities.flows,
+                    _pinned(pins, "svc_reverse"),
+                ),
             )
             self.local = _hash(
                 stack, "svc_local", layout.LOCAL_KEY_SIZE, layout.LOCAL_VALUE_SIZE, capacities.local_addresses
             )
-            self.peers = SocketStorage("svc_peers", layout.PeerField.SIZE)
+            self.peers = SocketStorage("svc_peers", layout.PeerField.SIZE, _pinned(pins, "svc_peers"))
             stack.callback(self.peers.close)
+            if pins is not None:
+                _pin(pins, {"svc_reverse": self.reverse.descriptor, "svc_peers": self.peers.descriptor})
             self._stack = stack.pop_all()
         self.capacities = capacities
 
     def close(self) -> None:
         """Let go of all."""
         self._stack.close()
+
+
+def unpin(pins: Path) -> None:
+    """Let the kernel forget what was kept for the next process."""
+    for name in _KEPT:
+        (pins / name).unlink(missing_ok=True)
+
+
+def _pinned(pins: Path | None, name: str) -> int:
+    """The descriptor of a map of the time before, or -1."""
+    return open_pinned(str(pins / name)) if pins is not None and (pins / name).exists() else -1
+
+
+def _pin(pins: Path, maps: Mapping[str, int]) -> None:
+    for name, descriptor in maps.items():
+        if not (pins / name).exists():
+            pin(descriptor, str(pins / name))
 
 
 def _hash(stack: ExitStack, name: str, key: int, value: int, capacity: int) -> BpfMap:

@@ -56,7 +56,7 @@ def choose_shortcut(
 def _make(configuration: Configuration) -> tuple[Maps, Attachment]:
     cgroups = candidates(configuration.shortcut)
     pins = _pin_directory(configuration.shortcut_pins)
-    maps = Maps(Capacities())
+    maps = Maps(Capacities(), pins)
     try:
         config = maps.config
         config.words[config.word(0, ConfigField.OWN_NAMESPACE)] = namespace_cookie()

@@ -11,6 +11,7 @@ import struct
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count
+from random import getrandbits
 
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 from proxy.shortcut.layout import (
@@ -55,7 +56,8 @@ class Tables:
         self._stretches = Stretches(maps.capacities.slots)
         self._groups: dict[str, int] = {}
         self._group_numbers = count(1)
-        self._generations = count(1)
+        # Sockets that a former process counted bear its generations: these are others, but for a rare chance.
+        self._generations = count(getrandbits(32))
         self._entries: dict[str, PoolEntry] = {}
         self._by_number: dict[int, PoolEntry] = {}
         self._by_endpoint: dict[int, tuple[PoolEntry, Place]] = {}
@@ -177,7 +179,7 @@ class Tables:
     def _join(self, entry: PoolEntry, place: Place) -> int:
         endpoints, counts = self._maps.endpoints, self._maps.counts
         number = self._endpoint_numbers.take(self._clock())
-        generation = next(self._generations) & 0xFFFFFFFF or next(self._generations)
+        generation = (next(self._generations) & 0xFFFFFFFF) or (next(self._generations) & 0xFFFFFFFF)
         address, port = place
         text = packed(address) + struct.pack(">H", port) + struct.pack("=H", family_of(address))
         start = number * endpoints.size

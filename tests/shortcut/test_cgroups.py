@@ -29,6 +29,15 @@ def test_auto_tries_the_one_that_covers_most_clients_first(mounted: Path) -> Non
     assert candidates("auto") == (mounted, mounted / "pod", mounted / "pod" / "container")
 
 
+def test_in_a_container_the_hosts_mount_covers_more_than_its_own(mounted: Path, tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    (host / "pod").mkdir(parents=True)
+    with (tmp_path / "mountinfo").open("a") as file:
+        file.write(f"55 23 0:37 /../.. {host} rw shared:10 - cgroup2 cgroup2 rw\n")
+    assert candidates("auto")[0] == host
+    assert candidates(str(mounted / "pod")) == (mounted / "pod",)
+
+
 def test_a_directory_is_taken_by_name(mounted: Path) -> None:
     assert candidates(str(mounted / "pod")) == (mounted / "pod",)
 

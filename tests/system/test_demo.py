@@ -47,7 +47,7 @@ def start_demo(tmp_path: Path, places: Places) -> Iterator[StartDemo]:
     addresses = [f"--metrics-bind-address={places.address()}:{METRICS_PORT}"]
 
     def start(*flags: str, ready: bool = True) -> Process:
-        command = [sys.executable, "-m", "proxy", "demo", *addresses, *flags]
+        command = [sys.executable, "-m", "proxy", "demo", "--shortcut", "off", *addresses, *flags]
         process = Process(command, tmp_path, environment_in(tmp_path))
         started.append(process)
         if ready:
