@@ -11,7 +11,7 @@ import msgspec
 from sample import DISTURBED, Better, Figure, Sample
 
 OURS = "svcproxy"
-UNCOMPARED = (OURS, f"{OURS} compiled", "direct", "bare loop")
+UNCOMPARED = (OURS, f"{OURS} compiled", f"{OURS} shortcut", "direct", "bare loop")
 BOUND_MARK = "†"
 BOUND_LEGEND = (
     f"{BOUND_MARK} generator-bound: the load's core was full before the proxy's; rely on the CPU figures there."

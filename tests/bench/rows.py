@@ -26,6 +26,7 @@ WARM_UP_SECONDS = 0.5
 WRK_WARM_UP_SECONDS = 1
 
 CPU = "cpu"
+WHOLE = "whole"
 
 
 class Effort(msgspec.Struct, frozen=True):
@@ -57,8 +58,10 @@ def _meter(running: Running) -> Meter:
     return Meter(running.pids, running.backend_pids)
 
 
-def _with_cpu(figures: dict[str, float], running: Running, cpu: float) -> dict[str, float]:
-    return {**figures, CPU: cpu} if running.pids else figures
+def _with_cpu(figures: dict[str, float], running: Running, meter: Meter, units: float) -> dict[str, float]:
+    """The figures, with the processor time of `units` things: the proxy's, and that of client, proxy and backend."""
+    whole = {WHOLE: (meter.proxy + meter.load) / units}
+    return {**figures, CPU: meter.proxy / units, **whole} if running.pids else {**figures, **whole}
 
 
 class NewConnections(Row):
@@ -69,13 +72,14 @@ class NewConnections(Row):
     figures = (
         Figure("rate", "connections/s", Better.MORE, limited_by_load=True),
         Figure(CPU, "µs a connection", Better.LESS),
+        Figure(WHOLE, "µs a connection, client and backend too", Better.LESS, compared=False),
     )
 
     def measure(self, running: Running, effort: Effort) -> tuple[dict[str, float], Meter]:
         load_wrk.run(running.http, CONNECTIONS, WRK_WARM_UP_SECONDS, close=True)
         with _meter(running) as meter:
             result = load_wrk.run(running.http, CONNECTIONS, effort.seconds, close=True)
-        return _with_cpu({"rate": result.rate}, running, meter.proxy / result.requests * 1e6), meter
+        return _with_cpu({"rate": result.rate}, running, meter, result.requests / 1e6), meter
 
 
 class KeptAliveRequests(Row):
@@ -86,6 +90,7 @@ class KeptAliveRequests(Row):
     figures = (
         Figure("rate", "requests/s", Better.MORE, limited_by_load=True),
         Figure(CPU, "µs a request", Better.LESS),
+        Figure(WHOLE, "µs a request, client and backend too", Better.LESS, compared=False),
         Figure("p50", "µs at full load", Better.LESS, limited_by_load=True),
         Figure("p99", "µs at full load", Better.LESS, limited_by_load=True),
     )
@@ -95,7 +100,7 @@ class KeptAliveRequests(Row):
         with _meter(running) as meter:
             result = load_wrk.run(running.http, CONNECTIONS, effort.seconds)
         figures = {"rate": result.rate, "p50": result.p50, "p99": result.p99}
-        return _with_cpu(figures, running, meter.proxy / result.requests * 1e6), meter
+        return _with_cpu(figures, running, meter, result.requests / 1e6), meter
 
 
 class Bulk(Row):
@@ -106,6 +111,7 @@ class Bulk(Row):
     figures = (
         Figure("rate", "Gbit/s", Better.MORE, limited_by_load=True),
         Figure(CPU, "ms a GB", Better.LESS),
+        Figure(WHOLE, "ms a GB, client and backend too", Better.LESS, compared=False),
     )
 
     def measure(self, running: Running, effort: Effort) -> tuple[dict[str, float], Meter]:
@@ -113,7 +119,7 @@ class Bulk(Row):
         load.run(WARM_UP_SECONDS)
         with _meter(running) as meter:
             received = load.run(effort.seconds)
-        return _with_cpu({"rate": received * 8e-9 / meter.wall}, running, meter.proxy * 1e3 / (received * 1e-9)), meter
+        return _with_cpu({"rate": received * 8e-9 / meter.wall}, running, meter, received * 1e-12), meter
 
 
 class UdpRequests(Row):
@@ -125,6 +131,7 @@ class UdpRequests(Row):
     figures = (
         Figure("rate", "requests/s", Better.MORE, limited_by_load=True),
         Figure(CPU, "µs a request", Better.LESS),
+        Figure(WHOLE, "µs a request, client and backend too", Better.LESS, compared=False),
         Figure("lost", "requests lost", Better.LESS, compared=False),
     )
 
@@ -136,7 +143,7 @@ class UdpRequests(Row):
             with _meter(running) as meter:
                 result = load.run(effort.seconds)
         figures = {"rate": result.rate, "lost": float(result.lost)}
-        return _with_cpu(figures, running, meter.proxy / result.requests * 1e6), meter
+        return _with_cpu(figures, running, meter, result.requests / 1e6), meter
 
 
 class PacedLatency(Row):
@@ -148,6 +155,7 @@ class PacedLatency(Row):
         Figure("p50", "µs", Better.LESS, limited_by_load=True),
         Figure("p99", "µs", Better.LESS, limited_by_load=True),
         Figure(CPU, "µs a request", Better.LESS),
+        Figure(WHOLE, "µs a request, client and backend too", Better.LESS, compared=False),
         Figure("lag", "µs, generator's own p99", Better.LESS, compared=False),
     )
 
@@ -161,7 +169,7 @@ class PacedLatency(Row):
             "p99": percentile(result.latencies, 0.99) * 1e6,
             "lag": percentile(result.lags, 0.99) * 1e6,
         }
-        return _with_cpu(figures, running, meter.proxy / len(result.latencies) * 1e6), meter
+        return _with_cpu(figures, running, meter, len(result.latencies) / 1e6), meter
 
 
 class IdleMemory(Row):

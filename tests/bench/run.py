@@ -25,11 +25,12 @@ from rounds import calibrate, measure
 from rows import ALL_ROWS, Effort
 from sample import Sample
 from subject import Direct, Place, Subject
-from svcproxy import CompiledSvcproxy, Svcproxy
+from svcproxy import CompiledSvcproxy, ShortcutSvcproxy, Svcproxy
 
 SUBJECTS: tuple[Subject, ...] = (
     Svcproxy(),
     CompiledSvcproxy(),
+    ShortcutSvcproxy(),
     TunedHAProxy(),
     HAProxy(),
     TunedNginx(),

@@ -4,14 +4,19 @@ writes.
 Imports only rooms of the benchmark. Invariant: defaults throughout; nothing is set here that a user would not set.
 """
 
+import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import compiled_wheel
 import manifests
 import yaml
-from subject import Place, Ports, Proxy
+from subject import Place, Ports, Proxy, Running
+
+from proxy.shortcut.cgroups import cgroup2_mount
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -62,3 +67,38 @@ class CompiledSvcproxy(Svcproxy):
 
     def working_directory(self) -> Path | None:
         return compiled_wheel.PYTHON.parent
+
+
+class ShortcutSvcproxy(Svcproxy):
+    """The same with the socket shortcut, for a load that runs in a cgroup of its own."""
+
+    name = "svcproxy shortcut"
+
+    def configure(self, place: Place, ports: Ports) -> list[str]:
+        return [*super().configure(place, ports), "--shortcut", str(_cgroup())]
+
+    @contextmanager
+    def running(self, place: Place) -> Iterator[Running]:
+        """Raises OSError where no cgroup can be made."""
+        cgroup = _cgroup()
+        cgroup.mkdir(exist_ok=True)
+        try:
+            with super().running(place) as running, _inside(cgroup):
+                yield running
+        finally:
+            cgroup.rmdir()
+
+
+def _cgroup() -> Path:
+    return (cgroup2_mount() or Path("/sys/fs/cgroup")) / f"svcproxy-bench-{os.getpid()}"
+
+
+@contextmanager
+def _inside(cgroup: Path) -> Iterator[None]:
+    """This process, and whatever load it starts, in the cgroup."""
+    own = Path("/proc/self/cgroup").read_text().rpartition("0::/")[2].strip()
+    (cgroup / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        (cgroup.parent / own / "cgroup.procs").write_text(str(os.getpid()))
