@@ -7,6 +7,7 @@ anybody else holds, another svcproxy included, is an error and not a silent shar
 import errno
 import socket
 
+from proxy.dataplane.fragments import allow_fragments
 from proxy.dataplane.tcp_acceptor import BACKLOG
 from proxy.plan.frontend import FrontendKey
 
@@ -28,6 +29,7 @@ def open_listening_socket(key: FrontendKey, shared: bool = False, routed: bool =
             sock.listen(BACKLOG)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            allow_fragments(sock)
     except OSError:
         sock.close()
         raise

@@ -77,7 +77,7 @@ class CloseReason(enum.StrEnum):
     )
     FLOW_EVICTED = (
         "flow_evicted",
-        "Raise the limit on UDP flows, or shorten the UDP idle timeout: the oldest flow made room for a new one.",
+        "Raise udpFlows or the limit on open files, or shorten the UDP idle timeout: the oldest flow made room.",
     )
     DESCRIPTOR_LIMIT = (
         "descriptor_limit",

@@ -177,6 +177,12 @@ class Reactor:
         if not self._awake:
             self._wake()
 
+    def close_now(self, sock: SocketType) -> None:
+        """Close a socket that never asked for room: should its number come back within this batch, an event that was
+        meant for it makes the new owner read in vain, and nothing worse."""
+        self.handlers.pop(sock.fileno(), None)
+        sock.close()
+
     def close_both(self, one: SocketType, other: SocketType) -> None:
         """The same for the two sockets of a relay, in one step: every connection ends with it."""
         handlers, doomed = self.handlers, self._doomed

@@ -1,11 +1,12 @@
 """Reply sockets: where the answers of a UDP frontend leave from whose datagrams come through shared sockets.
 
-Imports `plan.frontend`. Bound to the frontend's address and port, and not connected: a program of type sk_lookup comes
+Bound to the frontend's address and port, and not connected: a program of type sk_lookup comes
 before sockets that are not (net/ipv4/udp.c, __udp4_lib_lookup), so nothing arrives here while it is in force.
 """
 
 import socket
 
+from proxy.dataplane.fragments import allow_fragments
 from proxy.plan.frontend import FrontendKey
 
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
@@ -22,6 +23,7 @@ def open_reply_socket(key: FrontendKey) -> socket.socket:
         else:
             sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        allow_fragments(sock)
         sock.bind((key.address, key.port))
     except OSError:
         sock.close()

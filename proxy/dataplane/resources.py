@@ -3,12 +3,14 @@
 Imports this room and `shared_counts`. Invariant: one instance a worker; nothing in it belongs to one frontend.
 """
 
+import logging
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
 from proxy.affinity import AffinityTable
 from proxy.dataplane.access_log import AccessLog
+from proxy.dataplane.complaint import Complaint
 from proxy.dataplane.deadlines import Deadlines
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.envelope import EnvelopeLayout
@@ -25,16 +27,20 @@ if TYPE_CHECKING:
 _MOST_DATAGRAMS = 32
 """How many of a listener's datagrams are taken in a turn."""
 
+_log = logging.getLogger(__name__)
+
 
 class Resources:
     """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open; `idle` the relays
     with an idle limit and `flows` the UDP flows, of which there are at most `most_flows`. What happens is counted in
-    `column`, what flows come to by `accounts`. `on_empty` is called when the last relay ends."""
+    `column`, what flows come to by `accounts`. `on_empty` is called when the last relay ends. `no_flow` and
+    `not_received` are said of UDP."""
 
     __slots__ = (
         "_inboxes",
         "_replies",
         "_slots",
+        "_waiting_for_tick",
         "access_log",
         "accounts",
         "affinity",
@@ -44,6 +50,8 @@ class Resources:
         "flows",
         "idle",
         "most_flows",
+        "no_flow",
+        "not_received",
         "on_empty",
         "pipes",
         "random",
@@ -75,9 +83,27 @@ class Resources:
         self.idle = Deadlines()
         self.flows = Deadlines()
         self.on_empty: Callable[[], None] | None = None
+        self.no_flow = Complaint(_log)
+        self.not_received = Complaint(_log)
+        self._waiting_for_tick: list[Callable[[], None]] = []
         self._slots: list[memoryview] = []
         self._inboxes: dict[EnvelopeLayout, MessageVector] = {}
         self._replies: dict[EnvelopeLayout, ReplyQueue] = {}
+
+    @property
+    def awaits_tick(self) -> bool:
+        """Whether anybody waits for the next tick."""
+        return bool(self._waiting_for_tick)
+
+    def at_next_tick(self, callback: Callable[[], None]) -> None:
+        """Call back, once, with the next tick."""
+        self._waiting_for_tick.append(callback)
+
+    def tick(self) -> None:
+        """Whoever waited for it has its turn."""
+        waiting, self._waiting_for_tick = self._waiting_for_tick, []
+        for callback in waiting:
+            callback()
 
     def inbox(self, layout: EnvelopeLayout) -> MessageVector:
         """What clients' datagrams are received with; it holds them only within one call, in slots that all share."""

@@ -26,7 +26,7 @@ class SharedListening:
     def accept_from(self, sock: socket.socket) -> None:
         """Take clients from this listening socket too, which is closed here."""
         find = self._find_ipv6 if sock.family == socket.AF_INET6 else self._find_ipv4
-        acceptor = TcpAcceptor(sock, self._resources, find)
+        acceptor = TcpAcceptor(sock, self._resources, find, lambda: False)
         acceptor.want(True)
         self._acceptors.append(acceptor)
 

@@ -12,6 +12,7 @@ from socket import SocketType
 from struct import pack
 from typing import TYPE_CHECKING, Final
 
+from proxy.dataplane.flow_eviction import make_room_for_streams
 from proxy.dataplane.reactor import LEVEL
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.tcp_relay import DESCRIPTORS, TcpRelay
@@ -30,12 +31,14 @@ _log = logging.getLogger(__name__)
 
 class TcpAcceptor:
     """The socket is bound, listening and non-blocking when it comes, and is closed here. `listener_of` gives the
-    listener whose client this is, or None for one that nobody wants any more."""
+    listener whose client this is, or None for one that nobody wants any more. `is_crowded` is asked where descriptors
+    are scarce: whether all endpoints that its clients may get have enough of them."""
 
     __slots__ = (
         "_burst",
         "_closed",
         "_family",
+        "_is_crowded",
         "_listener_of",
         "_paused",
         "_resources",
@@ -45,19 +48,24 @@ class TcpAcceptor:
     )
 
     def __init__(
-        self, sock: socket.socket, resources: Resources, listener_of: "Callable[[SocketType], TcpListener | None]"
+        self,
+        sock: socket.socket,
+        resources: Resources,
+        listener_of: "Callable[[SocketType], TcpListener | None]",
+        is_crowded: Callable[[], bool],
     ) -> None:
         self._socket = sock
         # A property that makes a member of an enumeration each time.
         self._family = sock.family
         self._resources = resources
         self._listener_of = listener_of
+        self._is_crowded = is_crowded
         self._burst = 1
         self._paused = False
         self._closed = False
         self._wanted = False
         self._watched = False
-        resources.descriptors.occupy(1)
+        resources.descriptors.listen("TCP")
 
     def want(self, wanted: bool) -> None:
         """Take clients from now on, or leave the socket alone: one that refuses would report that without end."""
@@ -82,12 +90,15 @@ class TcpAcceptor:
                 # What counts as free is not closed yet: the next batch tells of these clients again.
                 self._burst = max(1, accepted)
                 return
-            if descriptors.free < DESCRIPTORS:
-                # A pipe that nobody uses is worth less than a client.
-                resources.pipes.close()
-                if descriptors.free < DESCRIPTORS:
-                    self._pause()
-                    return
+            if descriptors.free < descriptors.scarcity and self._is_crowded():
+                self._pause()
+                return
+            # A pipe that nobody uses is worth less than a client, and so is a flow.
+            if descriptors.free < DESCRIPTORS + descriptors.kept_for_flows and not make_room_for_streams(
+                resources, DESCRIPTORS
+            ):
+                self._pause()
+                return
             try:
                 descriptor, address = accept()
             except OSError as error:
@@ -124,7 +135,7 @@ class TcpAcceptor:
         self._closed = True
         self._unwatch()
         self._socket.close()
-        self._resources.descriptors.give(1)
+        self._resources.descriptors.stop_listening("TCP")
 
     def _turn_away(self, client: SocketType) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

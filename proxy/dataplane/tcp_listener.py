@@ -24,7 +24,7 @@ class TcpListener:
     __slots__ = ("_acceptor", "frontend", "pool", "resources")
 
     def __init__(self, frontend: Frontend, sock: socket.socket | None, pool: LazyPool, resources: Resources) -> None:
-        self._acceptor = None if sock is None else TcpAcceptor(sock, resources, lambda client: self)
+        self._acceptor = None if sock is None else TcpAcceptor(sock, resources, lambda client: self, self._is_crowded)
         self.frontend = frontend
         self.pool = pool
         self.resources = resources
@@ -51,6 +51,12 @@ class TcpListener:
         """The address that the client asked for."""
         address = self.frontend.key.address
         return str(client.getsockname()[0]) if address in _WILDCARDS else address
+
+    def _is_crowded(self) -> bool:
+        """Whether every endpoint has as many connections as one endpoint may have where descriptors are scarce."""
+        enough = self.resources.descriptors.is_enough
+        upstreams = self.balancer.upstreams
+        return bool(upstreams) and all(enough(each.open_here) for each in upstreams if each.weight > 0)
 
     def close(self, reason: CloseReason) -> Steps:
         """Take who waits in the backlog, then stop listening; relays live on, whatever the reason."""

@@ -112,6 +112,11 @@ class TcpRelay:
         now = monotonic() if self._tried else self._started
         while (upstream := balancer.choose(host, destination, now, self._tried)) is not None:
             self._upstream = upstream
+            if self.listener.resources.descriptors.is_enough(upstream.open_here - 1, DESCRIPTORS):
+                self._forget_upstream(upstream)
+                self._tried = (*self._tried, upstream)
+                self._failure = CloseReason.DESCRIPTOR_LIMIT
+                continue
             try:
                 backend = SocketType(upstream.family, _DIAL)
             except OSError as error:

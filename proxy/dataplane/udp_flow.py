@@ -1,33 +1,58 @@
 """UdpFlow: the datagrams of one client address with one upstream, until they pause for long enough.
 
-Imports this room. Invariant: a flow holds one connected socket, so that replies and ICMP refusals of its upstream,
-and of nobody else, come back to its client; it ends once, with one reason.
+Invariant: a flow holds one connected socket, so that replies of its upstream, and of nobody else, come back to its
+client; it ends once, with one reason. What each event makes of a flow is the table in `udp_flow_state.py`.
 """
 
+import errno
 from socket import SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SocketType
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
+from proxy.dataplane.envelope import EnvelopeLayout
+from proxy.dataplane.fragments import allow_fragments
 from proxy.dataplane.reactor import LEVEL
+from proxy.dataplane.reply_queue import ReplyQueue
+from proxy.dataplane.resources import Resources
+from proxy.dataplane.udp_flow_state import TRANSITIONS, FlowEvent, FlowState
 from proxy.dataplane.upstream import Upstream
+from proxy.plan.frontend import Frontend
 from proxy.shared_counts.layout import PoolCell
-
-if TYPE_CHECKING:
-    from proxy.dataplane.udp_listener import UdpListener
 
 _DATAGRAM: Final = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC
 # A member of an enumeration is a slower constant.
 _SENT_DATAGRAMS: Final = int(PoolCell.SENT_DATAGRAMS)
+_UNANSWERED: Final = FlowState.UNANSWERED
+_OVER: Final = FlowState.OVER
 _LOOK_EVERY: Final = 16
+_LOST: Final = (errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM)
+"""One datagram is too long for its path, or the machine has no room for it: it is lost, as on any path."""
+
+
+class FlowOwner(Protocol):
+    """The frontend that a flow came through. Answers leave by `replies`, from the socket `descriptor`."""
+
+    frontend: Frontend
+    layout: EnvelopeLayout
+    replies: ReplyQueue
+    resources: Resources
+    descriptor: int
+
+    @property
+    def balancer(self) -> Balancer: ...
+
+    def left(self, flow: "UdpFlow") -> None:
+        """The flow is over."""
 
 
 class UdpFlow:
     """`envelope` is the one that its first datagram came in, `key` its place in the listener. `send` takes a client's
-    datagram to the upstream; who calls it counts in `received` and notes the time in `used`."""
+    datagram to the upstream; who calls it counts in `received`, notes the time in `used`, and tells `not_sent` where it
+    raises OSError."""
 
     __slots__ = (
         "_connected",
@@ -47,16 +72,16 @@ class UdpFlow:
         "envelope",
         "key",
         "listener",
-        "over",
         "received",
         "send",
+        "state",
         "upstream",
         "used",
     )
 
     def __init__(
         self,
-        listener: "UdpListener",
+        listener: FlowOwner,
         envelope: bytes,
         client: tuple[str, int],
         balancer: Balancer,
@@ -68,7 +93,7 @@ class UdpFlow:
         self.key = envelope[layout.key_start : layout.key_end]
         self.client = client
         self.upstream = upstream
-        self.over = False
+        self.state = _UNANSWERED
         self.received = self._sent = 0
         self.balancer = balancer
         self._connected = 0.0
@@ -85,13 +110,20 @@ class UdpFlow:
         self.send = self._socket.send
 
     def open(self) -> None:
-        """Connect the socket and watch it. Raises OSError where there is no way to the upstream."""
+        """Connect the socket and watch it. Raises OSError, with the socket closed, where there is no way to the
+        upstream, or nobody is there."""
+        sock, place = self._socket, self.upstream.sockaddr
         try:
-            self._socket.connect(self.upstream.sockaddr)
+            allow_fragments(sock)
+            sock.connect(place)
+            # An endpoint of this machine that is down, and whose port the kernel has just given to this very socket:
+            # the client would get its own words back.
+            if sock.getsockname()[:2] == place:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody is there but ourselves")
+            self._reactor.watch(self._descriptor, self, LEVEL)
         except OSError:
-            self._socket.close()
+            sock.close()
             raise
-        self._reactor.watch(self._descriptor, self, LEVEL)
 
     def ready(self, mask: int) -> None:
         """The upstream has replied, or refused. Measured hot path: one reply a turn, and every so often a look whether
@@ -110,8 +142,8 @@ class UdpFlow:
         self._sent += size
         # Written with the next datagram of a client, or the end of the flow.
         self.balancer.tally.counts[_SENT_DATAGRAMS] += 1
-        if not self._connected:
-            self._answered()
+        if self.state is _UNANSWERED:
+            self._happened(FlowEvent.ANSWER)
         self._turns = turns = self._turns + 1
         if turns == _LOOK_EVERY:
             self._turns = 0
@@ -121,12 +153,19 @@ class UdpFlow:
         """A defect in a handler: end this flow alone."""
         self.end(CloseReason.ERROR)
 
-    def refuse(self) -> None:
-        """The upstream has nobody on its port: the client's next datagram goes elsewhere."""
-        if not self.over:
-            self.upstream.began()
-            self.balancer.refused(self.upstream, self.client[0], monotonic())
-            self.end(CloseReason.CONNECT_REFUSED)
+    def not_sent(self, error: OSError) -> None:
+        """A datagram did not leave: it is lost, or nobody is there, or the flow has come to its end."""
+        if error.errno in _LOST:
+            self._happened(FlowEvent.LOSS)
+        elif isinstance(error, ConnectionRefusedError):
+            self._happened(FlowEvent.REFUSAL, CloseReason.CONNECT_REFUSED)
+        else:
+            self.end(reason_of(error, Side.BACKEND))
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.state is _OVER
 
     def orphaned(self) -> bool:
         """Whether the upstream is no longer an endpoint of the frontend's pool."""
@@ -139,21 +178,7 @@ class UdpFlow:
 
     def end(self, reason: CloseReason) -> None:
         """Close and account. Safe to call twice."""
-        if self.over:
-            return
-        self.over = True
-        resources = self.listener.resources
-        if not self._connected:
-            # Nobody answered, which is as it should be with many: it began all the same.
-            self.balancer.opened(self.upstream)
-        resources.accounts.closed(self, self.upstream, reason, self.carried, monotonic() - self._started)
-        self.upstream.ended()
-        self.listener.left(self)
-        resources.flows.discard(self)
-        resources.reactor.close(self._socket)
-        resources.descriptors.give(1)
-        if resources.access_log is not None and resources.access_log.wants(reason):
-            resources.access_log.write(self.record(), reason)
+        self._happened(FlowEvent.END, reason)
 
     @property
     def carried(self) -> tuple[int, int]:
@@ -193,6 +218,16 @@ class UdpFlow:
         if sizes:
             self.used = self._reactor.now
 
+    def _happened(self, event: FlowEvent, reason: CloseReason = CloseReason.ERROR) -> None:
+        before = self.state
+        self.state = TRANSITIONS[before][event]
+        if self.state is before:
+            return
+        if self.state is _OVER:
+            self._close(before, event, reason)
+        else:
+            self._answered()
+
     def _answered(self) -> None:
         """The upstream's first reply."""
         self._connected = monotonic()
@@ -200,10 +235,29 @@ class UdpFlow:
         if self.upstream.failures:
             self.balancer.forgive(self.upstream)
 
+    def _close(self, before: FlowState, event: FlowEvent, reason: CloseReason) -> None:
+        resources, upstream = self.listener.resources, self.upstream
+        if event is FlowEvent.REFUSAL:
+            # The client's next datagram goes elsewhere.
+            self.balancer.refused(upstream, self.client[0], monotonic())
+        else:
+            upstream.ended()
+        if before is _UNANSWERED:
+            # Nobody answered, which is as it should be with many: it began all the same.
+            self.balancer.opened(upstream)
+        resources.accounts.closed(self, upstream, reason, self.carried, monotonic() - self._started)
+        self.listener.left(self)
+        resources.flows.discard(self)
+        resources.reactor.close_now(self._socket)
+        resources.descriptors.give_flow()
+        if resources.access_log is not None and resources.access_log.wants(reason):
+            resources.access_log.write(self.record(), reason)
+
     def _not_received(self, error: OSError) -> None:
-        if isinstance(error, BlockingIOError):
+        if error.errno == errno.EMSGSIZE or isinstance(error, BlockingIOError):
+            # A router's word about a datagram that has left, or nothing after all.
             return
         if isinstance(error, ConnectionRefusedError):
-            self.refuse()
+            self._happened(FlowEvent.REFUSAL, CloseReason.CONNECT_REFUSED)
         else:
             self.end(reason_of(error, Side.BACKEND))

@@ -1,6 +1,6 @@
 """UdpListener: one socket of a UDP frontend, and the flows that came through it.
 
-Imports this room. Invariants: a reply leaves from the address and port the client sent to; a flow whose endpoint
+Invariants: a reply leaves from the address and port the client sent to; a flow whose endpoint
 left the pool ends in the same update, and none begins in a listener that closes; there are never more flows than the
 worker's bound, the one idle for longest makes room.
 """
@@ -12,6 +12,7 @@ from proxy.dataplane.addresses import is_wildcard
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
 from proxy.dataplane.envelope import layout_of, shared_layout_of
+from proxy.dataplane.flow_eviction import take_flow
 from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.packet_info import request_packet_info
 from proxy.dataplane.reply_socket import open_reply_socket
@@ -101,28 +102,11 @@ class UdpListener:
         if self.flows.pop(flow.key, None) is not None and not self.flows:
             self._stop_answering()
 
-    def _answer(self) -> None:
-        """Have a socket to send answers from. Raises OSError."""
-        if self.descriptor < 0:
-            self._answering = open_reply_socket(self.frontend.key)
-            self.descriptor = self._answering.fileno()
-            self.resources.descriptors.occupy(1)
-
-    def _stop_answering(self) -> None:
-        if self._answering is not None:
-            self.replies.flush()
-            self._answering.close()
-            self._answering = None
-            self.descriptor = -1
-            self.resources.descriptors.give(1)
-
     def not_sent(self, flow: UdpFlow, datagram: memoryview, error: OSError) -> None:
-        """An earlier datagram of the flow was refused, and with that this one was not sent: it goes elsewhere. Anything
-        else ends the flow."""
+        """A datagram of the flow was not sent. Where that is because an earlier one was refused, it goes elsewhere."""
+        flow.not_sent(error)
         if not isinstance(error, ConnectionRefusedError):
-            flow.end(reason_of(error, Side.BACKEND))
             return
-        flow.refuse()
         again = self.new_flow(flow.envelope, (flow.upstream,))
         if again is None:
             return
@@ -132,38 +116,57 @@ class UdpListener:
             # A full queue loses datagrams, as a full queue anywhere on the way would.
             return
         except OSError as failure:
-            again.end(reason_of(failure, Side.BACKEND))
+            again.not_sent(failure)
 
     def new_flow(self, envelope: bytes, tried: tuple[Upstream, ...] = ()) -> UdpFlow | None:
         """A flow to the upstream that is chosen for this client, or None: the datagram is lost, and that counted."""
         resources = self.resources
-        if not self._make_room():
+        if not take_flow(resources):
             resources.accounts.failed(self.balancer, CloseReason.DESCRIPTOR_LIMIT)
             return None
+        found = self._begun(envelope, tried)
+        if isinstance(found, UdpFlow):
+            return found
+        resources.descriptors.put_back_flow()
+        if not self.flows:
+            self._stop_answering()
+        resources.accounts.failed(self.balancer, found)
+        return None
+
+    def _begun(self, envelope: bytes, tried: tuple[Upstream, ...]) -> UdpFlow | CloseReason:
+        """The flow, whose descriptor is taken, or why there is none."""
+        resources, now = self.resources, self.resources.reactor.now
         reason = CloseReason.CONNECT_REFUSED if tried else CloseReason.NO_ENDPOINTS
         client = self.layout.client(envelope)
         destination = self.layout.local(envelope) or self.frontend.key.address
-        while (upstream := self.balancer.choose(client[0], destination, resources.reactor.now, tried)) is not None:
+        if self.descriptor < 0:
+            if not take_flow(resources):
+                return CloseReason.DESCRIPTOR_LIMIT
             try:
-                self._answer()
+                self._start_answering()
+            except OSError as error:
+                resources.descriptors.put_back_flow()
+                return self._unable(error)
+        while (upstream := self.balancer.choose(client[0], destination, now, tried)) is not None:
+            try:
                 flow = UdpFlow(self, envelope, client, self.balancer, upstream)
             except OSError as error:
                 # No descriptor to be had: our own trouble, and no fault of the upstream.
                 upstream.ended()
-                _log.warning("no flow for %s: %s", self.frontend.service, error)
-                reason = reason_of(error, Side.CLIENT)
-                break
+                return self._unable(error)
             failure = self._open(flow)
             if failure is None:
                 return flow
             reason = failure
-            self.balancer.refused(upstream, client[0], resources.reactor.now)
+            self.balancer.refused(upstream, client[0], now)
             tried = (*tried, upstream)
-        resources.descriptors.put_back(1)
-        resources.accounts.failed(self.balancer, reason)
-        if not self.flows:
-            self._stop_answering()
-        return None
+        return reason
+
+    def _unable(self, error: OSError) -> CloseReason:
+        """The system has no socket for a flow."""
+        resources = self.resources
+        resources.no_flow.make(resources.reactor.now, f"no flow for {self.frontend.service}: {error}")
+        return reason_of(error, Side.CLIENT)
 
     def _open(self, flow: UdpFlow) -> CloseReason | None:
         """Begin the flow; gives why it cannot be."""
@@ -176,12 +179,15 @@ class UdpListener:
         self.resources.flows.add(flow)
         return None
 
-    def _make_room(self) -> bool:
-        """Take one descriptor, from the flow that has been idle for longest if there is none left."""
-        resources = self.resources
-        if len(resources.flows) < resources.most_flows and resources.descriptors.take(1):
-            return True
-        oldest = resources.flows.nearest()
-        if isinstance(oldest, UdpFlow):
-            oldest.end(CloseReason.FLOW_EVICTED)
-        return resources.descriptors.take(1)
+    def _start_answering(self) -> None:
+        """Have a socket to send answers from, whose descriptor is taken. Raises OSError."""
+        self._answering = open_reply_socket(self.frontend.key)
+        self.descriptor = self._answering.fileno()
+
+    def _stop_answering(self) -> None:
+        if self._answering is not None:
+            self.replies.flush()
+            self._answering.close()
+            self._answering = None
+            self.descriptor = -1
+            self.resources.descriptors.give_flow()

@@ -113,9 +113,14 @@ class Upstream(Backend):
         self.active_elsewhere, self.inactive_elsewhere = active, inactive
 
     @property
+    def open_here(self) -> int:
+        """How many flows this worker has open to it."""
+        return self.active - self.active_elsewhere + self.inactive - self.inactive_elsewhere
+
+    @property
     def has_flows(self) -> bool:
         """Whether this worker has any flow open to it."""
-        return self.active > self.active_elsewhere or self.inactive > self.inactive_elsewhere
+        return self.open_here > 0
 
     def failed(self, now: float) -> None:
         """A connect failed: stay out of the choice for a second, twice as long each time in a row."""

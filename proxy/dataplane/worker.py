@@ -161,9 +161,10 @@ class Worker:
             assert isinstance(item, TcpRelay | UdpFlow)
             item.end(CloseReason.IDLE_TIMEOUT)
         resources.descriptors.wake()
+        resources.tick()
         self._counts.came_late(resources.reactor.late)
         self.flush()
-        if not (resources.relays or resources.flows or resources.descriptors.is_awaited):
+        if not (resources.relays or resources.flows or resources.descriptors.is_awaited or resources.awaits_tick):
             resources.reactor.rest()
 
     def flush(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.capture.listening_socket import open_listening_socket
+from proxy.dataplane import udp_receiver
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.messages import Update
 from proxy.dataplane.steps import take_all
@@ -170,3 +171,16 @@ async def test_at_the_end_nobody_listens(data_plane: Any, shared: Shared, server
     data_plane.worker.end_all(CloseReason.SHUTDOWN)
     with pytest.raises(ConnectionRefusedError):
         await asking.ask()
+
+
+async def test_the_places_that_are_remembered_are_bounded(
+    shared: Shared, server: StartServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp_receiver, "MOST_PLACES", 1)
+    keys = [await shared.frontend(address, server, address) for address in shared.addresses]
+    (receiver,) = shared._data_plane.worker._shared_udp._receivers
+    askings = [client(key, source=key.address) for key in keys]
+    for asking in askings:
+        asking.socket.send(b"!")
+    assert {await asking.answer() for asking in askings} == {f"{address}!".encode() for address in shared.addresses}
+    assert len(receiver._listeners) == 1

@@ -1,6 +1,7 @@
 """One UDP flow: what it counts, and how it ends."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.reply_queue import ReplyQueue
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.plan.frontend import FrontendKey, Target
+from tests.dataplane.datagrams import Client, StartServer, dns
 
 
 @contextmanager
@@ -112,8 +114,8 @@ async def test_a_flow_is_counted_once_however_it_ends(data_plane: Any) -> None:
     with datagrams() as client, datagrams() as backend:
         flow, _ = await from_client(data_plane, serve(data_plane, backend), client, backend)
         assert flow.upstream.active == 1
-        flow.refuse()
-        flow.refuse()
+        flow.not_sent(ConnectionRefusedError())
+        flow.not_sent(ConnectionRefusedError())
         assert (flow.upstream.active, flow.upstream.failures) == (0, 1)
 
 
@@ -135,7 +137,7 @@ async def test_a_defect_ends_the_flow_alone(
         assert another is not flow
 
 
-async def test_a_datagram_that_cannot_be_sent_elsewhere_either_ends_that_flow_alone(data_plane: Any) -> None:
+async def test_a_datagram_that_cannot_be_sent_elsewhere_either_is_lost(data_plane: Any) -> None:
     with datagrams() as client, datagrams() as backend, datagrams() as other:
         key = serve(data_plane, backend)
         flow, _ = await from_client(data_plane, key, client, backend)
@@ -145,7 +147,51 @@ async def test_a_datagram_that_cannot_be_sent_elsewhere_either_ends_that_flow_al
         too_long = memoryview(bytes(70_000))
         listener.not_sent(flow, too_long, ConnectionRefusedError())
         assert flow.over
-        assert not listener.flows
-        refused, unsent = await data_plane.records_of(2)
-        assert (refused["reason"], unsent["reason"]) == ("connect_refused", "error")
-        assert unsent["endpoint"].endswith(f":{other.getsockname()[1]}")
+        # It is lost, as on any path that is too narrow; the flow that it began goes on.
+        (again,) = listener.flows.values()
+        assert again.upstream.port == other.getsockname()[1]
+        (refused,) = await data_plane.records_of(1)
+        assert refused["reason"] == "connect_refused"
+
+
+@pytest.mark.parametrize("number", [errno.EMSGSIZE, errno.ENOBUFS, errno.ENOMEM])
+async def test_a_datagram_that_does_not_fit_is_lost_and_the_flow_goes_on(data_plane: Any, number: int) -> None:
+    with datagrams() as client, datagrams() as backend:
+        flow, proxy_address = await from_client(data_plane, serve(data_plane, backend), client, backend)
+        flow.not_sent(OSError(number, "lost"))
+        assert not flow.over
+        assert flow.upstream.failures == 0
+        backend.sendto(b"answer", proxy_address)
+        await until(lambda: received(client))
+    assert data_plane.records() == []
+
+
+async def test_a_routers_word_about_an_earlier_datagram_does_not_end_the_flow(
+    data_plane: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with datagrams() as client, datagrams() as backend:
+        flow, proxy_address = await from_client(data_plane, serve(data_plane, backend), client, backend)
+        told: list[int] = []
+
+        def too_long(free: memoryview) -> int:
+            told.append(1)
+            raise OSError(errno.EMSGSIZE, "Message too long")
+
+        receive = flow._receive
+        monkeypatch.setattr(flow, "_receive", too_long)
+        backend.sendto(b"answer", proxy_address)
+        await until(lambda: told)
+        monkeypatch.setattr(flow, "_receive", receive)
+        await until(lambda: received(client))
+        assert not flow.over
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_routers_may_cut_what_a_flow_sends(
+    data_plane: Any, server: StartServer, client: Client, host: str
+) -> None:
+    key = data_plane.serve(dns(data_plane, await server("", host)), host)
+    assert await client(key).ask(b"x") == b"x"
+    (flow,) = data_plane.worker._listeners[key].flows.values()
+    option = (socket.IPPROTO_IPV6, 23) if ":" in host else (socket.IPPROTO_IP, 10)
+    assert flow._socket.getsockopt(*option) == 0

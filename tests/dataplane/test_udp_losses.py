@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Callable
+from pathlib import Path
 from socket import SocketType
 from typing import Any
 
@@ -12,7 +13,7 @@ from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.plan.frontend import Target
 from proxy.shared_counts.layout import PoolCell
-from tests.dataplane.datagrams import Client, StartServer, dns
+from tests.dataplane.datagrams import Asking, Client, StartServer, dns
 from tests.lane import free_port
 
 
@@ -161,3 +162,34 @@ async def test_the_flow_that_was_idle_for_longest_makes_room(
     host, port = second.socket.getsockname()
     assert (record["reason"], record["client"]) == ("flow_evicted", f"{host}:{port}")
     assert await first.ask(b"still here") == b"still here"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_client_does_not_get_its_own_words_back_from_an_endpoint_that_is_down(
+    network_namespace: None, data_plane: Any, client: Client, host: str
+) -> None:
+    """The kernel may give the port of an endpoint of this machine to the very socket that asks it."""
+    start = 40_000
+    key = data_plane.serve(dns(data_plane, *(Target(host, start + offset) for offset in range(4))), host)
+    askings = [client(key) for _ in range(60)]
+    give_ports(start, start + 3)
+    for asking in askings:
+        asking.socket.send(b"echo?")
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while sum(failed(data_plane).values()) + len(data_plane.records()) < len(askings):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert [asking for asking in askings if is_answered(asking)] == []
+    assert {record["bytesOut"] for record in data_plane.records()} <= {0}
+
+
+def give_ports(first: int, last: int) -> None:
+    """The kernel chooses among these from now on, in this namespace."""
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(f"{first} {last}")
+
+
+def is_answered(asking: Asking) -> bool:
+    try:
+        return bool(asking.socket.recv(100))
+    except BlockingIOError:
+        return False
