@@ -77,6 +77,9 @@ def test_who_is_alone_keeps_the_others_out_until_it_is_done(stack: ExitStack) ->
 def test_a_port_that_somebody_has_in_either_family_is_not_free(kind: socket.SocketKind, address: str) -> None:
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as holder:
         port = free_port()
+        if kind == socket.SOCK_STREAM:
+            # Connections of earlier tests may still be in TIME_WAIT on the port.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((address, port))
         if kind == socket.SOCK_STREAM:
             holder.listen()

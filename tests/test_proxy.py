@@ -94,6 +94,7 @@ async def test_a_signal_ends_an_idle_proxy_at_once_and_cleanly(run_proxy: Any, m
     assert running.source.ended
     assert not running.seen.ready
     with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.96.7.1", port))
 
 
