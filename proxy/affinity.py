@@ -149,10 +149,16 @@ class AffinityTable:
 
     def entries(self, now: float) -> Iterator[AffinityEntry | None]:
         """Every entry, the one that lined up last first; None in the place of one that has expired and was not asked
-        for since. The table must not change meanwhile."""
+        for since. The table may change meanwhile: each place of it is given once."""
+        seen: set[int] = set()
         slot = self._older[0]
         while slot:
-            yield self._entry(slot, now)
+            if slot not in seen:
+                seen.add(slot)
+                yield self._entry(slot, now)
+                if not self._is_in_line(slot):
+                    # It left, and what it knew of its neighbours may be of another line.
+                    slot = 0
             slot = self._older[slot]
 
     def store(self, group: AffinityGroup, client: int, backend_id: int, now: float) -> None:
@@ -226,6 +232,10 @@ class AffinityTable:
         self._remove(first)
         if group is not None and group.evicted is not None:
             group.evicted()
+
+    def _is_in_line(self, slot: int) -> bool:
+        older, newer = self._older[slot], self._newer[slot]
+        return self._newer[older] == slot and self._older[newer] == slot
 
     def _line_up_anew(self, slot: int, now: float) -> None:
         self._leave_line(slot)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 
 import proxy
 from proxy.dataplane import reactor
-from proxy.workers.worker_count import default_workers
+from proxy.workers.machine_share import default_workers
 from tests.lane import this_lane
 
 # A slow machine must not turn a test red.

@@ -58,6 +58,8 @@ _WORKER_GAUGES = (
     ("worker_udp_flows", "udp_flows", "UDP flows open in the worker."),
     ("worker_descriptors", "descriptors", "File descriptors that the worker's data plane holds."),
     ("worker_descriptor_limit", "descriptor_capacity", "File descriptors that the worker's data plane may hold."),
+    ("worker_buffered_bytes", "buffered_bytes", "Bytes that the worker holds for slow readers."),
+    ("worker_buffer_limit_bytes", "buffer_capacity", "Bytes that the worker may hold for slow readers."),
 )
 _RESOURCE_GAUGES = (
     ("watch_objects", "objects", "Objects known of the resource."),

@@ -11,6 +11,7 @@ import msgspec
 
 from proxy.configuration.client_connection import ClientConnection
 from proxy.configuration.config_values import read_value
+from proxy.dataplane.relay_limits import KeepAlive
 from proxy.dns.settings import DNSSettings
 from proxy.documents.syntax_error import DocumentSyntaxError
 from proxy.documents.yaml_documents import load_yaml
@@ -89,6 +90,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How long connecting a client to an endpoint may take, over all endpoints tried."""
     tcp_idle_timeout: float = 0.0
     """A TCP connection without traffic for this long is closed; 0 for never."""
+    tcp_keep_alive: KeepAlive | None = KeepAlive()
+    """How a peer whose machine is gone is found out: `idle`, `interval` and `count`; none for not at all."""
+    tcp_half_closed_timeout: float = 3600.0
+    """A TCP connection of which one side has finished, without traffic for this long, is closed; 0 for never."""
     udp_idle_timeout: float = 60.0
     """A UDP flow without traffic for this long is forgotten; 0 for never."""
     workers: int | None = None
@@ -96,6 +101,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     the least memory."""
     worker_timeout: float = 5.0
     """For how long a worker may give no sign of life; then another takes its place."""
+    buffer_bytes: int | None = None
+    """How much all workers together may hold for readers that are slower than their writers; none for a quarter of the
+    memory that the cgroup allows."""
     affinity_entries: int = 1_000_000
     """How many clients the affinity table remembers; the least recently seen leave first."""
     udp_flows: int = 65_536

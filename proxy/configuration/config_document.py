@@ -1,6 +1,6 @@
 """The configuration in force as the document that would say it: what /configz answers.
 
-Imports the configuration. Invariant: the document, written to a file, is read as the same Configuration.
+Invariant: the document, written to a file, is read as the same Configuration.
 """
 
 from typing import Any
@@ -11,6 +11,8 @@ from proxy.configuration.config import API_VERSION, KIND, Configuration
 
 _PLAIN_NUMBERS = frozenset(("access_log_sample",))
 """Fields that are numbers and no durations."""
+_CAN_BE_OFF = frozenset(("tcp_keep_alive",))
+"""Fields in which None is "off", and not what is chosen by default."""
 
 
 def configuration_document(configuration: Configuration) -> dict[str, Any]:
@@ -18,6 +20,8 @@ def configuration_document(configuration: Configuration) -> dict[str, Any]:
     document: dict[str, Any] = {"apiVersion": API_VERSION, "kind": KIND}
     for field in msgspec.structs.fields(Configuration):
         value = getattr(configuration, field.name)
+        if value is None and field.name in _CAN_BE_OFF:
+            value = "off"
         document[field.encode_name] = value if field.name in _PLAIN_NUMBERS else _written(value)
     return document
 

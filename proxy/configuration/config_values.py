@@ -1,6 +1,6 @@
 """Configuration values: from what a file or a flag says to the type that the program uses.
 
-Imports the parts of the program that know what is valid. Invariant: a flag's text and a file's value of the same
+Invariant: a flag's text and a file's value of the same
 meaning give the same result, and every refusal is a ValueError whose text says what would be accepted.
 """
 
@@ -13,6 +13,7 @@ from typing import Literal
 from proxy.affinity import MOST_ENTRIES
 from proxy.cluster.allocators import allocators_for
 from proxy.configuration.client_connection import ClientConnection
+from proxy.dataplane.relay_limits import KeepAlive
 from proxy.dns.settings import DNSSettings, SocketAddress
 from proxy.model.duration import parse_duration
 from proxy.model.field_errors import not_supported
@@ -28,6 +29,11 @@ _PORTS = range(65536)
 _LONGEST_ZONE = 57
 _LONGEST_LABEL = 63
 _LONGEST_TTL = 3600
+_LONGEST_KEEP_ALIVE = 32767
+"""MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of include/net/tcp.h."""
+_MOST_PROBES = 127
+"""MAX_TCP_KEEPCNT."""
+_LEAST_BUFFER = 1024 * 1024
 
 
 def read_value(field: str, value: object) -> object:
@@ -104,6 +110,42 @@ def _positive_duration(value: object) -> float:
     if seconds == 0:
         raise ValueError(f'invalid duration "{value}": must be more than 0')
     return seconds
+
+
+def _keep_alive(value: object) -> KeepAlive | None:
+    """A mapping, or off, which YAML takes for false."""
+    if value in ("off", False):
+        return None
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must be off or a mapping with {', '.join(_KEEP_ALIVE_READERS)}, not {value!r}")
+    given: dict[str, object] = {}
+    for key, part in value.items():
+        if key not in _KEEP_ALIVE_READERS:
+            raise ValueError(f"{key}: unknown key: the keys are {', '.join(_KEEP_ALIVE_READERS)}")
+        try:
+            given[key] = _KEEP_ALIVE_READERS[key](part)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
+    return KeepAlive(**given)  # type: ignore[arg-type]  # each value was read as its field's type
+
+
+def _keep_alive_seconds(value: object) -> float:
+    seconds = _duration(value)
+    if seconds.is_integer() and 1 <= seconds <= _LONGEST_KEEP_ALIVE:
+        return seconds
+    raise ValueError(f"must be whole seconds from 1s to {_LONGEST_KEEP_ALIVE}s, not {value!r}")
+
+
+def _keep_alive_count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST_PROBES:
+        return value
+    raise ValueError(f"must be a whole number from 1 to {_MOST_PROBES}, not {value!r}")
+
+
+def _buffer_bytes(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= _LEAST_BUFFER:
+        return value
+    raise ValueError(f"must be a number of bytes, at least {_LEAST_BUFFER}, not {value!r}")
 
 
 def _count(value: object) -> int:
@@ -279,6 +321,10 @@ _DNS_READERS: Mapping[str, tuple[str, Callable[[object], object]]] = MappingProx
     }
 )
 
+_KEEP_ALIVE_READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
+    {"idle": _keep_alive_seconds, "interval": _keep_alive_seconds, "count": _keep_alive_count}
+)
+
 _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
     {
         "bind_address": _address,
@@ -305,9 +351,12 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "grace": _duration,
         "connect_timeout": _positive_duration,
         "tcp_idle_timeout": _duration,
+        "tcp_keep_alive": _keep_alive,
+        "tcp_half_closed_timeout": _duration,
         "udp_idle_timeout": _duration,
         "workers": _workers,
         "worker_timeout": _positive_duration,
+        "buffer_bytes": _buffer_bytes,
         "affinity_entries": _affinity_entries,
         "udp_flows": _count,
         "log_format": _one_of(lambda: LOG_FORMATS),

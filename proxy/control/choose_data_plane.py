@@ -9,12 +9,13 @@ from proxy.configuration.config import Configuration
 from proxy.control.descriptor_limit import DescriptorBudget
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.messages import Settings
+from proxy.dataplane.relay_limits import RelayLimits
 from proxy.shared_counts.table import SharedTable
 from proxy.shortcut.shortcut_choice import OFF
 from proxy.workers.data_plane import DataPlane
 from proxy.workers.local_data_plane import LocalDataPlane
+from proxy.workers.machine_share import default_buffer_bytes, default_workers
 from proxy.workers.row_ledger import RowLedger
-from proxy.workers.worker_count import default_workers
 from proxy.workers.worker_processes import WorkerProcesses
 
 
@@ -24,9 +25,10 @@ def choose_data_plane(
     """The data plane, not started. Each path through the kernel counts in a column of its own, after the workers'."""
     kernel_columns = int(configuration.shortcut != OFF)
     workers = default_workers() if configuration.workers is None else configuration.workers
+    limits = _relay_limits(configuration, workers)
     if not workers:
         share = budget.data_plane() - (DESCRIPTORS if configuration.capture == "sklookup" else 0)
-        return LocalDataPlane(configuration, share, access_log, rows, SharedTable.create(1 + kernel_columns))
+        return LocalDataPlane(configuration, share, limits, access_log, rows, SharedTable.create(1 + kernel_columns))
     settings = Settings(
         column=0,
         columns=workers + kernel_columns,
@@ -36,6 +38,16 @@ def choose_data_plane(
         access_log_sample=configuration.access_log_sample,
         log_format=configuration.log_format,
         log_level=configuration.log_level,
+        limits=limits,
     )
     table = SharedTable.create(settings.columns)
     return WorkerProcesses(settings, table, rows, configuration.worker_timeout, workers)
+
+
+def _relay_limits(configuration: Configuration, workers: int) -> RelayLimits:
+    """What holds for every relay of one of so many workers."""
+    if configuration.buffer_bytes is None:
+        buffer_bytes = default_buffer_bytes(workers)
+    else:
+        buffer_bytes = -(-configuration.buffer_bytes // max(1, workers))
+    return RelayLimits(configuration.tcp_keep_alive, configuration.tcp_half_closed_timeout, buffer_bytes)

@@ -61,6 +61,7 @@ def main() -> int:
             most_flows=settings.flows,
             access_log=_access_log(settings, log_descriptors, stack),
             column=column,
+            limits=settings.limits,
         )
         worker = Worker(resources)
         worker.start()

@@ -162,12 +162,12 @@ class ControlLink:
                 worker.end_all(CloseReason[reason])
                 worker.flush()
             case question:
-                self._answer(number, question)
+                self._steps = self._answer(number, question)
 
-    def _answer(self, number: int, question: Question) -> None:
+    def _answer(self, number: int, question: Question) -> Iterator[None]:
         """A question changes nothing, so one that fails costs its answer alone."""
         try:
-            answer = self._worker.answer(question)
+            answer = yield from self._worker.answer(question)
         except Exception:
             _log.exception("a question failed")
             self._reply(number, None)

@@ -1,9 +1,9 @@
 """Counts what flows have come to, for the metrics of their pools and endpoints.
 
-Imports `shared_counts` and this room. To count must cost next to nothing, so it happens once, after a flow's end, by
-plain additions that the next flush writes, and for several flows in a row, since what it takes of the caches the kernel
-has emptied between two flows. Only what lives for longer than a second is looked at in between, so that the bytes of a
-long transfer are counted while they pass. Invariant: every byte and every flow is counted once, before the flush that
+Counting must cost next to nothing, so it happens once, after a flow's end, by plain additions that the next flush
+writes. It is done for several flows in a row: between two flows the kernel empties the caches that it needs. Only what
+lives for longer than a second is looked at earlier, so that the bytes of a long transfer are counted while they pass.
+Invariant: every byte and every flow is counted once, before the flush that
 follows its end.
 """
 
@@ -36,8 +36,10 @@ class Flow(Protocol):
     """A TCP relay or a UDP flow. `used` is when it last did something, `carried` the bytes delivered to its upstream
     and to its client, `upstream` None where none has taken it."""
 
-    used: float
     balancer: Balancer
+
+    @property
+    def used(self) -> float: ...
 
     @property
     def carried(self) -> tuple[int, int]: ...

@@ -1,11 +1,10 @@
 """Answers of a worker to questions about its flows.
 
-Imports this room. Invariant: reads only; an answer looks at a bounded number of things, so that the flows do not
-wait for it.
+Invariants: an answer changes nothing, and looks at a bounded number of things. It is made in steps, between which flows
+come and go.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -34,7 +33,8 @@ from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import FrontendKey
 
 MOST_EXAMINED = 100_000
-"""Flows or entries that one answer looks at: some 50 ms."""
+"""Flows or entries that one answer looks at: some 50 ms, in steps."""
+_EXAMINED_PER_STEP = 16
 
 Found = TypeVar("Found")
 
@@ -52,26 +52,27 @@ class Inspection:
         self._listeners = listeners
         self._pools = pools
 
-    def answer(self, question: Question, now: float) -> Answer:
-        """The answer of this moment; `now` is monotonic seconds."""
+    def answer(self, question: Question, now: float) -> Generator[None, None, Answer]:
+        """Steps that return the answer; `now` is monotonic seconds."""
         match question:
             case ListConnections():
-                records, complete = _bounded(self._records(_wanted(question)), question.most)
+                records, complete = yield from _bounded(self._records(_wanted(question)), question.most)
                 return Connections(tuple(records), complete)
             case ListAffinity():
-                rows, complete = _bounded(self._affinity_rows(_wanted(question), now), question.most)
+                rows, complete = yield from _bounded(self._affinity_rows(_wanted(question), now), question.most)
                 return AffinityRows(tuple(rows), complete)
             case Foresee():
                 return self._foreseen(question, now)
 
     def _records(self, wanted: Callable[[str], bool]) -> Iterator[FlowRecord | None]:
         """One for each flow, the newest first; None in the place of one that is not wanted."""
-        for relay in reversed(self._resources.relays):
-            yield relay.record() if wanted(relay.listener.frontend.service) else None
-        for listener in self._listeners.values():
+        relays = self._resources.relays
+        for relay in tuple(reversed(relays)):
+            yield relay.record() if relay in relays and wanted(relay.service) else None
+        for listener in tuple(self._listeners.values()):
             if isinstance(listener, UdpListener) and wanted(listener.frontend.service):
-                for flow in reversed(listener.flows.values()):
-                    yield flow.record()
+                for flow in tuple(reversed(listener.flows.values())):
+                    yield None if flow.over else flow.record()
 
     def _affinity_rows(self, wanted: Callable[[str], bool], now: float) -> Iterator[AffinityRow | None]:
         """A row for each entry; None in the place of one that is not wanted or leads nowhere."""
@@ -130,11 +131,16 @@ def _wanted(question: ListConnections | ListAffinity) -> Callable[[str], bool]:
     return lambda each: each.startswith(prefix)
 
 
-def _bounded(candidates: Iterable[Found | None], most: int) -> tuple[list[Found], bool]:
-    """The first `most` that are not None, and whether these are all."""
-    left = iter(candidates)
-    examined = islice(left, MOST_EXAMINED)
-    wanted = (each for each in examined if each is not None)
-    found = list(islice(wanted, most))
-    end = object()
-    return found, next(chain(wanted, left), end) is end
+def _bounded(candidates: Iterable[Found | None], most: int) -> Generator[None, None, tuple[list[Found], bool]]:
+    """Steps that return the first `most` that are not None, and whether these are all."""
+    found: list[Found] = []
+    for examined, candidate in enumerate(candidates, 1):
+        if examined > MOST_EXAMINED:
+            return found, False
+        if candidate is not None:
+            if len(found) == most:
+                return found, False
+            found.append(candidate)
+        if examined % _EXAMINED_PER_STEP == 0:
+            yield
+    return found, True

@@ -7,6 +7,7 @@ until its first client comes, so that ten thousand of them cost a worker next to
 import msgspec
 
 from proxy.dataplane.question import Foresee, ListAffinity, ListConnections
+from proxy.dataplane.relay_limits import RelayLimits
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 from proxy.shared_counts.column import NO_ROW
 
@@ -75,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     access_log_sample: float
     log_format: str
     log_level: str
+    limits: RelayLimits = RelayLimits()
 
 
 class NewAccessLog(msgspec.Struct, frozen=True, array_like=True, tag="access-log"):

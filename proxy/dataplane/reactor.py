@@ -156,9 +156,9 @@ class Reactor:
         self._running = False
 
     def watch(self, descriptor: int, watched: Watched, events: int = EDGES) -> None:
-        """Register a descriptor for its whole life."""
-        self.handlers[descriptor] = watched
+        """Register a descriptor for its whole life. Raises OSError, and then leads nowhere."""
         self._epoll.register(descriptor, events)
+        self.handlers[descriptor] = watched
 
     def widen(self, descriptor: int) -> None:
         """Tell of room to write too, from now on: most sockets never lack it, and their events then come without

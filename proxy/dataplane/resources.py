@@ -1,28 +1,30 @@
 """What all flows of one worker share.
 
-Imports this room and `shared_counts`. Invariant: one instance a worker; nothing in it belongs to one frontend.
+Invariant: one instance a worker; nothing in it belongs to one frontend.
 """
 
 import logging
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
 from proxy.affinity import AffinityTable
-from proxy.dataplane.access_log import AccessLog
+from proxy.dataplane.access_log import AccessLog, FlowRecord
+from proxy.dataplane.balancer import Balancer
+from proxy.dataplane.buffers import Buffers
+from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.complaint import Complaint
 from proxy.dataplane.deadlines import Deadlines
 from proxy.dataplane.descriptors import Descriptors
+from proxy.dataplane.direction import DirectionOwner
 from proxy.dataplane.envelope import EnvelopeLayout
 from proxy.dataplane.flow_accounts import FlowAccounts
 from proxy.dataplane.message_vector import SLOT_SIZE, MessageVector, slots_of
 from proxy.dataplane.pipes import Pipes
 from proxy.dataplane.reactor import Reactor
+from proxy.dataplane.relay_limits import RelayLimits
 from proxy.dataplane.reply_queue import ReplyQueue
+from proxy.dataplane.upstream import Upstream
 from proxy.shared_counts.column import Column
-
-if TYPE_CHECKING:
-    from proxy.dataplane.tcp_relay import TcpRelay
 
 _MOST_DATAGRAMS = 32
 """How many of a listener's datagrams are taken in a turn."""
@@ -30,11 +32,69 @@ _MOST_DATAGRAMS = 32
 _log = logging.getLogger(__name__)
 
 
+class Connection(DirectionOwner):
+    """What is asked of a relay by those that look after all of them.
+
+    `attempt_deadline` is when the endpoint that is being dialled must have answered (monotonic seconds).
+    """
+
+    __slots__ = ()
+
+    attempt_deadline: float
+    balancer: Balancer
+
+    @property
+    def used(self) -> float:
+        """When it last did something, monotonic seconds."""
+        raise NotImplementedError
+
+    @property
+    def carried(self) -> tuple[int, int]:
+        """Bytes delivered to the backend, and to the client."""
+        raise NotImplementedError
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The upstream that it leads to, or that is being dialled."""
+        raise NotImplementedError
+
+    @property
+    def service(self) -> str:
+        """The Service that the client asked for, `namespace/name`."""
+        raise NotImplementedError
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may be idle for so long only."""
+        raise NotImplementedError
+
+    def deadline(self) -> float:
+        """When it counts as idle."""
+        raise NotImplementedError
+
+    def attempt_overdue(self, now: float) -> None:
+        """The upstream did not answer in the time it was given."""
+        raise NotImplementedError
+
+    def keep_alive(self) -> None:
+        """It has lived for a while: have the kernel ask whether the backend's machine is there."""
+        raise NotImplementedError
+
+    def end(self, reason: CloseReason) -> None:
+        """Close both sides and account for it. Safe to call twice."""
+        raise NotImplementedError
+
+    def record(self) -> FlowRecord:
+        """What it has come to so far."""
+        raise NotImplementedError
+
+
 class Resources:
-    """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open; `idle` the relays
-    with an idle limit and `flows` the UDP flows, of which there are at most `most_flows`. What happens is counted in
-    `column`, what flows come to by `accounts`. `on_empty` is called when the last relay ends. `no_flow` and
-    `not_received` are said of UDP."""
+    """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open, and `young` those that
+    are not kept alive yet, with the time (monotonic seconds) of their beginning. `idle` holds the relays with an idle
+    limit, `flows` the UDP flows, of which there are at most `most_flows`. What happens is counted in `column`, what
+    flows come to by `accounts`. `on_empty` is called when the last relay ends. `no_flow` and `not_received` are said of
+    UDP."""
 
     __slots__ = (
         "_inboxes",
@@ -44,11 +104,13 @@ class Resources:
         "access_log",
         "accounts",
         "affinity",
+        "buffers",
         "column",
         "descriptors",
         "dialling",
         "flows",
         "idle",
+        "limits",
         "most_flows",
         "no_flow",
         "not_received",
@@ -57,6 +119,7 @@ class Resources:
         "random",
         "reactor",
         "relays",
+        "young",
     )
 
     def __init__(
@@ -68,6 +131,7 @@ class Resources:
         most_flows: int,
         access_log: AccessLog | None,
         column: Column,
+        limits: RelayLimits = RelayLimits(),  # noqa: B008 - immutable
     ) -> None:
         self.reactor = reactor
         self.descriptors = descriptors
@@ -78,8 +142,11 @@ class Resources:
         self.column = column
         self.accounts = FlowAccounts()
         self.pipes = Pipes(descriptors)
-        self.dialling: dict[TcpRelay, None] = {}
-        self.relays: dict[TcpRelay, None] = {}
+        self.limits = limits
+        self.buffers = Buffers(limits.buffer_bytes, reactor)
+        self.dialling: dict[Connection, None] = {}
+        self.relays: dict[Connection, None] = {}
+        self.young: dict[Connection, float] = {}
         self.idle = Deadlines()
         self.flows = Deadlines()
         self.on_empty: Callable[[], None] | None = None
@@ -103,7 +170,10 @@ class Resources:
         """Whoever waited for it has its turn."""
         waiting, self._waiting_for_tick = self._waiting_for_tick, []
         for callback in waiting:
-            callback()
+            try:
+                callback()
+            except Exception:
+                _log.exception("a listener failed at a tick")
 
     def inbox(self, layout: EnvelopeLayout) -> MessageVector:
         """What clients' datagrams are received with; it holds them only within one call, in slots that all share."""

@@ -1,6 +1,6 @@
 """SharedListening: a few sockets through which the clients of many TCP frontends come.
 
-Imports this room. Where the kernel is told by a program of type sk_lookup whose clients are whose, one listening socket
+Where the kernel is told by a program of type sk_lookup whose clients are whose, one listening socket
 serves any number of addresses, and the accepted socket's own address says which one was asked. Invariant: a client
 meets the frontend that it asked for, the one of its address before the wildcard of its port, or nobody.
 """
@@ -10,6 +10,7 @@ from socket import SocketType
 
 from proxy.dataplane.addresses import place_of
 from proxy.dataplane.resources import Resources
+from proxy.dataplane.steps import Steps
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
 from proxy.dataplane.tcp_listener import TcpListener
 from proxy.plan.frontend import FrontendKey
@@ -34,19 +35,19 @@ class SharedListening:
         """From now on its clients may come."""
         self._listeners[place_of(listener.frontend.key)] = listener
 
-    def take_waiting(self) -> None:
+    def take_waiting(self) -> Steps:
         """Take who waits in the backlogs, before a listener that they asked for goes."""
-        for acceptor in self._acceptors:
-            acceptor.take_waiting()
+        for acceptor in tuple(self._acceptors):
+            yield from acceptor.take_waiting()
 
     def remove(self, key: FrontendKey) -> None:
         """Turn its clients away; `take_waiting` came before."""
         self._listeners.pop(place_of(key), None)
 
-    def close(self) -> None:
+    def close(self) -> Steps:
         """Take who waits in the backlogs, then close the sockets."""
         while self._acceptors:
-            self._acceptors.pop().close()
+            yield from self._acceptors.pop().close()
 
     def _find_ipv4(self, client: SocketType) -> TcpListener | None:
         try:

@@ -1,6 +1,6 @@
 """TcpListener: one TCP frontend, whether its clients come through a socket of its own or through a shared one.
 
-Imports this room. Invariant: a socket of its own that refuses is not watched, since it would report that without end.
+Invariant: a socket of its own that refuses is not watched, since it would report that without end.
 """
 
 import socket
@@ -13,15 +13,16 @@ from proxy.dataplane.lazy_pool import LazyPool
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.steps import DONE, Steps
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
+from proxy.dataplane.tcp_relay import RelaySource
 from proxy.plan.frontend import Frontend
 
 _WILDCARDS: Final = ("0.0.0.0", "::")
 
 
-class TcpListener:
+class TcpListener(RelaySource):
     """Its own socket, if any, is bound, listening and non-blocking when it comes, and is closed here."""
 
-    __slots__ = ("_acceptor", "frontend", "pool", "resources")
+    __slots__ = ("_acceptor",)
 
     def __init__(self, frontend: Frontend, sock: socket.socket | None, pool: LazyPool, resources: Resources) -> None:
         self._acceptor = None if sock is None else TcpAcceptor(sock, resources, lambda client: self, self._is_crowded)
@@ -61,7 +62,6 @@ class TcpListener:
     def close(self, reason: CloseReason) -> Steps:
         """Take who waits in the backlog, then stop listening; relays live on, whatever the reason."""
         if self._acceptor is not None:
-            self._acceptor.close()
+            yield from self._acceptor.close()
             # It finds this listener for its clients: a cycle, which no collector would ever free (control_link.py).
             self._acceptor = None
-        return DONE

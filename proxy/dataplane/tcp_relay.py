@@ -1,31 +1,31 @@
 """TcpRelay: one client connection, from its accept to its end.
 
-Imports this room. It dials an upstream, tries another where one does not answer, and then is two directions. What the
-client said before the dial goes out as soon as the handshake is over, and its ACK with it: on this machine that is when
-connect() returns, and saves an event, a wake-up and a segment.
-Invariants: every accepted client ends in exactly one `end`, with one reason; each upstream is tried at most once and
-all of them within one budget of time; a reset on one side becomes a reset on the other, so that a truncated stream
-never looks complete.
+It dials an upstream, tries another where one does not answer, and then is two directions. Its states, and what each
+event makes of them, are the table in `relay_state.py`. What the client said before the dial goes out as soon as the
+handshake is over, and its ACK with it. On this machine that is when connect() returns, which saves an event, a wake-up
+and a segment. Invariants: every accepted client ends in exactly one `end`, with one reason; each upstream is tried at
+most once and all of them within one budget of time; both sockets are closed with a reset unless both sides had
+finished, so that a truncated stream never looks complete.
 """
 
 import socket
-from errno import EINPROGRESS
+from errno import ECONNREFUSED, EINPROGRESS
 from os import strerror
 from socket import SocketType
 from struct import pack
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from proxy.dataplane.access_log import FlowRecord
 from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
-from proxy.dataplane.direction import Direction
-from proxy.dataplane.reactor import EDGES_AND_ROOM, FAILED, READABLE, WRITABLE
-from proxy.dataplane.resources import Resources
+from proxy.dataplane.direction import SMALL_READ, Direction
+from proxy.dataplane.lazy_pool import LazyPool
+from proxy.dataplane.reactor import EDGES, EDGES_AND_ROOM, FAILED, READABLE, WRITABLE
+from proxy.dataplane.relay_state import RelayEvent, RelayState, after
+from proxy.dataplane.resources import Connection, Resources
 from proxy.dataplane.upstream import Upstream
-
-if TYPE_CHECKING:
-    from proxy.dataplane.tcp_listener import TcpListener
+from proxy.plan.frontend import Frontend
 
 _DIAL: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _TCP: Final = socket.IPPROTO_TCP
@@ -34,12 +34,11 @@ _SHUT_WR: Final = socket.SHUT_WR
 _DONTWAIT: Final = socket.MSG_DONTWAIT
 _SEND: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _RESET: Final = pack("ii", 1, 0)
+_ORDERLY: Final = pack("ii", 0, 0)
 # Needed with every connection; a member of an enumeration is a slower constant.
 _NO_ENDPOINTS: Final = CloseReason.NO_ENDPOINTS
 _CLIENT_CLOSED: Final = CloseReason.CLIENT_CLOSED
 _BACKEND_CLOSED: Final = CloseReason.BACKEND_CLOSED
-_FIRST_READ: Final = 16 * 1024
-"""Bytes that are taken from a client before there is a backend to send them to."""
 _FAR: Final = 64
 """Where the handshake was not over when connect() returned, so many dials do not expect it to be."""
 SHORTEST_ATTEMPT: Final = 0.25
@@ -49,12 +48,38 @@ DESCRIPTORS: Final = 2
 """What one relay holds: the client's socket and the backend's."""
 
 
+# A member of an enumeration is a slower constant.
+_ACCEPTED: Final = int(RelayState.ACCEPTED)
+_DIALLING: Final = int(RelayState.DIALLING)
+_OPEN: Final = int(RelayState.OPEN)
+_HALF_CLOSED: Final = int(RelayState.HALF_CLOSED)
+_OVER: Final = int(RelayState.OVER)
+_ASKED: Final = int(RelayEvent.ASKED)
+_ANSWERED: Final = int(RelayEvent.ANSWERED)
+_REFUSED: Final = int(RelayEvent.REFUSED)
+_FINISHED: Final = int(RelayEvent.FINISHED)
+_ENDED: Final = int(RelayEvent.ENDED)
+
 _SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """What accept gives with IPv4, and with IPv6."""
 
 
-class TcpRelay:
-    """One connection. `client_address` is what accept gave, `used` when it last did something, monotonic seconds."""
+class RelaySource:
+    """What a relay asks of the listener that its client came to."""
+
+    __slots__ = ("frontend", "pool", "resources")
+
+    frontend: Frontend
+    pool: LazyPool
+    resources: Resources
+
+    def destination(self, client: SocketType) -> str:
+        """The address that the client asked for."""
+        raise NotImplementedError
+
+
+class TcpRelay(Connection):
+    """One connection. `client_address` is what accept gave."""
 
     __slots__ = (
         "_backend",
@@ -63,6 +88,7 @@ class TcpRelay:
         "_failure",
         "_first",
         "_started",
+        "_state",
         "_tried",
         "_upstream",
         "_upward",
@@ -71,11 +97,9 @@ class TcpRelay:
         "client",
         "client_address",
         "listener",
-        "over",
-        "used",
     )
 
-    def __init__(self, listener: "TcpListener", client: SocketType, client_address: _SocketAddress) -> None:
+    def __init__(self, listener: RelaySource, client: SocketType, client_address: _SocketAddress) -> None:
         self._backend: SocketType | None = None
         self.balancer = listener.pool.built or listener.pool.balancer()
         self._connected = 0.0
@@ -83,20 +107,20 @@ class TcpRelay:
         self._upward: Direction | None = None
         self._failure = _NO_ENDPOINTS
         self._first = b""
-        self._started = self.used = monotonic()
+        self._started = monotonic()
+        self._state = _ACCEPTED
         self._tried: tuple[Upstream, ...] = ()
         self._upstream: Upstream | None = None
         self.attempt_deadline = 0.0
         self.client = client
         self.client_address = client_address
         self.listener = listener
-        self.over = False
 
     def begin(self) -> None:
         """Take what the client has said already, and dial."""
         try:
             # Nothing is either no byte yet or a FIN, which a later read finds again.
-            self._first = self.client.recv(_FIRST_READ, _DONTWAIT)
+            self._first = self.client.recv(SMALL_READ, _DONTWAIT)
         except BlockingIOError:
             self._first = b""
         except OSError as error:
@@ -127,6 +151,8 @@ class TcpRelay:
                 # The first bytes carry the handshake's last ACK, which otherwise is a segment of its own.
                 backend.setsockopt(_TCP, _QUICKACK, 0)
             error_number, sent = backend.connect_ex(upstream.sockaddr), 0
+            if upstream.may_be_itself and not error_number and _is_itself(backend, upstream):
+                error_number = ECONNREFUSED
             if error_number in (0, EINPROGRESS):
                 error_number = 0
                 if first:
@@ -160,8 +186,12 @@ class TcpRelay:
                 self._try_another(error_number)
                 return
         if mask & WRITABLE:
+            upstream = self._upstream
+            if upstream is not None and upstream.may_be_itself and _is_itself(backend, upstream):
+                self._try_another(ECONNREFUSED)
+                return
             self._start(backend)
-            if mask & READABLE and not self.over and self._downward is not None:
+            if mask & READABLE and self._downward is not None:
                 # A server that speaks first may have done so in the same event.
                 self._downward.ready(mask)
 
@@ -175,22 +205,39 @@ class TcpRelay:
         assert upstream is not None
         if now >= self._started + self.balancer.pool.connect_timeout:
             self._abandon_attempt()
-            self.balancer.refused(upstream, self.client_address[0], now)
-            self._upstream = None
+            self._refused(upstream, 0)
             self.end(CloseReason.CONNECT_TIMEOUT)
         else:
             self._failure = CloseReason.CONNECT_TIMEOUT
             self._try_another(0)
 
     @property
+    def state(self) -> RelayState:
+        """Where it is in the table."""
+        return RelayState(self._state)
+
+    @property
+    def used(self) -> float:
+        """When it last did something, monotonic seconds."""
+        upward, downward = self._upward, self._downward
+        return self._started if upward is None or downward is None else max(upward.used, downward.used)
+
+    @property
     def is_limited(self) -> bool:
-        """Whether it may be idle for so long only: it is connected, and its pool has an idle limit."""
-        return self._connected > 0 and self.balancer.pool.idle_timeout > 0
+        """Whether it may be idle for so long only: its pool has an idle limit, or one side has finished."""
+        return self._limit() > 0
 
     def deadline(self) -> float:
         """When it counts as idle."""
-        limit = self.balancer.pool.idle_timeout
+        limit = self._limit()
         return self.used + limit if limit else float("inf")
+
+    def keep_alive(self) -> None:
+        """Have the kernel ask from time to time whether the backend's machine is still there. The client's socket
+        inherits that from its listener. The backend's gets it late: most connections end before and save the calls."""
+        options = self.listener.resources.limits.keep_alive
+        if self._backend is not None and options is not None:
+            options.set_on(self._backend)
 
     @property
     def carried(self) -> tuple[int, int]:
@@ -203,6 +250,11 @@ class TcpRelay:
         """The upstream that it leads to, or that is being dialled."""
         return self._upstream
 
+    @property
+    def service(self) -> str:
+        """The Service that the client asked for, `namespace/name`."""
+        return self.listener.frontend.service
+
     def opposite(self, direction: Direction) -> Direction | None:
         """The other direction, as long as there are two."""
         return self._downward if direction is self._upward else self._upward
@@ -213,10 +265,15 @@ class TcpRelay:
             other, reason = self._downward, _CLIENT_CLOSED
         else:
             other, reason = self._upward, _BACKEND_CLOSED
-        if other is None or other.ended:
+        if other is None or other.has_ended:
             self.end(self._failure)
             return
         self._failure = reason
+        self._state = after(self._state, _FINISHED)
+        if self.is_limited:
+            resources = self.listener.resources
+            resources.idle.discard(self)
+            resources.idle.add(self)
         if self._upstream is not None:
             self._upstream.half_closed()
         try:
@@ -236,9 +293,9 @@ class TcpRelay:
 
     def end(self, reason: CloseReason) -> None:
         """Close both sides, with a reset unless both had finished, and account for it. Safe to call twice."""
-        if self.over:
+        if self._state == _OVER:
             return
-        self.over = True
+        self._state = after(self._state, _ENDED)
         resources = self.listener.resources
         if resources.access_log is not None and resources.access_log.wants(reason):
             resources.access_log.write(self.record(), reason)
@@ -256,26 +313,30 @@ class TcpRelay:
         backend, upstream = self._backend, self._upstream
         assert backend is not None
         assert upstream is not None
-        if not (upward.ended and downward.ended):
-            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        both_ended = upward.has_ended and downward.has_ended
+        one_ended = upward.has_ended or downward.has_ended
+        if both_ended:
+            # It had this from its listener: should this process die, the client would see a reset and no clean end.
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ORDERLY)
+        else:
             backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         resources.reactor.close_both(self.client, backend)
         started, carried = self._started, (upward.carried, downward.carried)
         resources.accounts.closed(self, upstream, reason, carried, monotonic() - started, self._connected - started)
-        upstream.ended(upward.ended or downward.ended)
+        upstream.ended(one_ended)
         resources.idle.discard(self)
+        resources.young.pop(self, None)
+        upward.stop()
+        downward.stop()
         # Break the circle of references, so that memory returns now and not with a garbage collection.
-        if upward.pipe is not None:
-            upward.leave_pipe()
-        if downward.pipe is not None:
-            downward.leave_pipe()
         self._upward = self._downward = None
 
     def _end_undialled(self, resources: Resources, reason: CloseReason) -> None:
-        for sock in (self.client, self._backend):
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                resources.reactor.close(sock)
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        resources.reactor.close(self.client)
+        if self._backend is not None:
+            self._backend.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            resources.reactor.close(self._backend)
         resources.accounts.failed(self.balancer, reason)
         if self._upstream is not None:
             self._upstream.ended()
@@ -288,8 +349,15 @@ class TcpRelay:
         self.attempt_deadline = budget if last else min(budget, now + max(SHORTEST_ATTEMPT, (budget - now) / 2))
         resources = self.listener.resources
         resources.dialling[self] = None
+        self._state = after(self._state, _ASKED)
         assert self._backend is not None
         resources.reactor.watch(self._backend.fileno(), self, EDGES_AND_ROOM)
+
+    def _limit(self) -> float:
+        """For how many seconds it may be idle; 0 for ever."""
+        limit = self.balancer.pool.idle_timeout if self._connected else 0.0
+        half_closed = self.listener.resources.limits.half_closed_timeout if self._state == _HALF_CLOSED else 0.0
+        return min(limit, half_closed) if limit and half_closed else limit or half_closed
 
     def _start(self, backend: SocketType) -> None:
         """The backend took the connection: from here on bytes flow both ways."""
@@ -297,17 +365,11 @@ class TcpRelay:
         del resources.dialling[self]
         self._connected = monotonic()
         upward, downward = self._join(backend)
-        upward.told_of_room = True
         resources.reactor.handlers[backend.fileno()] = downward
         first, self._first = self._first, b""
         # A request that is there already is sent now; registering the client reports whatever comes later.
-        if not first:
-            upward.pump(0)
-        else:
-            upward.held = first
-            if upward.deliver() and len(first) == _FIRST_READ:
-                upward.pump()
-        if not self.over:
+        upward.begin(first, 0, told_of_room=True)
+        if self._state != _OVER:
             resources.reactor.watch(self.client.fileno(), upward)
 
     def _start_at_once(self, backend: SocketType, sent: int) -> None:
@@ -316,18 +378,11 @@ class TcpRelay:
         self._connected = self._started
         upward, downward = self._join(backend)
         first, self._first = self._first, b""
-        upward.carried = sent
-        if sent < len(first):
-            upward.held = first[sent:]
-            upward.told_of_room = True
-            reactor.watch(backend.fileno(), downward, EDGES_AND_ROOM)
-        else:
-            reactor.watch(backend.fileno(), downward)
-            if sent == _FIRST_READ:
-                upward.pump()
-                if self.over:
-                    return
-        reactor.watch(self.client.fileno(), upward)
+        is_partial = sent < len(first)
+        reactor.watch(backend.fileno(), downward, EDGES_AND_ROOM if is_partial else EDGES)
+        upward.begin(first, sent, told_of_room=is_partial)
+        if self._state != _OVER:
+            reactor.watch(self.client.fileno(), upward)
 
     def _join(self, backend: SocketType) -> tuple[Direction, Direction]:
         """The two directions, upward and downward."""
@@ -336,9 +391,13 @@ class TcpRelay:
         balancer.opened(upstream)
         if upstream.failures:
             balancer.forgive(upstream)
+        self._state = after(self._state, _ANSWERED)
         resources = self.listener.resources
-        self._upward = upward = Direction(self, resources.reactor, self.client, backend, True)
-        self._downward = downward = Direction(self, resources.reactor, backend, self.client, False)
+        reactor, pipes, buffers = resources.reactor, resources.pipes, resources.buffers
+        self._upward = upward = Direction(self, reactor, pipes, buffers, self.client, backend, True)
+        self._downward = downward = Direction(self, reactor, pipes, buffers, backend, self.client, False)
+        if resources.limits.keep_alive is not None:
+            resources.young[self] = self._connected
         if balancer.pool.idle_timeout:
             resources.idle.add(self)
         return upward, downward
@@ -359,6 +418,7 @@ class TcpRelay:
 
     def _refused(self, upstream: Upstream, error_number: int) -> None:
         self.balancer.refused(upstream, self.client_address[0], monotonic())
+        self._state = after(self._state, _REFUSED)
         self._upstream = None
         self._tried = (*self._tried, upstream)
         if error_number:
@@ -385,3 +445,10 @@ class TcpRelay:
             connect_seconds=self._connected - self._started if self._connected else -1.0,
             seconds=now - self._started,
         )
+
+
+def _is_itself(sock: SocketType, upstream: Upstream) -> bool:
+    """Whether the socket is connected to itself, which happens where nobody listens on a port that the kernel gives to
+    clients, and gives to this one (RFC 9293, section 3.5: simultaneous open)."""
+    own = sock.getsockname()
+    return bool(own[1] == upstream.port and own == sock.getpeername())

@@ -23,11 +23,25 @@ FIRST_PENALTY: Final = 1.0
 LONGEST_PENALTY: Final = 30.0
 
 
+def _client_ports() -> range:
+    """The ports that the kernel gives to sockets that dial without one (ip_local_port_range(5))."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            first, last = map(int, file.read().split())
+    except (OSError, ValueError):
+        return range(65536)
+    return range(first, last + 1)
+
+
+CLIENT_PORTS: Final = _client_ports()
+
+
 class Upstream(Backend):
     """A backend that can be dialled. `active` and `inactive` are this worker's flows and, as of the last look, those of
     the others, `active_elsewhere` and `inactive_elsewhere` of them. `failed_until` is monotonic seconds: before that,
     others are preferred. `identity` names it in the affinity table, 0 without affinity. `far` is how many dials from
-    now its handshake is not expected to be over as soon as connect() returns."""
+    now its handshake is not expected to be over as soon as connect() returns. `may_be_itself` is whether a socket that
+    dials it may be given its port, and so be connected to itself."""
 
     __slots__ = (
         "active_elsewhere",
@@ -37,6 +51,7 @@ class Upstream(Backend):
         "far",
         "identity",
         "inactive_elsewhere",
+        "may_be_itself",
         "pod",
         "sockaddr",
         "tally",
@@ -48,6 +63,7 @@ class Upstream(Backend):
         self.inactive_elsewhere = 0
         self.identity = 0
         self.far = 0
+        self.may_be_itself = target.port in CLIENT_PORTS
         self.pod = target.pod
         self.family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
         self.sockaddr = (target.address, target.port)

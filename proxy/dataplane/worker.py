@@ -5,8 +5,11 @@ Invariants: a message that changes one frontend or pool touches no other; establ
 TCP connections survive every message; flows may go on between any two steps of one.
 """
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from itertools import islice
 from socket import socket
 from time import monotonic
 
@@ -16,12 +19,11 @@ from proxy.dataplane.inspection import Inspection
 from proxy.dataplane.messages import PoolMessage, Update
 from proxy.dataplane.pools import Pools
 from proxy.dataplane.question import Answer, Question
-from proxy.dataplane.resources import Resources
+from proxy.dataplane.resources import Connection, Resources
 from proxy.dataplane.shared_listening import SharedListening
 from proxy.dataplane.shared_receiving import SharedReceiving
 from proxy.dataplane.steps import Steps, take_all
 from proxy.dataplane.tcp_listener import TcpListener
-from proxy.dataplane.tcp_relay import TcpRelay
 from proxy.dataplane.udp_flow import UdpFlow
 from proxy.dataplane.udp_listener import UdpListener
 from proxy.dataplane.worker_counts import WorkerCounts
@@ -30,6 +32,12 @@ from proxy.plan.frontend import Frontend, FrontendKey
 
 TICK = 0.25
 """Seconds between looks at deadlines, while anything is open; they are kept to this precision."""
+KEEP_ALIVE_AFTER = 5.0
+"""Seconds that a connection has lived before its endpoint's socket is given keep-alive."""
+_KEPT_ALIVE_PER_TICK = 256
+"""Some 300 microseconds of system calls."""
+
+_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -64,8 +72,8 @@ class Worker:
         """UDP flows that are open."""
         return len(self._resources.flows)
 
-    def answer(self, question: Question) -> Answer:
-        """Tell what is asked about the flows of this moment."""
+    def answer(self, question: Question) -> Generator[None, None, Answer]:
+        """Steps that return what is asked about the flows of these moments."""
         return self._inspection.answer(question, monotonic())
 
     def when_empty(self, callback: Callable[[], None]) -> None:
@@ -98,7 +106,7 @@ class Worker:
             flow.end(CloseReason.DESCRIPTOR_LIMIT)
         return sockets
 
-    def _first_to_go(self) -> TcpRelay | UdpFlow | None:
+    def _first_to_go(self) -> Connection | UdpFlow | None:
         """The UDP flow that has been idle for longest, which its client begins anew, or the newest connection."""
         oldest = self._resources.flows.nearest()
         if isinstance(oldest, UdpFlow):
@@ -114,7 +122,7 @@ class Worker:
             yield from self._put_frontend(frontend, sockets)
             yield
         if update.removed_frontends:
-            self._shared.take_waiting()
+            yield from self._shared.take_waiting()
         for key in update.removed_frontends:
             yield from self._remove_frontend(key)
             yield
@@ -129,7 +137,7 @@ class Worker:
 
     def stop_accepting(self) -> Steps:
         """Close the TCP listeners; what is connected goes on, UDP flows too."""
-        self._shared.close()
+        yield from self._shared.close()
         for key in [key for key, listener in self._listeners.items() if isinstance(listener, TcpListener)]:
             yield from self._remove_frontend(key)
             yield
@@ -138,7 +146,7 @@ class Worker:
         """End every flow and listener at once."""
         for relay in list(self._resources.relays):
             relay.end(reason)
-        self._shared.close()
+        take_all(self._shared.close())
         self._shared_udp.close()
         for listener in self._listeners.values():
             take_all(listener.close(reason))
@@ -156,16 +164,26 @@ class Worker:
         resources = self._resources
         now = resources.reactor.now
         for relay in [relay for relay in resources.dialling if relay.attempt_deadline <= now]:
-            relay.attempt_overdue(now)
+            _alone(relay, partial(relay.attempt_overdue, now))
+        self._keep_alive(now)
         for item in (*resources.idle.due(now), *resources.flows.due(now)):
-            assert isinstance(item, TcpRelay | UdpFlow)
-            item.end(CloseReason.IDLE_TIMEOUT)
+            assert isinstance(item, Connection | UdpFlow)
+            _alone(item, partial(item.end, CloseReason.IDLE_TIMEOUT))
         resources.descriptors.wake()
         resources.tick()
         self._counts.came_late(resources.reactor.late)
         self.flush()
         if not (resources.relays or resources.flows or resources.descriptors.is_awaited or resources.awaits_tick):
             resources.reactor.rest()
+
+    def _keep_alive(self, now: float) -> None:
+        """Keep those alive that have lived for a while: the oldest, and not so many at once that clients wait."""
+        young = self._resources.young
+        for relay in list(islice(young, _KEPT_ALIVE_PER_TICK)):
+            if young[relay] + KEEP_ALIVE_AFTER > now:
+                break
+            del young[relay]
+            _alone(relay, relay.keep_alive)
 
     def flush(self) -> None:
         """Write what was counted, and the lines of the log."""
@@ -190,7 +208,7 @@ class Worker:
                 resources.idle.discard(relay)
                 if relay.is_limited:
                     resources.idle.add(relay)
-                yield
+            yield
         for key in self._by_pool.get(balancer.pool.key, ()):
             listener = self._listeners[key]
             for flow in tuple(listener.flows.values()) if isinstance(listener, UdpListener) else ():
@@ -236,3 +254,12 @@ class Worker:
     def _remove_pool(self, pool_key: str) -> None:
         self._pools.remove(pool_key)
         self._by_pool.pop(pool_key, None)
+
+
+def _alone(flow: Connection | UdpFlow, action: Callable[[], None]) -> None:
+    """A defect in one flow ends that flow, and the tick goes on for all others."""
+    try:
+        action()
+    except Exception:
+        _log.exception("a flow failed at a tick")
+        flow.crashed()

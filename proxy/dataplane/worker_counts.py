@@ -46,6 +46,8 @@ class WorkerCounts:
         own.gauge(WorkerCell.DESCRIPTORS, resources.descriptors.capacity - resources.descriptors.free)
         own.gauge(WorkerCell.DESCRIPTOR_CAPACITY, resources.descriptors.capacity)
         own.gauge(WorkerCell.AFFINITY_ENTRIES, affinity.entries)
+        own.gauge(WorkerCell.BUFFERED_BYTES, resources.buffers.held)
+        own.gauge(WorkerCell.BUFFER_CAPACITY, resources.buffers.capacity)
         for cell, name in _AFFINITY:
             self._set(cell, getattr(affinity, name))
         self._set(WorkerCell.LOG_LINES_DROPPED, logs.dropped_lines())

@@ -68,7 +68,8 @@ class ServiceReport(msgspec.Struct, frozen=True, rename="camel"):
 
 class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     """One data plane. `state` is running, starting or ended; `restarts` counts those after it died. Of file descriptors
-    it holds `descriptors` and may hold `descriptor_capacity`."""
+    it holds `descriptors` and may hold `descriptor_capacity`; of bytes for slow readers it holds `buffered_bytes` and
+    may hold `buffer_capacity`."""
 
     index: int
     pid: int
@@ -78,6 +79,8 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     udp_flows: int
     descriptors: int = 0
     descriptor_capacity: int = 0
+    buffered_bytes: int = 0
+    buffer_capacity: int = 0
 
 
 class WorkerLag(msgspec.Struct, frozen=True):

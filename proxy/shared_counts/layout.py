@@ -32,6 +32,10 @@ class WorkerCell(IntEnum):
     DESCRIPTOR_CAPACITY = 4
     """File descriptors that the data plane may hold."""
     AFFINITY_ENTRIES = 5
+    BUFFERED_BYTES = 6
+    """Bytes held for readers that are slower than their writers."""
+    BUFFER_CAPACITY = 7
+    """Bytes that may be held for them."""
 
     FLUSHES = 32
     """How often the counters were written: a worker that is alive and not stuck does so four times a second."""

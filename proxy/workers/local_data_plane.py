@@ -21,6 +21,7 @@ from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.messages import Update
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.reactor import Reactor
+from proxy.dataplane.relay_limits import RelayLimits
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.steps import take_all
 from proxy.dataplane.time_slice import shorten_slice
@@ -46,6 +47,7 @@ class LocalDataPlane:
         self,
         configuration: Configuration,
         descriptors: int,
+        limits: RelayLimits,
         access_log: AccessLog | None,
         ledger: RowLedger,
         table: SharedTable,
@@ -62,6 +64,7 @@ class LocalDataPlane:
             most_flows=configuration.udp_flows,
             access_log=access_log,
             column=Column(self.table, 0),
+            limits=limits,
         )
         self._updates = UpdateEncoder(ledger)
         self._encoder = msgspec.msgpack.Encoder()
@@ -96,7 +99,13 @@ class LocalDataPlane:
         callback()
 
     async def ask(self, question: Question) -> Mapping[int, Answer]:
-        return {0: self._worker.answer(question)}
+        steps = self._worker.answer(question)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return {0: end.value}
+            await asyncio.sleep(0)
 
     def reopen_access_log(self) -> None:
         if self._access_log_file in ("", "-"):

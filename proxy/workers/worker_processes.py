@@ -229,6 +229,8 @@ class WorkerProcesses:
             udp_flows=cells[WorkerCell.FLOWS],
             descriptors=cells[WorkerCell.DESCRIPTORS],
             descriptor_capacity=cells[WorkerCell.DESCRIPTOR_CAPACITY],
+            buffered_bytes=cells[WorkerCell.BUFFERED_BYTES],
+            buffer_capacity=cells[WorkerCell.BUFFER_CAPACITY],
         )
 
     def _when_all(self, ask: Callable[[WorkerChannel, Callable[[], None]], None], callback: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.configuration.client_connection import ClientConnection
 from proxy.configuration.config import Configuration, ConfigurationError, load_configuration
+from proxy.dataplane.relay_limits import KeepAlive
 from proxy.dns.settings import DNSSettings
 
 _HEADER = "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
@@ -56,7 +57,10 @@ shortcutPins: /sys/fs/bpf/mine
 grace: 1m30s
 connectTimeout: 250ms
 tcpIdleTimeout: 1h
+tcpKeepAlive: {idle: 1m, interval: 10s, count: 3}
+tcpHalfClosedTimeout: 5m
 udpIdleTimeout: 0
+bufferBytes: 2000000
 affinityEntries: 10
 udpFlows: 20
 workers: 3
@@ -98,7 +102,10 @@ EVERY_VALUE = Configuration(
     grace=90.0,
     connect_timeout=0.25,
     tcp_idle_timeout=3600.0,
+    tcp_keep_alive=KeepAlive(60, 10, 3),
+    tcp_half_closed_timeout=300.0,
     udp_idle_timeout=0.0,
+    buffer_bytes=2_000_000,
     affinity_entries=10,
     udp_flows=20,
     workers=3,
@@ -116,6 +123,11 @@ def test_every_key_is_read_in_the_programs_own_types(tmp_path: Path) -> None:
     assert _load(tmp_path, _HEADER + EVERY_KEY) == EVERY_VALUE
 
 
+def test_keep_alive_can_be_left_out(tmp_path: Path) -> None:
+    assert _load(tmp_path, _HEADER + "tcpKeepAlive: off\n").tcp_keep_alive is None
+    assert _load(tmp_path, _HEADER + "tcpKeepAlive: {}\n").tcp_keep_alive == KeepAlive()
+
+
 def test_every_field_has_a_key_that_is_read() -> None:
     default = Configuration()
     unread = [name for name in Configuration.__struct_fields__ if getattr(EVERY_VALUE, name) == getattr(default, name)]
@@ -126,6 +138,11 @@ def test_every_field_has_a_key_that_is_read() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("tcpKeepAlive: 5s", "tcpKeepAlive: must be off or a mapping with idle, interval, count, not '5s'"),
+        ("tcpKeepAlive: {idel: 5s}", "tcpKeepAlive: idel: unknown key: the keys are idle, interval, count"),
+        ("tcpKeepAlive: {idle: 500ms}", "tcpKeepAlive: idle: must be whole seconds from 1s to 32767s, not '500ms'"),
+        ("tcpKeepAlive: {count: 0}", "tcpKeepAlive: count: must be a whole number from 1 to 127, not 0"),
+        ("bufferBytes: 5", "bufferBytes: must be a number of bytes, at least 1048576, not 5"),
         ("schedular: rr", 'schedular: unknown key: did you mean "scheduler"?'),
         ("dns: off", "dns: must be a mapping with bindAddress, zone, ttl, upstream, not False"),
         ("dns: {port: 53}", "dns: port: unknown key: the keys are bindAddress, zone, ttl, upstream"),

@@ -42,14 +42,7 @@ class Accounts:
         }
 
     def _total(self, name: str) -> int:
-        return int(
-            sum(
-                sample.value
-                for family in text_string_to_metric_families(self._proxy.get("/metrics")[1])
-                for sample in family.samples
-                if sample.name == f"svcproxy_{name}"
-            )
-        )
+        return int(sample(self._proxy, name))
 
     def _open_descriptors(self) -> int:
         """Sockets of the workers: their pipes are kept for the next bulk transfer."""
@@ -57,6 +50,16 @@ class Accounts:
             sum("socket:" in _target(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir())
             for worker in self._proxy.workers()
         )
+
+
+def sample(proxy: Svcproxy, name: str, **labels: str) -> float:
+    """The sum of the samples of `svcproxy_NAME` that have these labels."""
+    return sum(
+        each.value
+        for family in text_string_to_metric_families(proxy.get("/metrics")[1])
+        for each in family.samples
+        if each.name == f"svcproxy_{name}" and labels.items() <= each.labels.items()
+    )
 
 
 def _target(link: Path) -> str:

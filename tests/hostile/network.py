@@ -19,10 +19,12 @@ _NETWORK_HERE = "/proc/thread-self/ns/net"
 
 
 class FarHost:
-    """Another machine, at the other end of a wire. `address` is its own, `entered` runs a block there."""
+    """Another machine, at the other end of a wire. `address` is its own and `near_address` this machine's on the wire;
+    `entered` runs a block there."""
 
-    def __init__(self, address: str, namespace: int, wire: Wire) -> None:
+    def __init__(self, address: str, near_address: str, namespace: int, wire: Wire) -> None:
         self.address = address
+        self.near_address = near_address
         self.wire = wire
         self._namespace = namespace
 
@@ -57,7 +59,7 @@ class Network:
         here = self._stack.enter_context(open_tun(f"near{self._hosts}", near))
         with _elsewhere(namespace):
             there = self._stack.enter_context(open_tun("far", far))
-        return FarHost(far, namespace, self._stack.enter_context(Wire(here, there, delay, loss)))
+        return FarHost(far, near, namespace, self._stack.enter_context(Wire(here, there, delay, loss)))
 
 
 @contextmanager

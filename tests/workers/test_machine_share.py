@@ -1,11 +1,11 @@
-"""The default number of workers: cores by affinity, fewer by a quota."""
+"""What the workers take unless the configuration says: cores by affinity and quota, a share of the memory."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from proxy.workers.worker_count import default_workers
+from proxy.workers.machine_share import default_buffer_bytes, default_workers
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -53,3 +53,25 @@ def test_what_cannot_be_read_is_no_quota(group: Path, text: str) -> None:
 
 def test_without_cgroups_the_cores_count(tmp_path: Path) -> None:
     assert default_workers(tmp_path / "none", tmp_path) == CORES
+
+
+MIB = 1024 * 1024
+
+
+def buffer_bytes(group: Path, workers: int = 1) -> int:
+    return default_buffer_bytes(workers, group / "membership", group / "cgroup")
+
+
+def test_a_quarter_of_the_tightest_memory_limit_is_for_slow_readers_of_all_workers(group: Path) -> None:
+    (group / "cgroup" / "pods" / "memory.max").write_text(f"{512 * MIB}\n")
+    (group / "cgroup" / "pods" / "one" / "memory.max").write_text("max\n")
+    assert buffer_bytes(group) == 128 * MIB
+    assert buffer_bytes(group, workers=4) == 32 * MIB
+    assert buffer_bytes(group, workers=0) == 128 * MIB
+
+
+def test_there_is_always_some_memory_for_slow_readers_and_never_all(group: Path) -> None:
+    (group / "cgroup" / "pods" / "memory.max").write_text("1000000")
+    assert buffer_bytes(group) == 4 * MIB
+    (group / "cgroup" / "pods" / "memory.max").write_text(str(2**60))
+    assert 4 * MIB <= buffer_bytes(group) <= 1024 * MIB
