@@ -26,6 +26,8 @@ _SPLICE: Final[Any] = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
 SMALL_READ: Final = 16 * 1024
 """So much is read at a time at first, and for good once the target was full: a slow reader costs no more than that."""
+SCARCE_READ: Final = 2 * 1024
+"""So much is read at a time while the worker holds all that it may: what all relays add by that stays small."""
 SLOW: Final = 0.02
 """Seconds after which a target that is still full belongs to a slow reader, for which no pipe is filled."""
 FULL_READS_BEFORE_SPLICE: Final = 4
@@ -44,7 +46,6 @@ _OPEN: Final = int(DirectionState.OPEN)
 _HOLDING: Final = int(DirectionState.HOLDING)
 _SPLICING: Final = int(DirectionState.SPLICING)
 _PIPED: Final = int(DirectionState.PIPED)
-_STARVED: Final = int(DirectionState.STARVED)
 _ENDED: Final = int(DirectionState.ENDED)
 _STOPPED: Final = int(DirectionState.STOPPED)
 _READABLE_STEPS: Final = STEP_OF[DirectionEvent.READABLE]
@@ -188,7 +189,7 @@ class Direction:
         """Events of `source`: it can be read, and the opposite direction may write to it."""
         reactor = self._reactor
         self.used = reactor.now
-        if self._state or mask & self._unusual:
+        if self._state or mask & self._unusual or self._buffers.is_full:
             self._ready_otherwise(mask)
             return
         # What a conversation's events nearly always are: a message that fits and is taken as a whole, the last one
@@ -221,11 +222,8 @@ class Direction:
         self._owner.crashed()
 
     def go_on(self) -> None:
-        """The other connections had their turn, or the worker may hold more bytes; meanwhile anything may have
-        happened."""
+        """The other connections had their turn; meanwhile anything may have happened."""
         self._queued = False
-        if self._state == _STARVED:
-            self._state = _OPEN
         step = _TURN_STEPS[self._state]
         if step == _READ:
             self._pump(FAILED)
@@ -247,15 +245,14 @@ class Direction:
     def stop(self) -> None:
         """The relay is over: let go of everything. Bytes that wait are lost, which a reset tells both sides."""
         # Nearly always nothing waits, and every connection ends twice here.
-        if self._pipe is not None or self._counted or self._state == _STARVED:
+        if self._pipe is not None or self._counted:
             self._leave_pipe()
             self._held = b""
             self._count(0)
-            self._buffers.forget(self)
         self._state = _STOPPED
 
     def _ready_otherwise(self, mask: int) -> None:
-        """Something waits, or the events tell of room, of an error or of urgent data."""
+        """Something waits, the worker holds all that it may, or the events tell of room, an error or urgent data."""
         if mask & WRITABLE:
             opposite = self._owner.opposite(self)
             if opposite is not None:
@@ -279,10 +276,7 @@ class Direction:
         source, target, reactor = self._source, self._target, self._reactor
         full = 0
         for _ in range(READS_PER_TURN):
-            if self._buffers.is_full:
-                self._starve()
-                return
-            most = self._most
+            most = min(self._most, SCARCE_READ) if self._buffers.is_full else self._most
             try:
                 size = source.recv_into(reactor.buffer, most, _DONTWAIT)
             except OSError as error:
@@ -308,7 +302,7 @@ class Direction:
                     return
             elif most < BUFFER_SIZE and not self._was_full:
                 if not self._buffers.is_scarce:
-                    self._most = min(BUFFER_SIZE, most * 4)
+                    self._most = min(BUFFER_SIZE, self._most * 4)
             else:
                 full += 1
                 if full >= FULL_READS_BEFORE_SPLICE and self._start_splicing():
@@ -359,11 +353,6 @@ class Direction:
         opposite = self._owner.opposite(self)
         if opposite is not None:
             opposite.expect_room(False)
-
-    def _starve(self) -> None:
-        """The worker holds as many bytes as it may: read nothing until there is room."""
-        self._state = _STARVED
-        self._buffers.wait(self)
 
     def _count(self, waiting: int) -> None:
         """So many bytes wait here now."""
@@ -430,7 +419,8 @@ class Direction:
         assert pipe is not None
         if self._buffers.is_full:
             self._leave_pipe()
-            self._starve()
+            self._state = _OPEN
+            self._queue()
             return
         splice, reader, writer = os.splice, pipe.reader, pipe.writer
         most = pipe.size

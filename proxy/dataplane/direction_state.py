@@ -11,21 +11,20 @@ from typing import Final
 
 class DirectionState(enum.IntEnum):
     """OPEN: nothing is in the way. HOLDING: bytes are held that the target would not take. SPLICING: bytes go through
-    a pipe, which is empty. PIPED: the pipe holds bytes that the target would not take. STARVED: the worker holds as
-    many bytes as it may. ENDED: the source's FIN was passed on. STOPPED: the relay is over."""
+    a pipe, which is empty. PIPED: the pipe holds bytes that the target would not take. ENDED: the
+    source's FIN was passed on. STOPPED: the relay is over."""
 
     OPEN = 0
     HOLDING = 1
     SPLICING = 2
     PIPED = 3
-    STARVED = 4
-    ENDED = 5
-    STOPPED = 6
+    ENDED = 4
+    STOPPED = 5
 
 
 class DirectionEvent(enum.IntEnum):
-    """READABLE: the source has bytes, a FIN or an error. ROOM: the target takes bytes again. TURN: it was asked for
-    another turn, or the worker may hold more bytes again."""
+    """READABLE: the source has bytes, a FIN or an error. ROOM: the target takes bytes again. TURN: it has
+    the other turn that it asked for."""
 
     READABLE = 0
     ROOM = 1
@@ -53,7 +52,6 @@ STEPS: Mapping[DirectionState, Mapping[DirectionEvent, Step]] = MappingProxyType
         _S.HOLDING: {_E.READABLE: Step.LOOK, _E.ROOM: Step.SEND_HELD, _E.TURN: Step.WAIT},
         _S.SPLICING: {_E.READABLE: Step.SPLICE, _E.ROOM: Step.WAIT, _E.TURN: Step.SPLICE},
         _S.PIPED: {_E.READABLE: Step.LOOK, _E.ROOM: Step.EMPTY_PIPE, _E.TURN: Step.WAIT},
-        _S.STARVED: {_E.READABLE: Step.LOOK, _E.ROOM: Step.WAIT, _E.TURN: Step.READ},
         _S.ENDED: {_E.READABLE: Step.LOOK, _E.ROOM: Step.WAIT, _E.TURN: Step.WAIT},
         _S.STOPPED: {_E.READABLE: Step.WAIT, _E.ROOM: Step.WAIT, _E.TURN: Step.WAIT},
     }

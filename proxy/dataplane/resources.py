@@ -143,7 +143,7 @@ class Resources:
         self.accounts = FlowAccounts()
         self.pipes = Pipes(descriptors)
         self.limits = limits
-        self.buffers = Buffers(limits.buffer_bytes, reactor)
+        self.buffers = Buffers(limits.buffer_bytes)
         self.dialling: dict[Connection, None] = {}
         self.relays: dict[Connection, None] = {}
         self.young: dict[Connection, float] = {}

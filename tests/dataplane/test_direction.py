@@ -5,7 +5,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,7 +61,7 @@ class Harness(DirectionOwner):
     Nothing happens but by `events` (what epoll has, and it has each edge once) and `turns` (what asked for another).
     """
 
-    def __init__(self, buffer_size: int, pipes: int, pair: Callable[[], Pair]) -> None:
+    def __init__(self, buffer_size: int, pipes: int, pair: Callable[[], Pair], buffers: Buffers) -> None:
         self.client, self._client = pair()
         self.backend, self._backend = pair()
         for sock in (self.client, self._client, self.backend, self._backend):
@@ -73,7 +73,7 @@ class Harness(DirectionOwner):
         reactor: Any = SimpleNamespace(
             now=1.0, buffer=buffer, view=memoryview(buffer), again=self.waiting.append, widen=self.widen
         )
-        self.buffers = Buffers(ROOM, reactor)
+        self.buffers = buffers
         self.over = False
         self.ended: list[Direction] = []
         self.widened: list[int] = []
@@ -135,21 +135,21 @@ class Harness(DirectionOwner):
         self.stop()
         self.pipes.close()
         assert self.descriptors.free == self.descriptors.capacity
-        assert self.buffers.held == 0
         self._epoll.close()
         for sock in (self.client, self._client, self.backend, self._backend):
             sock.close()
 
 
 @contextmanager
-def harness(pipes: int = 0, pair: Callable[[], Pair] = unix_pair) -> Iterator[Harness]:
+def harness(pipes: int = 0, pair: Callable[[], Pair] = unix_pair, buffers: Buffers | None = None) -> Iterator[Harness]:
     if not vars(direction)["__file__"].endswith(".py"):
         pytest.skip("a compiled Direction takes no stand-in for its relay")
-    made = Harness(vars(direction)["BUFFER_SIZE"], pipes, pair)
+    made = Harness(vars(direction)["BUFFER_SIZE"], pipes, pair, buffers or Buffers(ROOM))
     try:
         yield made
     finally:
         made.close()
+        assert buffers is not None or made.buffers.held == 0
 
 
 def written(sock: socket.socket, data: bytes) -> bytes:
@@ -321,19 +321,6 @@ def splice(conversation: Conversation) -> None:
     raise AssertionError("it never splices")
 
 
-def starve(conversation: Conversation) -> None:
-    made = conversation.made
-    conversation.take_memory(True)
-    # The short path takes one message whatever memory there is; more than a buffer is another matter.
-    for _ in range(50):
-        conversation.write(made.client, 1000)
-        made.events(0.001)
-        if made.upward.state == DirectionState.STARVED:
-            return
-        made.turns()
-    raise AssertionError("it never starves")
-
-
 def end(conversation: Conversation) -> None:
     conversation.write(conversation.made.client, 10)
     conversation.end()
@@ -348,7 +335,7 @@ STARTS: Mapping[str, tuple[DirectionState, Callable[[Conversation], None]]] = {
     "open": (DirectionState.OPEN, lambda conversation: None),
     "holding": (DirectionState.HOLDING, lambda conversation: fill(conversation, DirectionState.HOLDING)),
     "holding the first bytes": (DirectionState.HOLDING, hold_first_bytes),
-    "starved": (DirectionState.STARVED, starve),
+    "open, with no memory left": (DirectionState.OPEN, lambda conversation: conversation.take_memory(True)),
     "ended": (DirectionState.ENDED, end),
 }
 SPLICED_STARTS: Mapping[str, tuple[DirectionState, Callable[[Conversation], None]]] = {
@@ -621,3 +608,18 @@ def test_room_that_the_source_reports_is_no_matter_while_nobody_waits_for_it() -
         made.downward.ready(select.EPOLLIN | select.EPOLLOUT)
         assert read(made.client, 100) == b"answer"
         assert made.downward.state == DirectionState.OPEN
+
+
+@pytest.mark.parametrize("readers", [1, 40])
+def test_without_memory_a_reader_that_never_reads_costs_little_and_stops_nobody_else(readers: int) -> None:
+    with ExitStack() as stack:
+        buffers = Buffers(1)
+        buffers.change(1)
+        stuck = [Conversation(stack.enter_context(harness(buffers=buffers))) for _ in range(readers)]
+        for conversation in stuck:
+            fill(conversation, DirectionState.HOLDING)
+        assert 1 < buffers.held <= 1 + readers * direction.SCARCE_READ
+        lively = Conversation(stack.enter_context(harness(buffers=buffers)))
+        lively.write(lively.made.client, 9000)
+        lively.finish()
+    assert buffers.held == 1
