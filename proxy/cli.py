@@ -8,8 +8,10 @@ import argparse
 import difflib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from types import MappingProxyType
 from typing import NoReturn, Protocol, TextIO, cast
 
@@ -28,6 +30,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "completion": "print what makes bash or zsh complete the commands",
     }
 )
+_SERVING = ("run", "demo")
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -81,6 +84,11 @@ def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environm
         return _OK
     if name not in COMMANDS:
         raise _UsageError(_unknown(name))
+    with _hangups_kept() if name in _SERVING else nullcontext():
+        return _run(name, arguments, output, errors, environment)
+
+
+def _run(name: str, arguments: Sequence[str], output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
     command = _command(name)
     parser = parser_of(name)
     if {"-h", "--help"}.intersection(arguments[1:]):
@@ -88,6 +96,16 @@ def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environm
         return _OK
     # Intermixed: a NAME may follow flags, as with kubectl.
     return command.run(parser.parse_intermixed_args(arguments[1:]), output, errors, environment)
+
+
+@contextmanager
+def _hangups_kept() -> Iterator[None]:
+    """A SIGHUP is kept until the proxy handles it: before that, which takes half a second, it would end the process."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:

@@ -26,7 +26,8 @@ from proxy.control import collector
 from proxy.control.address_watch import follow_addresses
 from proxy.control.choose_data_plane import choose_data_plane
 from proxy.control.descriptor_limit import descriptor_budget, raise_limit
-from proxy.control.drain import drain
+from proxy.control.drain import drain, unless
+from proxy.control.ending import Ending
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.loop_lag import measure_lag
 from proxy.control.node_addresses import local_addresses, node_address_problems
@@ -146,8 +147,14 @@ class Proxy:
         configuration = self._configuration
         # Outermost, so that an impatient third signal cannot end the process before its routes are removed.
         with self._termination.handled(self._hangup):
-            try:
-                await self._data_plane.start(self._reconciler)
+            async with Ending(self._termination.insisted) as ending:
+                ending.add("HTTP", self._server.stop)
+                ending.add("routes", lambda: asyncio.to_thread(self._routes.remove))
+                ending.add("DNS", self._name_service.stop)
+                ending.add("listening sockets", self._reconciler.close)
+                ending.add("workers", self._data_plane.stop)
+                ending.add("paths", self._paths.close)
+                await unless(self._termination.asked, self._data_plane.start(self._reconciler))
                 if configuration.capture == "sklookup":
                     self._reconciler.use(required_lookup(self._data_plane.width))
                 # In a thread, because pyroute2 runs an event loop of its own.
@@ -155,13 +162,6 @@ class Proxy:
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 self._use_shortcut()
                 await self._serve(on_listening)
-            finally:
-                self._paths.close()
-                await self._data_plane.stop()
-                self._reconciler.close()
-                await self._name_service.stop()
-                await asyncio.to_thread(self._routes.remove)
-                await self._server.stop()
         return 0
 
     def _use_shortcut(self) -> None:

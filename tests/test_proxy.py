@@ -1,12 +1,14 @@
 """The proxy as a whole, run in this process with a source that the test scripts."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from proxy.model.changes import Changes
@@ -47,6 +49,11 @@ async def ask(port: int) -> bytes:
         return await reader.read()
     finally:
         writer.close()
+
+
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.96.7.1", port)) == errno.ECONNREFUSED
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -107,9 +114,7 @@ async def test_connections_may_finish_after_a_signal(
         _, writer = await asyncio.open_connection("127.96.7.1", port)
         await until(lambda: running.seen.workers()[0].tcp_connections)
         terminate()
-        await until(lambda: running.seen.draining)
-        with pytest.raises(ConnectionRefusedError):
-            await ask(port)
+        await until(lambda: running.seen.draining and refuses(port))
         assert not running.task.done()
         writer.transport.abort()
         assert await asyncio.wait_for(running.task, 10) == 0
@@ -205,3 +210,24 @@ async def test_problems_of_the_source_are_reported(run_proxy: Any, caplog: pytes
     await asyncio.wait_for(running.listening.wait(), 10)
     assert running.seen.problems() == (problem,)
     assert "a.yaml: is wrong" in caplog.text
+
+
+@pytest.mark.parametrize("part", ["_data_plane.start", "_server.start", "_name_service.stop", "_server.stop"])
+async def test_whatever_fails_leaves_nothing_behind(run_proxy: Any, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    async def fail(*arguments: object) -> None:
+        if method == "stop":
+            await real(*arguments)
+        raise RuntimeError(part)
+
+    before = len(os.listdir("/proc/self/fd"))
+    running = await run_proxy(Changes(), workers=1)
+    owner, _, method = part.partition(".")
+    real = getattr(getattr(running.proxy, owner), method)
+    monkeypatch.setattr(getattr(running.proxy, owner), method, fail)
+    if method == "stop":
+        await asyncio.wait_for(running.listening.wait(), 20)
+        terminate()
+    with pytest.raises(RuntimeError, match=part):
+        await asyncio.wait_for(running.task, 20)
+    assert not [child for child in psutil.Process().children() if "proxy.dataplane" in child.cmdline()]
+    assert len(os.listdir("/proc/self/fd")) <= before

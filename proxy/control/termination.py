@@ -1,7 +1,7 @@
 """Termination: the signals that end the proxy, or make it look again.
 
-Imports nothing of ours. Invariant: the first SIGTERM or SIGINT asks for a drain, the second for the end at once; the
-handlers go when the context ends.
+Invariant: the first SIGTERM or SIGINT asks for a drain, the second for the end at once; the handlers go when the
+context ends. A SIGHUP that came before is handled when the context begins, if the caller blocked it (proxy/cli.py).
 """
 
 import asyncio
@@ -26,9 +26,11 @@ class Termination:
         for number in _ENDING:
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        before = signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
         try:
             yield
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             for number in (*_ENDING, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 

@@ -76,7 +76,8 @@ class DataPlane(Delivery, Protocol):
         """Wait until no connection is open in any worker."""
 
     async def end_all(self, reason: CloseReason) -> int:
-        """End everything that is open, with this reason; gives how many connections that were."""
+        """End everything that is open, with this reason; gives how many connections that were. SHUTDOWN is for at once:
+        a worker that does not answer within a moment is not waited for."""
 
     async def stop(self) -> None:
         """Let go of everything; also after a start that failed."""

@@ -30,7 +30,7 @@ from proxy.workers.revival import LOOKS, Silence, pause_after
 from proxy.workers.row_ledger import RowLedger
 from proxy.workers.update_encoder import UpdateEncoder
 from proxy.workers.worker_channel import Message, WorkerChannel
-from proxy.workers.worker_process import WorkerProcess, in_words
+from proxy.workers.worker_process import LAST_WORDS, WorkerProcess, in_words
 
 LEAST_BACKLOG = 4 * 1024 * 1024
 """Bytes that may wait for a worker however little there is to know."""
@@ -122,7 +122,8 @@ class WorkerProcesses:
         await self._ask_all(AwaitEmpty(), None)
 
     async def end_all(self, reason: CloseReason) -> int:
-        return _sum(await self._ask_all(EndAll(reason.name), self._timeout))
+        patience = LAST_WORDS if reason is CloseReason.SHUTDOWN else self._timeout
+        return _sum(await self._ask_all(EndAll(reason.name), patience))
 
     async def stop(self) -> None:
         self._serving = False

@@ -3,11 +3,13 @@
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import Conversation, ask, ask_udp, connect, is_refused
+from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import Manifest, endpoint_slice, port, service
 from tests.system.harness.places import Places
 from tests.system.harness.svcproxy import HEALTH_PORT, StartSvcproxy
@@ -121,3 +123,32 @@ def test_a_signal_before_it_serves_ends_it_as_well(svcproxy: StartSvcproxy, scen
     proxy = svcproxy(scene.manifests, wait=False)
     proxy.wait_for("serving healthz")
     assert proxy.stop() == 0
+
+
+def keeps_hangups(pid: int) -> bool:
+    """Whether a SIGHUP of this moment waits to be handled."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (blocked,) = (line.split()[1] for line in status if line.startswith("SigBlk"))
+    return bool(int(blocked, 16) >> (signal.SIGHUP - 1) & 1)
+
+
+def test_a_hangup_while_it_starts_ends_nothing_and_is_heard(svcproxy: StartSvcproxy, scene: Scene) -> None:
+    proxy = svcproxy(scene.manifests, wait=False)
+    eventually(lambda: keeps_hangups(proxy.pid), "the first line of the program")
+    proxy.send(signal.SIGHUP)
+    proxy.wait_for_event("configuration reread")
+    proxy.wait_until_serving()
+    assert ask(HERE, scene.node_port) == "a"
+    assert proxy.stop() == 0
+
+
+@pytest.mark.parametrize("insists", [False, True])
+def test_a_stopped_worker_keeps_nothing_from_its_end(svcproxy: StartSvcproxy, scene: Scene, insists: bool) -> None:
+    configuration = {"workers": 2, "workerTimeout": "1s" if not insists else "10m"}
+    proxy = svcproxy(scene.manifests, "--grace", "10m", configuration=configuration)
+    proxy.workers()[0].suspend()
+    proxy.send(signal.SIGTERM)
+    if insists:
+        eventually(lambda: proxy.get("/readyz", HEALTH_PORT)[0] == 503, "the beginning of the end")
+        proxy.send(signal.SIGTERM)
+    assert proxy.wait() == 0
