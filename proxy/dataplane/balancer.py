@@ -15,7 +15,7 @@ from proxy.dataplane.addresses import client_number, fold
 from proxy.dataplane.foresight import Binding, Candidate, Foresight
 from proxy.dataplane.messages import PoolRows
 from proxy.dataplane.stickiness import Place, Stickiness
-from proxy.dataplane.upstream import Upstream
+from proxy.dataplane.upstream import UdpUpstream, Upstream
 from proxy.plan.frontend import Pool, Target
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.registry import create
@@ -252,10 +252,12 @@ class Balancer:
 
     def _adopt(self, targets: tuple[Target, ...], rows: PoolRows) -> None:
         before, self._upstreams = self._upstreams, {}
+        lingers = self._scheduler.uses_inactive and self.pool.protocol == "TCP"
         for target, row in zip(targets, rows.endpoints or (NO_ROW,) * len(targets), strict=True):
             place = (target.address, target.port)
             upstream = before.pop(place, None) or self._join(target, place, row)
             upstream.take(target)
+            upstream.lingers = lingers
             if upstream.tally.row != row and self._column is not None:
                 upstream.count_in(self._column.tally(ENDPOINTS, row))
             self._upstreams[place] = upstream
@@ -283,17 +285,18 @@ class Balancer:
         """A new upstream, or the one that left with flows still open, its counters with it."""
         upstream = self._retired.pop(place, None)
         if upstream is None:
-            upstream = Upstream(target, None if self._column is None else self._column.tally(ENDPOINTS, row))
+            kind = UdpUpstream if self.pool.protocol == "UDP" else Upstream
+            upstream = kind(target, None if self._column is None else self._column.tally(ENDPOINTS, row))
         if self._stickiness is not None:
             self._identify(upstream, self._stickiness)
         return upstream
 
     def _retire(self, leaving: Iterable[Upstream]) -> None:
-        self._retired = {at: one for at, one in self._retired.items() if one.has_flows}
+        self._retired = {at: one for at, one in self._retired.items() if one.is_counted}
         for upstream in leaving:
             place = (upstream.address, upstream.port)
             self._failed.pop(upstream, None)
-            if upstream.has_flows:
+            if upstream.is_counted:
                 self._retired[place] = upstream
             if self._stickiness is not None:
                 del self._by_identity[upstream.identity]

@@ -3,8 +3,7 @@
 Counting must cost next to nothing, so it happens once, after a flow's end, by plain additions that the next flush
 writes. It is done for several flows in a row: between two flows the kernel empties the caches that it needs. Only what
 lives for longer than a second is looked at earlier, so that the bytes of a long transfer are counted while they pass.
-Invariant: every byte and every flow is counted once, before the flush that
-follows its end.
+Invariant: every byte and every flow is counted once, before the flush that follows its end.
 """
 
 from bisect import bisect_left
@@ -13,6 +12,7 @@ from typing import Final, Protocol
 
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.ended_connections import EndedConnections
 from proxy.dataplane.upstream import Upstream
 from proxy.shared_counts.column import Tally
 from proxy.shared_counts.layout import CONNECT_BOUNDS, DURATION_BOUNDS, EndpointCell, PoolCell
@@ -51,9 +51,10 @@ class Flow(Protocol):
 class FlowAccounts:
     """One instance a worker. `settle` comes before every flush of what was counted."""
 
-    __slots__ = ("_sampled", "_waiting")
+    __slots__ = ("_ended", "_sampled", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, ended: EndedConnections) -> None:
+        self._ended = ended
         self._sampled: dict[Flow, tuple[int, int]] = {}
         # What ended and is not counted yet: the tallies of its pool and endpoint, the reason's number, seconds in all
         # and until it was connected, bytes to the backend and to the client.
@@ -77,6 +78,8 @@ class FlowAccounts:
         """A flow is over that an upstream took, so long after its beginning; where it had to be connected, that took so
         long of it."""
         received, sent = carried
+        if upstream.lingers:
+            self._ended.add(upstream, reason)
         if self._sampled:
             before = self._sampled.pop(flow, (0, 0))
             received -= before[0]

@@ -16,6 +16,7 @@ from proxy.dataplane.complaint import Complaint
 from proxy.dataplane.deadlines import Deadlines
 from proxy.dataplane.descriptors import Descriptors
 from proxy.dataplane.direction import DirectionOwner
+from proxy.dataplane.ended_connections import EndedConnections
 from proxy.dataplane.envelope import EnvelopeLayout
 from proxy.dataplane.flow_accounts import FlowAccounts
 from proxy.dataplane.message_vector import SLOT_SIZE, MessageVector, slots_of
@@ -93,8 +94,8 @@ class Resources:
     """`dialling` holds the relays that wait for a backend's answer, `relays` all that are open, and `young` those that
     are not kept alive yet, with the time (monotonic seconds) of their beginning. `idle` holds the relays with an idle
     limit, `flows` the UDP flows, of which there are at most `most_flows`. What happens is counted in `column`, what
-    flows come to by `accounts`. `on_empty` is called when the last relay ends. `no_flow` and `not_received` are said of
-    UDP."""
+    flows come to by `accounts`; `ended` holds connections that are over and that schedulers still count. `on_empty` is
+    called when the last relay ends. `no_flow` and `not_received` are said of UDP."""
 
     __slots__ = (
         "_inboxes",
@@ -108,6 +109,7 @@ class Resources:
         "column",
         "descriptors",
         "dialling",
+        "ended",
         "flows",
         "idle",
         "limits",
@@ -140,7 +142,8 @@ class Resources:
         self.most_flows = most_flows
         self.access_log = access_log
         self.column = column
-        self.accounts = FlowAccounts()
+        self.ended = EndedConnections(lambda: reactor.now)
+        self.accounts = FlowAccounts(self.ended)
         self.pipes = Pipes(descriptors)
         self.limits = limits
         self.buffers = Buffers(limits.buffer_bytes)
@@ -156,6 +159,11 @@ class Resources:
         self._slots: list[memoryview] = []
         self._inboxes: dict[EnvelopeLayout, MessageVector] = {}
         self._replies: dict[EnvelopeLayout, ReplyQueue] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is open, and nothing is counted that has an end."""
+        return not (self.relays or self.flows or self.ended)
 
     @property
     def awaits_tick(self) -> bool:

@@ -169,11 +169,12 @@ class Worker:
         for item in (*resources.idle.due(now), *resources.flows.due(now)):
             assert isinstance(item, Connection | UdpFlow)
             _alone(item, partial(item.end, CloseReason.IDLE_TIMEOUT))
+        resources.ended.expire(now)
         resources.descriptors.wake()
         resources.tick()
         self._counts.came_late(resources.reactor.late)
         self.flush()
-        if not (resources.relays or resources.flows or resources.descriptors.is_awaited or resources.awaits_tick):
+        if resources.is_idle and not (resources.descriptors.is_awaited or resources.awaits_tick):
             resources.reactor.rest()
 
     def _keep_alive(self, now: float) -> None:

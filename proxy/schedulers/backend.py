@@ -1,8 +1,9 @@
 """Backend: one destination as a scheduler sees it, with its live counters.
 
-Imports nothing of ours. Invariant: `active` and `inactive` are written by the data plane alone (active: from the
-choice until the first end of stream or reset on either side, and every live UDP flow; inactive: half-closed, until
-both sides closed), never by a scheduler.
+Invariant: `active` and `inactive` are written by the data plane alone and count as IPVS counts
+(net/netfilter/ipvs/ip_vs_proto_tcp.c, ip_vs_proto_udp.c). Active is a TCP connection from the choice until the first
+end of stream or reset on either side. Inactive is one that is half closed, one that is over, for 120 s after a FIN and
+10 s after a reset, and every live UDP flow.
 """
 
 

@@ -20,6 +20,7 @@ class LocalityLeastConnection(Scheduler):
     name = "lblc"
     keyed_by = KeyedBy.DESTINATION
     uses_counts = True
+    uses_inactive = True
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)

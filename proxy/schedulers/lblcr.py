@@ -46,6 +46,7 @@ class LocalityLeastConnectionReplicated(Scheduler):
     name = "lblcr"
     keyed_by = KeyedBy.DESTINATION
     uses_counts = True
+    uses_inactive = True
 
     def __init__(self, random: Random) -> None:
         super().__init__(random)

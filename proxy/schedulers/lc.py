@@ -15,6 +15,7 @@ class LeastConnection(Scheduler):
 
     name = "lc"
     uses_counts = True
+    uses_inactive = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         least = None

@@ -26,12 +26,14 @@ class Scheduler(ABC):
 
     `destinations` is the kernel's list, newest first; `weights` are theirs as of the last update; `usable` are those
     of a weight above 0, in the same order. An update replaces these lists and never changes one in place.
-    `uses_counts` says that `pick` compares the backends' live counters, which must then be up to date.
+    `uses_counts` says that `pick` compares the backends' live counters, which must then be up to date, and
+    `uses_inactive` that the inactive ones are among them.
     """
 
     name: ClassVar[str]
     keyed_by: ClassVar[KeyedBy] = KeyedBy.NOTHING
     uses_counts: ClassVar[bool] = False
+    uses_inactive: ClassVar[bool] = False
 
     def __init__(self, random: Random) -> None:
         self.random = random

@@ -17,6 +17,7 @@ class TwoChoices(DrawingScheduler):
 
     name = "twos"
     uses_counts = True
+    uses_inactive = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         draw = self.draw_without(without)

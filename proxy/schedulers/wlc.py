@@ -15,6 +15,7 @@ class WeightedLeastConnection(Scheduler):
 
     name = "wlc"
     uses_counts = True
+    uses_inactive = True
 
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         return least_loaded(self.usable, without)

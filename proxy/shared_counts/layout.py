@@ -127,6 +127,8 @@ class EndpointCell(IntEnum):
     """Connections half closed."""
     FAILING = 2
     """1 while the endpoint is avoided because it refused of late."""
+    ENDED = 3
+    """Connections that are over and that a scheduler counts as inactive for a while still."""
 
     OPENED = 4
     """Flows that the endpoint took."""

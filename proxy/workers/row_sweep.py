@@ -54,11 +54,11 @@ async def _unhurried(leases: Sequence[RowLease]) -> AsyncIterator[RowLease]:
 
 
 def _is_quiet(table: SharedTable, lease: RowLease) -> bool:
-    """Whether no flow is open that the row counts. A pool counts as one ends, and is quiet when its endpoints are."""
+    """Whether the row counts nothing that will end. A pool counts as a flow ends, and is quiet when its endpoints are."""
     if lease.region is not ENDPOINTS:
         return True
     cells = table.totals(ENDPOINTS, lease.row)
-    return not cells[EndpointCell.ACTIVE] and not cells[EndpointCell.INACTIVE]
+    return not any(cells[each] for each in (EndpointCell.ACTIVE, EndpointCell.INACTIVE, EndpointCell.ENDED))
 
 
 async def _applied(data_plane: DataPlane) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
+from proxy.dataplane.ended_connections import EndedConnections
 from proxy.dataplane.flow_accounts import FlowAccounts
 from proxy.dataplane.upstream import Upstream
 from proxy.plan.frontend import Pool, Target
@@ -29,7 +30,7 @@ class FakeFlow:
 def fresh() -> tuple[FlowAccounts, FakeFlow, list[int], list[int]]:
     """Accounts, a flow, and the counters of its pool and its endpoint."""
     flow = FakeFlow(Balancer(POOL, None, Random(1)))
-    return FlowAccounts(), flow, flow.balancer.tally.counts, flow.upstream.tally.counts
+    return FlowAccounts(EndedConnections(lambda: 0.0)), flow, flow.balancer.tally.counts, flow.upstream.tally.counts
 
 
 def closed(accounts: FlowAccounts, flow: FakeFlow, seconds: float = 0.5, connect_seconds: float = -1.0) -> None:

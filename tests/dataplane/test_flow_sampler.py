@@ -9,6 +9,7 @@ import pytest
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.deadlines import Deadlines
+from proxy.dataplane.ended_connections import EndedConnections
 from proxy.dataplane.flow_accounts import FlowAccounts
 from proxy.dataplane.flow_sampler import INTERVAL, PORTION, FlowSampler
 from proxy.dataplane.udp_flow import UdpFlow
@@ -51,7 +52,7 @@ class Sampled:
         self.turns = Turns()
         self.relays: dict[Any, None] = {}
         self.flows = Deadlines()
-        self.accounts = FlowAccounts()
+        self.accounts = FlowAccounts(EndedConnections(lambda: 0.0))
         resources: Any = SimpleNamespace(
             reactor=self.turns, relays=self.relays, flows=self.flows, accounts=self.accounts
         )
