@@ -1,6 +1,6 @@
 """mh: Maglev hashing of the client's address (net/netfilter/ipvs/ip_vs_mh.c; Eisenbud et al., NSDI 2016, section 3.4).
 
-Imports only this room. Every backend has its own permutation of the table's places, and backends take turns at their
+Every backend has its own permutation of the table's places, and backends take turns at their
 next free place. Invariant: a backend that joins or leaves moves few clients of others, and one drained to weight 0
 moves none, because it keeps the places of its last weight.
 """
@@ -12,11 +12,12 @@ from typing import Self
 
 from proxy.schedulers.backend import Backend
 from proxy.schedulers.bucket_scheduler import BucketScheduler
-from proxy.schedulers.hashing import endpoint_hashes, mix_32
+from proxy.schedulers.hashing import client_hash, endpoint_hashes
 from proxy.schedulers.scheduler import KeyedBy
 
 PRIMES = (4093, 8191, 16381, 32749, 65521, 131071)
-"""Table sizes: the kernel's default and its larger ones, for pools whose turns do not fit the default."""
+"""Table sizes: the kernel's default and its larger ones, for pools whose turns do not fit the default. The kernel has
+one size, chosen when it was built; the endpoints that find no place there get no clients."""
 
 TURN_BITS = 6
 """Turns of the heaviest backend stay below 2 ** TURN_BITS (CONFIG_IP_VS_MH_TAB_INDEX / 2)."""
@@ -43,7 +44,7 @@ class Maglev(BucketScheduler):
         return other
 
     def bucket(self, key: int, offset: int, size: int) -> int:
-        return mix_32(key + offset) % size
+        return client_hash(key + offset) % size
 
     def fill(self) -> list[Backend]:
         turns = self._turns()

@@ -1,6 +1,6 @@
 """The interface that every scheduler implements.
 
-Imports only Backend. Invariant: `destinations` is the kernel's list order, newest destination first, and an update
+Invariant: `destinations` is the kernel's list order, newest destination first, and an update
 with the same backends and weights leaves every piece of scheduler state as it was.
 """
 
@@ -25,7 +25,8 @@ class Scheduler(ABC):
     """One choice rule over one pool's backends. Not thread-safe; one instance a pool and worker.
 
     `destinations` is the kernel's list, newest first; `weights` are theirs as of the last update; `usable` are those
-    of a weight above 0, in the same order. An update replaces these lists and never changes one in place.
+    of a weight above 0, in the same order. An update replaces these lists and never changes one in place. `joined` is
+    how many of the destinations, from the head on, came with the last update.
     `uses_counts` says that `pick` compares the backends' live counters, which must then be up to date, and
     `uses_inactive` that the inactive ones are among them.
     """
@@ -40,6 +41,7 @@ class Scheduler(ABC):
         self.destinations: list[Backend] = []
         self.usable: list[Backend] = []
         self.weights: list[int] = []
+        self.joined = 0
 
     def update(self, backends: Sequence[Backend]) -> None:
         """Take the pool's new set of backends; their `weight` fields are already the new ones.
@@ -57,6 +59,7 @@ class Scheduler(ABC):
             return
         self.destinations = destinations
         self.weights = weights
+        self.joined = len(joined)
         self.usable = [backend for backend in destinations if backend.weight > 0]
         self.rebuild()
 

@@ -1,8 +1,10 @@
 """wrr: interleaved weighted round robin (net/netfilter/ipvs/ip_vs_wrr.c).
 
-Imports only this room. The kernel scans the list once for every level of weight, from the highest down in steps of the
+The kernel scans the list once for every level of weight, from the highest down in steps of the
 greatest common divisor, and takes each backend that weighs at least the level. Invariant: `eligible` holds exactly the
-backends that weigh at least `level`, in list order, so a scan visits nothing it would skip.
+backends that weigh at least `level`, in list order, so a scan visits nothing it would skip. Backends
+that join together count as added one after the other: the kernel knows no other way, and the level at which it goes on
+depends on it.
 """
 
 from collections.abc import Collection
@@ -15,7 +17,8 @@ from proxy.schedulers.scheduler import Scheduler
 
 
 class WeightedRoundRobin(Scheduler):
-    """Backends in turn in proportion to their weights; 4, 3, 2 give A A B A B C A B C."""
+    """Backends in turn in proportion to their weights; 4, 3, 2 give A A B A B C A B C in each round, which may begin
+    within it."""
 
     name = "wrr"
 
@@ -29,12 +32,13 @@ class WeightedRoundRobin(Scheduler):
         self.position = 0
 
     def rebuild(self) -> None:
-        self.step = gcd(*self.weights) or 1
-        self.highest = max(self.weights, default=0) - (self.step - 1)
-        if self.level > self.highest or self.level == 0:
-            self.level = self.highest
-        elif self.step > 1:
-            self.level = self.level // self.step * self.step + 1
+        stayed = self.weights[self.joined :]
+        divisor, highest = gcd(*stayed), max(stayed, default=0)
+        if not self.joined:
+            self._go_on(divisor, highest)
+        for weight in reversed(self.weights[: self.joined]):
+            divisor, highest = gcd(divisor, weight), max(highest, weight)
+            self._go_on(divisor, highest)
         self._select()
 
     def copy(self) -> Self:
@@ -75,6 +79,15 @@ class WeightedRoundRobin(Scheduler):
             self.position = 0
         else:
             self._select()
+
+    def _go_on(self, divisor: int, highest: int) -> None:
+        """The level to go on at after a change (ip_vs_wrr_dest_changed), given the weights' divisor and maximum."""
+        self.step = divisor or 1
+        self.highest = highest - (self.step - 1)
+        if self.level > self.highest or self.level == 0:
+            self.level = self.highest
+        elif self.step > 1:
+            self.level = self.level // self.step * self.step + 1
 
     def _select(self) -> None:
         self.eligible = [backend for backend in self.usable if backend.weight >= self.level]

@@ -54,7 +54,7 @@ async def _unhurried(leases: Sequence[RowLease]) -> AsyncIterator[RowLease]:
 
 
 def _is_quiet(table: SharedTable, lease: RowLease) -> bool:
-    """Whether the row counts nothing that will end. A pool counts as a flow ends, and is quiet when its endpoints are."""
+    """Whether the row counts nothing that will end. A pool counts what ended: it is quiet when its endpoints are."""
     if lease.region is not ENDPOINTS:
         return True
     cells = table.totals(ENDPOINTS, lease.row)

@@ -113,10 +113,10 @@ async def test_an_answer_forgives_the_upstream(data_plane: Any) -> None:
 async def test_a_flow_is_counted_once_however_it_ends(data_plane: Any) -> None:
     with datagrams() as client, datagrams() as backend:
         flow, _ = await from_client(data_plane, serve(data_plane, backend), client, backend)
-        assert flow.upstream.active == 1
+        assert flow.upstream.open_here == 1
         flow.not_sent(ConnectionRefusedError())
         flow.not_sent(ConnectionRefusedError())
-        assert (flow.upstream.active, flow.upstream.failures) == (0, 1)
+        assert (flow.upstream.open_here, flow.upstream.failures) == (0, 1)
 
 
 @pytest.mark.interpreted

@@ -23,7 +23,7 @@ async def test_a_datagram_goes_and_returns_whole(
         assert await one.ask(data) == data
     await data_plane.records_of(0)
     (upstream,) = data_plane.worker.balancer("dns").upstreams
-    assert upstream.active == 1
+    assert upstream.open_here == 1
 
 
 @pytest.mark.parametrize(("wildcard", "asked"), [("0.0.0.0", "127.0.0.5"), ("0.0.0.0", "127.0.0.1"), ("::", "::1")])

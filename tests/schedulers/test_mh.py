@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.schedulers.backend import Backend
-from proxy.schedulers.hashing import endpoint_hashes, mix_32
+from proxy.schedulers.hashing import client_hash, endpoint_hashes
 from proxy.schedulers.mh import Maglev, populate
 from proxy.schedulers.scheduler import KeyedBy, Scheduler
 
@@ -68,7 +68,7 @@ def test_a_client_goes_to_the_owner_of_its_place(start: Start, weights: list[int
             halvings += 1
         turns = [(unit >> halvings) or 1 for unit in units]
         contenders = [(*endpoint_hashes(b.address, b.port), count) for b, count in zip(listed, turns, strict=True)]
-        expected = listed[maglev(contenders, 4093)[mix_32(client) % 4093]]
+        expected = listed[maglev(contenders, 4093)[client_hash(client) % 4093]]
     assert scheduler.pick(client, 0.0) is expected
 
 

@@ -51,9 +51,10 @@ class Scan:
         raise AssertionError("the scan goes round forever")
 
 
-def test_weights_4_3_2_give_a_a_b_a_b_c_a_b_c(start: Start) -> None:
+def test_weights_4_3_2_give_a_a_b_a_b_c_a_b_c_in_each_round(start: Start) -> None:
     scheduler, (a, b, c) = start("wrr", (4, 3, 2))
-    assert [scheduler.pick(0, 0.0) for _ in range(18)] == [a, a, b, a, b, c, a, b, c] * 2
+    chosen = [scheduler.pick(0, 0.0) for _ in range(21)]
+    assert chosen == [a, b, c, *[a, a, b, a, b, c, a, b, c] * 2]
 
 
 def test_equal_weights_take_turns(start: Start) -> None:
@@ -77,7 +78,11 @@ def test_a_huge_weight_next_to_a_small_one_needs_no_scan_of_empty_levels(start: 
 
 @given(
     steps=st.lists(
-        st.tuples(st.sampled_from(["add", "remove", "weigh", "pick", "retry"]), st.integers(0, 4), st.integers(0, 9)),
+        st.tuples(
+            st.sampled_from(["add", "add two", "remove", "weigh", "pick", "retry"]),
+            st.integers(0, 4),
+            st.integers(0, 9),
+        ),
         max_size=60,
     )
 )
@@ -91,6 +96,13 @@ def test_scans_as_the_kernel_does_through_every_change(steps: list[tuple[str, in
             listed = [backend, *listed]
         elif action == "remove" and backend in listed:
             listed = [other for other in listed if other is not backend]
+        elif action == "add two":
+            joined = [backends[number] for number in (index, (index + 1) % 5) if backends[number] not in listed]
+            for one in joined:
+                listed = [one, *listed]
+                model.change(listed)
+            scheduler.update([*listed[len(joined) :], *joined])
+            continue
         elif action == "weigh" and backend in listed and backend.weight != weight:
             backend.weight = weight
         elif action in ("pick", "retry"):
