@@ -98,7 +98,7 @@ def _paths(paths: Sequence[str]) -> tuple[str, ...]:
 
 def _check(paths: Sequence[str], configuration: Configuration) -> tuple[tuple[Problem, ...], str]:
     """What is wrong below `paths`, and in a few words what there is."""
-    reading = ManifestReader(paths).read(patient=False)
+    reading = ManifestReader(paths, most_bytes=configuration.manifest_bytes).read(patient=False)
     manifests = ManifestSet()
     put, _ = manifests.update(reading.files)
     cluster = Cluster(cluster_settings(configuration, _NODE_NAME), Ledger(), Random(0))

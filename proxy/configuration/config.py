@@ -55,6 +55,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How traffic is forwarded; "userspace" is the only way."""
     manifests: tuple[str, ...] = ()
     """Directories of manifests to serve and to follow; a relative one starts where the program was started."""
+    manifest_bytes: int = 64 * 1024 * 1024
+    """How large a manifest file may be."""
     client_connection: ClientConnection = ClientConnection()
     """`kubeconfig` is a file that says how to reach a cluster, whose Services are then served; `context` is one of its
     contexts, empty for the current one."""

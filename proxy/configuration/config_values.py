@@ -335,6 +335,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "hostname_override": _text,
         "mode": _one_of(lambda: ("userspace",)),
         "manifests": _paths,
+        "manifest_bytes": _count,
         "client_connection": _client_connection,
         "in_cluster": _truth,
         "standalone": _truth,

@@ -22,6 +22,7 @@ RESTART_FIELDS = (
     "in_cluster",
     "log_format",
     "log_level",
+    "manifest_bytes",
     "manifests",
     "metrics_bind_address",
     "namespace",

@@ -63,7 +63,7 @@ def open_source(configuration: Configuration, node_name: str, environment: Mappi
             yield _standalone_source(configuration, settings)
             return
         cluster = Cluster(settings, ledger_file.load(), Random())
-        yield ManifestSource(configuration.manifests, cluster, ledger_file)
+        yield ManifestSource(configuration.manifests, cluster, ledger_file, configuration.manifest_bytes)
 
 
 def _standalone_source(configuration: Configuration, settings: ClusterSettings) -> Source:
@@ -73,7 +73,9 @@ def _standalone_source(configuration: Configuration, settings: ClusterSettings) 
 
     address, directory = configuration.api_bind_address, configuration.state_directory
     most = descriptor_budget(raise_limit(), standalone=True).bounds.api
-    return StandaloneSource(directory, address, settings, configuration.manifests, most)
+    return StandaloneSource(
+        directory, address, settings, configuration.manifests, most, most_bytes=configuration.manifest_bytes
+    )
 
 
 def _kubernetes_source(

@@ -1,12 +1,13 @@
 """YAML documents: splitting a file where its documents begin, and loading one of them safely.
 
-Imports only this room. Invariant: nothing but DocumentSyntaxError leaves `load_yaml`, whatever the text holds, and
-its line and column count from the beginning of the file.
+Invariant: nothing but DocumentSyntaxError leaves `load_yaml`, whatever the text holds, and its line and column count
+from the beginning of the file. A document is no deeper than `_DEEPEST`, and no larger with its aliases written out than
+`_MOST_NODES` beyond what the text has.
 """
 
 import itertools
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import yaml
@@ -22,11 +23,14 @@ _DOCUMENT_START = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 _CONTENT = re.compile(r"^[ \t]*[^\s#]", re.MULTILINE)
 _DEEPEST = 100
-_SURELY_SHALLOW = 1000
+"""Levels for which both libyaml's recursive composer and the interpreter have the stack."""
+_MOST_NODES = 100_000
+_CHARACTERS = 64
+"""So many count as a value."""
+_LEADING = re.compile(r"^[ \t\-?:]*", re.MULTILINE)
 _TOO_DEEP = "nested too deeply"
 _TOO_DEEP_FOR_LIBYAML = "exceeded maximum nesting depth"
-"""What newer ones say by themselves, of flow collections, before the first event of them."""
-"""Levels that libyaml's recursive composer is known to have the stack for."""
+"""What newer versions of libyaml say by themselves of flow collections, before their first event."""
 
 
 def split_documents(text: str) -> list[tuple[int, str]]:
@@ -55,14 +59,15 @@ def load_yaml(text: str, first_line: int = 0) -> list[object]:
         _refuse_deep_nesting(text, first_line)
         loader = _Loader(text)
         try:
-            return list(_each_document(loader))
+            return list(_each_document(loader, has_aliases="&" in text))
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise _positioned(error, first_line) from error
     except yaml.reader.ReaderError as error:
         raise DocumentSyntaxError(f"{error.reason}: character #x{error.character:04x}") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # PyYAML's constructors check little: `!!int ""` and `!!float ""` are an IndexError.
         raise DocumentSyntaxError(f"a value does not fit its type: {error}") from error
 
 
@@ -109,10 +114,39 @@ def _as_text(loader: Any, node: Any) -> Any:
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
-def _each_document(loader: Any) -> Any:
+def _each_document(loader: Any, has_aliases: bool) -> Any:
     """Construct each document at once and in depth, so that an alias to its own parent is an error and not a loop."""
     while loader.check_node():
-        yield loader.construct_object(loader.get_node(), deep=True)
+        node = loader.get_node()
+        if has_aliases:
+            _refuse_much_from_little(node)
+        yield loader.construct_object(node, deep=True)
+
+
+def _refuse_much_from_little(root: yaml.Node) -> None:
+    """Count the values with every alias written out, as all that reads the result will meet them."""
+    own: dict[int, int] = {}
+    written_out = _size(root, {}, own)
+    if written_out - sum(own.values()) > _MOST_NODES:
+        raise yaml.MarkedYAMLError(
+            problem=f"aliases stand for more than {_MOST_NODES:,} values", problem_mark=root.start_mark
+        )
+
+
+def _size(node: yaml.Node, sizes: dict[int, int], own: dict[int, int]) -> int:
+    """The values in a node, which is no deeper than `_DEEPEST`; `own` has what each adds by itself. A node that holds
+    itself counts as one value here, and is refused when it is constructed."""
+    if id(node) not in sizes:
+        cost = 1 + len(node.value) // _CHARACTERS if isinstance(node, yaml.ScalarNode) else 1
+        sizes[id(node)] = own[id(node)] = cost
+        sizes[id(node)] = cost + sum(_size(child, sizes, own) for child in _children(node))
+    return sizes[id(node)]
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return iter(node.value) if isinstance(node, yaml.SequenceNode) else iter(())
 
 
 def _refuse_duplicate_keys(node: yaml.MappingNode) -> None:
@@ -128,11 +162,11 @@ def _refuse_duplicate_keys(node: yaml.MappingNode) -> None:
 def _refuse_deep_nesting(text: str, first_line: int) -> None:
     """Keep the recursive composer from running out of stack, which ends the process rather than raise.
 
-    A level of nesting costs a bracket, or a column of the longest line; only where those allow for many levels are
-    they counted.
+    A level of nesting costs a bracket, or half a column at the beginning of a line (a list may stand at the column of
+    its key). Only where those allow for many levels are they counted.
     """
-    longest_line = max(map(len, text.splitlines()), default=0)
-    if text.count("[") + text.count("{") + 2 * longest_line < _SURELY_SHALLOW:
+    indented = max((match.end() - match.start() for match in _LEADING.finditer(text)), default=0)
+    if text.count("[") + text.count("{") + 2 * (indented + 1) < _DEEPEST:
         return
     depth = 0
     for event in yaml.parse(text, Loader=_SafeLoader):

@@ -1,10 +1,14 @@
 """The manifest reader: keeps up with the files below some directories, opening only those that changed.
 
-Imports `model` and this room; blocks on files, so it belongs in a thread, one call at a time. Invariant: a file is
-taken once it has been left alone for a moment, so a file that is being written is not mistaken for a finished one,
-and a later version is never mistaken for the one that was read (file times are as coarse as the kernel's tick).
+It blocks on files, so it belongs in a thread, one call at a time. Invariants: a file is taken once it has been left
+alone for a moment, so a file that is being written is not mistaken for a finished one. A later version is never
+mistaken for the one that was read (file times are as coarse as the kernel's tick). Whatever a file holds is a problem
+of that file.
 """
 
+import logging
+import os
+import stat
 import time
 from collections.abc import Callable, Iterable
 
@@ -12,9 +16,12 @@ import msgspec
 
 from proxy.model.problem import Problem
 from proxy.sources.manifest_file import ManifestFile, parse_manifest, unusable
-from proxy.sources.manifest_scan import Scan, Signature, scan
+from proxy.sources.manifest_scan import NO_REGULAR_FILE, Scan, Signature, scan
 
 SETTLED_NANOSECONDS = 20_000_000
+MOST_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger(__name__)
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -30,11 +37,19 @@ class Reading(msgspec.Struct, frozen=True):
     unsettled: bool = False
 
 
-class ManifestReader:
-    """Remembers what it read, by file. `clock` is the time that files are stamped with, in nanoseconds."""
+class _UnusableFileError(Exception):
+    """Its text says why the file is not read."""
 
-    def __init__(self, roots: Iterable[str], clock: Callable[[], int] = time.time_ns) -> None:
+
+class ManifestReader:
+    """Remembers what it read, by file. A file may have `most_bytes`. `clock` is the time that files are stamped with,
+    in nanoseconds."""
+
+    def __init__(
+        self, roots: Iterable[str], clock: Callable[[], int] = time.time_ns, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._roots = tuple(roots)
+        self._most_bytes = most_bytes
         self._clock = clock
         self._files: dict[str, ManifestFile] = {}
         self._signatures: dict[str, Signature | None] = {}
@@ -67,16 +82,31 @@ class ManifestReader:
         """The new version of a file, or None if it is gone again: the next scan tells of that, or of it."""
         previous = self._files.get(path)
         try:
-            with open(path, "rb") as file:
-                content = file.read()
+            parsed = parse_manifest(path, self._content(path), previous)
         except FileNotFoundError:
             return None
         except OSError as error:
             parsed = unusable(path, f"cannot be read: {error.strerror}")
-        else:
-            parsed = parse_manifest(path, content, previous)
+        except _UnusableFileError as error:
+            parsed = unusable(path, str(error))
+        except Exception:
+            # A defect of ours, and still no more than a problem of this file.
+            _log.exception(f"{path}: cannot be read")
+            parsed = unusable(path, "cannot be read because of a defect in svcproxy, which the log describes")
         self._files[path] = parsed
         return parsed
+
+    def _content(self, path: str) -> bytes:
+        """What a regular file holds. Raises OSError, and _UnusableFileError for what is no such file or too large."""
+        # Opening a pipe waits for a writer, and a device may do anything.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise _UnusableFileError(NO_REGULAR_FILE)
+            content = file.read(self._most_bytes + 1)
+        if len(content) > self._most_bytes:
+            raise _UnusableFileError(f"is larger than {self._most_bytes:,} bytes: split it, or raise manifestBytes")
+        return content
 
     def _delete_missing(self, found: Scan) -> list[str]:
         missing = [path for path in self._signatures if path not in found.files and not found.is_hidden_by_fault(path)]

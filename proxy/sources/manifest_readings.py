@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from proxy.model.problem import Problem
 from proxy.sources.directory_watch import DirectoryWatch
-from proxy.sources.manifest_reader import SETTLED_NANOSECONDS, ManifestReader, Reading
+from proxy.sources.manifest_reader import MOST_BYTES, SETTLED_NANOSECONDS, ManifestReader, Reading
 
 _ATTEMPTS_TO_SETTLE = 5
 
@@ -16,9 +16,9 @@ _ATTEMPTS_TO_SETTLE = 5
 class ManifestReadings:
     """`read`, then `wait` for the next time to read; both belong to one task."""
 
-    def __init__(self, directories: Sequence[str]) -> None:
+    def __init__(self, directories: Sequence[str], most_bytes: int = MOST_BYTES) -> None:
         self._directories = tuple(directories)
-        self._reader = ManifestReader(directories)
+        self._reader = ManifestReader(directories, most_bytes=most_bytes)
         self._watch = DirectoryWatch(directories)
         self._found: dict[str, tuple[int, int]] = {}
         self._reread_all = False

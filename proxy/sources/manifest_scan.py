@@ -1,8 +1,9 @@
 """The scan: which manifest files are there now, told apart from other versions of themselves without opening them.
 
-Imports nothing of ours; reads directories, opens no file. Invariant: every file and every directory is seen once,
-through however many links it can be reached, so links in circles end; hidden names are not looked at, which leaves
-out editors' swap files and the `..data` directories of ConfigMap volumes (their files are seen through the links).
+It reads directories and opens no file. Invariants: every file and every directory is seen once, through however many
+links it can be reached, so links in circles end. What cannot be looked at is a fault of that name alone, and
+everything beside it is seen. Hidden names are left out, and with them editors' swap files and the `..data` directories
+of ConfigMap volumes (their files are seen through the links).
 """
 
 import os
@@ -14,7 +15,11 @@ from typing import NamedTuple
 import msgspec
 
 _ATTEMPTS = 5
+NO_REGULAR_FILE = "is neither a regular file nor a directory, and is not read"
 _SUFFIXES = (".yaml", ".yml", ".json")
+DEEPEST = 32
+"""Directories in each other, below a root."""
+MOST_FILES = 100_000
 
 
 class Signature(NamedTuple):
@@ -72,15 +77,28 @@ class _Walk:
         self.directories: dict[str, tuple[int, int]] = {}
         self.faults: dict[str, str] = {}
         self._visited: set[tuple[int, int]] = set()
+        self._ahead: list[tuple[str, int]] = []
 
-    def visit(self, path: str) -> None:
-        """Look at `path` and, if it is a directory, at everything below it."""
+    def visit(self, root: str) -> None:
+        """Look at `root` and, if it is a directory, at everything below it."""
+        self._ahead.append((root, 0))
+        while self._ahead:
+            path, depth = self._ahead.pop()
+            if len(self.files) >= MOST_FILES:
+                self.faults[root] = f"holds more than {MOST_FILES:,} manifest files: the others are not read"
+                self._ahead.clear()
+                return
+            self._visit(path, depth)
+
+    def _visit(self, path: str, depth: int) -> None:
         try:
             status = os.stat(path)
             if stat.S_ISDIR(status.st_mode):
-                self._visit_directory(path, (status.st_dev, status.st_ino))
+                self._visit_directory(path, (status.st_dev, status.st_ino), depth)
             elif stat.S_ISREG(status.st_mode):
                 self._visit_file(path, status)
+            else:
+                self.faults[path] = NO_REGULAR_FILE
         except FileNotFoundError:
             self._visit_missing(path)
         except OSError as error:
@@ -93,16 +111,23 @@ class _Walk:
         elif path in self.roots:
             self.faults[path] = "does not exist any more: what it held stays in force until it is back"
 
-    def _visit_directory(self, path: str, identity: tuple[int, int]) -> None:
+    def _visit_directory(self, path: str, identity: tuple[int, int], depth: int) -> None:
         if identity in self._visited:
+            return
+        if depth > DEEPEST:
+            self.faults[path] = f"is more than {DEEPEST} directories deep, and is not read"
             return
         self._visited.add(identity)
         self.directories[path] = identity
+        deeper = []
         for entry in _visible(path):
-            if entry.is_file(follow_symlinks=False):
+            if not _is_text(entry.name):
+                self.faults[printable(entry.path)] = "has a name that is not UTF-8, and is not read: rename it"
+            elif entry.is_file(follow_symlinks=False):
                 self._visit_plain(entry)
             else:
-                self.visit(entry.path)
+                deeper.append((entry.path, depth + 1))
+        self._ahead += reversed(deeper)
 
     def _visit_plain(self, entry: os.DirEntry[str]) -> None:
         """A file that is no link, as nearly all are: one system call."""
@@ -140,6 +165,28 @@ def _visible(directory: str) -> list[os.DirEntry[str]]:
         found = [
             entry
             for entry in entries
-            if not entry.name.startswith(".") and (entry.name.endswith(_SUFFIXES) or entry.is_dir())
+            if not entry.name.startswith(".") and (entry.name.endswith(_SUFFIXES) or _is_directory(entry))
         ]
     return sorted(found, key=attrgetter("name"))
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Also of what cannot be looked at, a link to itself for one: whoever looks says why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return True
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name that came from the system has bytes of UTF-8 alone."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(path: str) -> str:
+    """A path from the system as text, bytes that are not UTF-8 as \\xNN."""
+    return os.fsencode(path).decode(errors="backslashreplace")

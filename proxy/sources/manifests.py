@@ -17,7 +17,7 @@ from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.sources.first_seen import FirstSeen
 from proxy.sources.ledger_file import LedgerFile
-from proxy.sources.manifest_reader import Reading
+from proxy.sources.manifest_reader import MOST_BYTES, Reading
 from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifest_set import ManifestSet
 from proxy.startup_error import StartupError
@@ -29,13 +29,15 @@ class ManifestSource:
     The caller keeps `ledger_file` open for as long as it uses `changes`, and closes that generator.
     """
 
-    def __init__(self, directories: Sequence[str], cluster: Cluster, ledger_file: LedgerFile) -> None:
+    def __init__(
+        self, directories: Sequence[str], cluster: Cluster, ledger_file: LedgerFile, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._directories = tuple(directories)
         self._cluster = cluster
         self._ledger_file = ledger_file
         self._saved = cluster.ledger
         self._save_fault: tuple[Problem, ...] = ()
-        self._readings = ManifestReadings(directories)
+        self._readings = ManifestReadings(directories, most_bytes)
         self._manifests = ManifestSet()
         self._first_seen = FirstSeen()
         self._reported: tuple[Problem, ...] | None = None

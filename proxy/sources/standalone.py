@@ -23,6 +23,7 @@ from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.serving.bounded_connections import USUAL_BOUNDS
 from proxy.sources.manifest_loader import ManifestLoader
+from proxy.sources.manifest_reader import MOST_BYTES
 from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifests import require_directories
 from proxy.sources.merged_changes import merged_changes
@@ -45,13 +46,14 @@ class StandaloneSource:
         settings: ClusterSettings,
         manifests: Sequence[str] = (),
         most_connections: int = USUAL_BOUNDS.api,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self._directory = directory
         self._address = address
         self._settings = settings
         self._most_connections = most_connections
         self._manifests = tuple(manifests)
-        self._readings = ManifestReadings(manifests)
+        self._readings = ManifestReadings(manifests, most_bytes)
         self._events = StandaloneEvents()
         self._told: list[Changes] = []
         self._news = asyncio.Event()

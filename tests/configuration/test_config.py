@@ -41,6 +41,7 @@ adminTokenFile: /etc/svcproxy/token
 hostnameOverride: node-1
 mode: userspace
 manifests: [one, "two, three"]
+manifestBytes: 1000
 clientConnection: {kubeconfig: /etc/kubeconfig, context: mine}
 inCluster: true
 namespace: team-a
@@ -81,6 +82,7 @@ EVERY_VALUE = Configuration(
     hostname_override="node-1",
     mode="userspace",
     manifests=("one", "two, three"),
+    manifest_bytes=1000,
     client_connection=ClientConnection("/etc/kubeconfig", "mine"),
     in_cluster=True,
     namespace="team-a",

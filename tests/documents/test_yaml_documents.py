@@ -1,6 +1,7 @@
 """YAML documents: where they begin, what they hold, and where their mistakes are."""
 
 import contextlib
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -113,3 +114,58 @@ def test_merge_keys_may_be_overridden() -> None:
 def test_whatever_the_text_nothing_else_is_raised(text: str) -> None:
     with contextlib.suppress(DocumentSyntaxError):
         _everything(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a: !!int ""',
+        'a: !!int "_"',
+        'a: !!float ""',
+        'a: !!int "0x"',
+        'a: !!bool ""',
+        "a: !!int " + "9" * 5000,
+        "? [a]\n: b",
+        "&a [*a]",
+        "!!omap [1]",
+        "!!python/object:os.system x",
+        "\n".join(" " * depth + f"a{depth}:" for depth in range(150)),
+        "- " * 150 + "x",
+        "? " * 150 + "x",
+        "a:\n" + "\n".join(" " * depth + f"- a{depth}:" for depth in range(70)),
+    ],
+)
+def test_whatever_cannot_be_made_is_a_mistake_in_the_text(text: str) -> None:
+    with pytest.raises(DocumentSyntaxError):
+        load_yaml(text)
+
+
+def test_a_character_of_another_line_break_is_a_blank() -> None:
+    assert load_yaml("a: \x85") == [{"a": None}]
+
+
+LETTERS = "abcdefgh"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x]\n" + "\n".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise(LETTERS)),
+        "a: &a {x: 1}\n" + "\n".join(f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}" for a, b in pairwise(LETTERS)),
+        f"a: &a {'x' * 10_000}\nb: [{', '.join(['*a'] * 2000)}]",
+    ],
+)
+def test_aliases_that_stand_for_too_much_are_refused(text: str) -> None:
+    with pytest.raises(DocumentSyntaxError, match="aliases stand for more than 100,000 values"):
+        load_yaml(text)
+
+
+def test_aliases_that_stand_for_little_are_read() -> None:
+    (document,) = load_yaml("a: &a {x: [1, 2]}\nb: [*a, *a]\nc:\n  <<: *a\n  y: 3")
+    assert document == {"a": {"x": [1, 2]}, "b": [{"x": [1, 2]}] * 2, "c": {"x": [1, 2], "y": 3}}
+
+
+@given(st.text(alphabet="!inftx{}[]&*a-?:|>\n \"'#%0.e\x85\u2028", max_size=60))
+def test_nothing_else_is_raised_whatever_the_text(text: str) -> None:
+    with contextlib.suppress(DocumentSyntaxError):
+        load_yaml(text)

@@ -1,11 +1,15 @@
 """The manifest reader: what it opens, and what it waits for. The clock is the test's."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from proxy.sources.manifest_file import parse_manifest
 from proxy.sources.manifest_reader import SETTLED_NANOSECONDS, ManifestReader, Reading
+from proxy.sources.manifest_scan import scan
 
 
 class _Clock:
@@ -116,3 +120,43 @@ def test_a_directory_that_vanished_deletes_nothing(tmp_path: Path, clock: _Clock
     reading = reader.read()
     assert reading.deleted == ()
     assert [problem.where for problem in reading.faults] == [str(root)]
+
+
+def test_a_file_beyond_the_limit_is_a_problem_of_its_own(tmp_path: Path, service: Callable[..., str]) -> None:
+    (tmp_path / "a.yaml").write_text(service("x"))
+    with open(tmp_path / "sparse.yaml", "wb") as file:
+        file.truncate(5 * 2**30)
+    reading = ManifestReader([str(tmp_path)], most_bytes=10_000).read(patient=False)
+    assert {Path(file.path).name: [str(problem.message) for problem in file.problems] for file in reading.files} == {
+        "a.yaml": [],
+        "sparse.yaml": ["is larger than 10,000 bytes: split it, or raise manifestBytes"],
+    }
+
+
+def test_a_pipe_in_the_place_of_a_file_is_waited_for_by_nobody(
+    reader: ManifestReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Callable[..., str]
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(service("x"))
+    found = scan([str(tmp_path)])
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr("proxy.sources.manifest_reader.scan", lambda roots: found)
+    (file,) = reader.read().files
+    assert [problem.message for problem in file.problems] == [
+        "is neither a regular file nor a directory, and is not read"
+    ]
+
+
+def test_a_defect_of_ours_is_a_problem_of_one_file(
+    reader: ManifestReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Callable[..., str]
+) -> None:
+    def parse_or_fail(path: str, *arguments: Any) -> Any:
+        if path.endswith("b.yaml"):
+            raise RuntimeError("a defect")
+        return parse_manifest(path, *arguments)
+
+    monkeypatch.setattr("proxy.sources.manifest_reader.parse_manifest", parse_or_fail)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(service("x"))
+    assert [len(file.problems) for file in reader.read().files] == [0, 1]

@@ -153,3 +153,64 @@ def test_a_new_version_has_a_new_signature(root: Path) -> None:
     os.replace(_write(root / "new", "2"), path)
     os.utime(path, ns=(first.modified, first.modified))
     assert scan([str(root)]).files[str(path)] != first
+
+
+def test_what_cannot_be_looked_at_hides_nothing_beside_it(root: Path) -> None:
+    _write(root / "a.yaml")
+    (root / "loop.yaml").symlink_to("loop.yaml")
+    (root / "loop").symlink_to("loop")
+    (root / "nothing.yaml").symlink_to("nowhere")
+    os.mkfifo(root / "pipe.yaml")
+    Path(os.fsdecode(os.fsencode(root) + b"/\xff.yaml")).write_text("x")
+    _write(root / "z.yaml")
+    found = scan([str(root)])
+    assert [Path(path).name for path in found.files] == ["a.yaml", "z.yaml"]
+    assert {Path(path).name: message for path, message in found.faults.items()} == {
+        "loop.yaml": "cannot be read: Too many levels of symbolic links",
+        "loop": "cannot be read: Too many levels of symbolic links",
+        "nothing.yaml": "is a link to nothing (nowhere)",
+        "pipe.yaml": "is neither a regular file nor a directory, and is not read",
+        "\\xff.yaml": "has a name that is not UTF-8, and is not read: rename it",
+    }
+
+
+def test_directories_have_a_depth_beyond_which_they_are_a_fault(root: Path) -> None:
+    at = _write(root / "a.yaml").parent
+    for _ in range(manifest_scan.DEEPEST + 1):
+        at = at / "d"
+    _write(at / "deep.yaml")
+    _write(at.parent / "not-so-deep.yaml")
+    found = scan([str(root)])
+    assert [Path(path).name for path in found.files] == ["a.yaml", "not-so-deep.yaml"]
+    assert found.faults == {str(at): "is more than 32 directories deep, and is not read"}
+
+
+def test_three_thousand_directories_in_each_other_end_nothing(root: Path) -> None:
+    _write(root / "a.yaml")
+    at = os.open(root, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    try:
+        found = scan([str(root)])
+        assert [Path(path).name for path in found.files] == ["a.yaml"]
+        assert len(found.faults) == 1
+    finally:
+        for _ in range(3000):
+            above = os.open("..", os.O_RDONLY, dir_fd=at)
+            os.rmdir("d", dir_fd=above)
+            os.close(at)
+            at = above
+        os.close(at)
+
+
+def test_there_is_a_bound_to_the_files_that_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest_scan, "MOST_FILES", 5)
+    for number in range(4):
+        for name in ("a", "b", "c"):
+            _write(root / str(number) / f"{name}.yaml")
+    found = scan([str(root)])
+    assert 5 <= len(found.files) <= 7
+    assert found.faults == {str(root): "holds more than 5 manifest files: the others are not read"}
