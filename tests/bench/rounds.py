@@ -42,17 +42,20 @@ def calibrate(subjects: Sequence[Subject], place: Place) -> float:
 
 
 def measure(
-    rows: Sequence[Row], subjects: Sequence[Subject], place: Place, effort: Effort, rounds: int
+    rows: Sequence[Row], subjects: Sequence[Subject], place: Place, far: Place | None, effort: Effort, rounds: int
 ) -> list[Sample]:
-    """Every row with every subject that it applies to, `rounds` times. Raises ChildFailedError, LoadFailedError."""
+    """Every row with every subject that it applies to, `rounds` times; those with far backends in the place `far`.
+    Raises ChildFailedError, LoadFailedError."""
     samples = []
     for number in range(rounds):
         first = number % len(subjects)
         order = [*subjects[first:], *subjects[:first]]
         for row in rows:
-            for subject in order:
+            where = far if row.is_far else place
+            for subject in order if where is not None else ():
+                assert where is not None
                 if row.applies_to(subject.speaks_udp, isinstance(subject, Proxy)):
-                    samples.append(_take(row, subject, place, effort, number))
+                    samples.append(_take(row, subject, where, effort, number))
                     _tell(f"round {number + 1}/{rounds}: {_told(samples[-1])}")
     return samples
 

@@ -38,12 +38,14 @@ class Effort(msgspec.Struct, frozen=True):
 
 
 class Row(ABC):
-    """Measures `figures`; those of the proxy's processor time are absent where there is no proxy."""
+    """Measures `figures`; those of the proxy's processor time are absent where there is no proxy. `is_far` is whether
+    the backends are behind a veth, with a millisecond of delay where the kernel has netem."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     figures: ClassVar[tuple[Figure, ...]]
     needs_udp: ClassVar[bool] = False
+    is_far: ClassVar[bool] = False
     needs_proxy: ClassVar[bool] = False
 
     def applies_to(self, speaks_udp: bool, is_proxy: bool) -> bool:
@@ -191,4 +193,38 @@ class IdleMemory(Row):
         return {"growth": growth, "resident": before / 2**20}, meter
 
 
-ALL_ROWS: tuple[Row, ...] = (NewConnections(), KeptAliveRequests(), Bulk(), UdpRequests(), PacedLatency(), IdleMemory())
+class FarConnections(NewConnections):
+    """New connections to backends on another machine, as far as the proxies can tell."""
+
+    name = "far connections"
+    title = "new connections, far backends"
+    is_far = True
+
+
+class FarRequests(KeptAliveRequests):
+    """Kept-alive requests to far backends."""
+
+    name = "far requests"
+    title = "kept-alive requests, far backends"
+    is_far = True
+
+
+class FarBulk(Bulk):
+    """A big file from far backends."""
+
+    name = "far bulk"
+    title = "bulk transfer, far backends"
+    is_far = True
+
+
+ALL_ROWS: tuple[Row, ...] = (
+    NewConnections(),
+    KeptAliveRequests(),
+    Bulk(),
+    UdpRequests(),
+    PacedLatency(),
+    IdleMemory(),
+    FarConnections(),
+    FarRequests(),
+    FarBulk(),
+)

@@ -1,13 +1,15 @@
 """The benchmark: svcproxy beside HAProxy, nginx and a direct connection, in one run on one machine.
 
-Imports only rooms of the benchmark. Invariant: a peer that is missing or does not start, and a load that fails, end the
+Invariant: a peer that is missing or does not start, and a load that fails, end the
 run with an error and status 1; nothing that was started is left behind.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import backends
@@ -17,12 +19,13 @@ import measurement
 import msgspec
 import report
 from bare import BareLoop
+from far_network import far_network
 from haproxy import HAProxy, TunedHAProxy
 from machine import Cores, Machine
 from measurement import MeasurementFailedError
 from nginx import Nginx, TunedNginx
 from rounds import calibrate, measure
-from rows import ALL_ROWS, Effort
+from rows import ALL_ROWS, Effort, Row
 from sample import Sample
 from subject import Direct, Place, Subject
 from svcproxy import CompiledSvcproxy, ShortcutSvcproxy, Svcproxy
@@ -111,7 +114,26 @@ def _run(options: argparse.Namespace, cores: Cores) -> tuple[Effort, list[Sample
             place = Place(directory, cores, behind)
             pace = calibrate(subjects, place) if "latency" in options.rows else 0.0
             effort = Effort(options.seconds, IDLE_CONNECTIONS, pace)
-            return effort, measure(rows, subjects, place, effort, options.rounds)
+            with _far_place(rows, directory, cores) as far:
+                return effort, measure(rows, subjects, place, far, effort, options.rounds)
+
+
+@contextmanager
+def _far_place(rows: Sequence[Row], directory: Path, cores: Cores) -> Iterator[Place | None]:
+    """Where rows with far backends are measured; none where nobody asks, or no namespace is permitted."""
+    with ExitStack() as stack:
+        place = None
+        if any(row.is_far for row in rows):
+            try:
+                network = stack.enter_context(far_network())
+            except (subprocess.CalledProcessError, FileNotFoundError) as error:
+                print(f"far backends are left out: {error}", flush=True)
+            else:
+                delay = f"a delay of {network.delay}" if network.delay else "no delay: this kernel has no netem"
+                print(f"far backends: in a network namespace behind a veth, {delay}", flush=True)
+                behind = stack.enter_context(backends.running_far(directory / "far", cores, network))
+                place = Place(directory, cores, behind)
+        yield place
 
 
 def _publish(about: Machine, effort: Effort, samples: list[Sample], options: argparse.Namespace) -> None:
