@@ -28,6 +28,7 @@ from proxy.control.choose_data_plane import choose_data_plane
 from proxy.control.descriptor_limit import descriptor_budget, raise_limit
 from proxy.control.drain import drain, unless
 from proxy.control.ending import Ending
+from proxy.control.failing_services import FailingServices
 from proxy.control.health_check_ports import HealthCheckPorts
 from proxy.control.loop_lag import measure_lag
 from proxy.control.node_addresses import local_addresses, node_address_problems
@@ -44,6 +45,7 @@ from proxy.dns.name_places import name_places
 from proxy.dns.name_service import NameService
 from proxy.dns.settings import SocketAddress
 from proxy.events.event_recorder import EventRecorder
+from proxy.inspection.count_reader import CountReader
 from proxy.inspection.proxy_inspector import ProxyInspector
 from proxy.logs import fields
 from proxy.model.problem import Problem
@@ -112,8 +114,19 @@ class Proxy:
             most=budget.bounds.health,
             descriptors=budget.health_checks(shared=configuration.workers == 0),
         )
+        self._failing = FailingServices(
+            self._planner.pools,
+            CountReader(self._data_plane.table, self._rows),
+            self._data_plane.table,
+            self._rows,
+            lambda: self._synchronizer.reports_changed(),
+        )
         self._problems = Problems(
-            self._planner, self._reconciler, lambda: self._health_checks.problems, self._recorder.record
+            self._planner,
+            self._reconciler,
+            lambda: self._health_checks.problems,
+            self._failing.problems,
+            self._recorder.record,
         )
         self._synchronizer = Synchronizer(
             self._planner,
@@ -139,6 +152,7 @@ class Proxy:
             health=self._health,
             metrics=self._metrics,
             problems=self._problems,
+            failing=self._failing,
         )
         self._server = HTTPServer(self.inspector, token, budget.bounds)
 
@@ -185,6 +199,7 @@ class Proxy:
                         "retry binds": self._synchronizer.retry_binds(),
                         "follow addresses": follow_addresses(self._apply_settings),
                         "tend paths": self._tend_paths(),
+                        "watch endpoints": self._failing.watch(),
                         "sweep rows": sweep_rows(self._rows, self._data_plane, self._synchronizer.plan_changed),
                     },
                 )

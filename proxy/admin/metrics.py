@@ -40,6 +40,7 @@ _GAUGES = (
     ("services", "Services known."),
     ("frontends", "Addresses and ports that the plan asks for."),
     ("unbound_frontends", "Frontends that should listen and cannot."),
+    ("failing_services", "Services with a port whose endpoints all refuse their clients."),
     ("problems", "Objects, files and ports that something is wrong with."),
     ("tcp_connections", "TCP connections open."),
     ("udp_flows", "UDP flows open."),

@@ -19,14 +19,15 @@ REMINDER_INTERVAL = 60.0
 
 
 class Problems:
-    """`record` takes the Events, `of_health_checks` gives what is wrong with their ports. `of_source` is what the
-    source said last, `of_node` what is wrong with this machine."""
+    """`record` takes the Events, `of_health_checks` gives what is wrong with their ports, `of_endpoints` which Services
+    fail. `of_source` is what the source said last, `of_node` what is wrong with this machine."""
 
     def __init__(
         self,
         planner: Planner,
         reconciler: Reconciler,
         of_health_checks: Callable[[], Iterable[Problem]],
+        of_endpoints: Callable[[], Iterable[Problem]],
         record: Callable[[ServiceEvent], None],
     ) -> None:
         self.of_source: tuple[Problem, ...] = ()
@@ -34,6 +35,7 @@ class Problems:
         self._planner = planner
         self._reconciler = reconciler
         self._of_health_checks = of_health_checks
+        self._of_endpoints = of_endpoints
         self._log = ProblemLog()
         self._events = ServiceEvents(planner.services, record)
 
@@ -46,7 +48,7 @@ class Problems:
         return (*self._of_objects(), *unbound, *self._of_health_checks())
 
     def _of_objects(self) -> tuple[Problem, ...]:
-        return (*self.of_source, *self.of_node, *self._planner.problems())
+        return (*self.of_source, *self.of_node, *self._planner.problems(), *self._of_endpoints())
 
     def report(self) -> None:
         """Say what is new, and what is mended. Ports are logged by those who try to have them."""

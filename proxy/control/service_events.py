@@ -14,7 +14,12 @@ from proxy.model.service import Service
 REMINDER = 1200.0
 """Seconds after which a problem that lasts is told again."""
 
-_ACTIONS = {"FailedToListen": "Listen", "PortAlreadyServed": "Listen", "FailedToStartServiceHealthcheck": "Listen"}
+_ACTIONS = {
+    "EndpointsRefuse": "Connect",
+    "FailedToListen": "Listen",
+    "FailedToStartServiceHealthcheck": "Listen",
+    "PortAlreadyServed": "Listen",
+}
 _OTHER_ACTION = "Plan"
 _SERVICE = "Service "
 

@@ -84,10 +84,14 @@ class Synchronizer:
         self._take(self._planner.reconfigure(settings))
         self._synced((), began, full=True)
 
-    def sockets_changed(self) -> None:
-        """A frontend began to listen, failed or recovered, at once or when a worker let go of its port."""
+    def reports_changed(self) -> None:
+        """What is said of a Service is another thing, though the plan is the same."""
         self.revision += 1
         self._problems.report()
+
+    def sockets_changed(self) -> None:
+        """A frontend began to listen, failed or recovered, at once or when a worker let go of its port."""
+        self.reports_changed()
         if self._reconciler.failures:
             self._bind_failed.set()
 

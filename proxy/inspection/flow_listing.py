@@ -1,6 +1,6 @@
 """What workers answer about their flows, put together for the admin API.
 
-Imports the data plane's answers and `admin`'s reports. Invariant: rows keep the order of their worker, and one that was
+Invariant: rows keep the order of their worker, and one that was
 left out anywhere makes the whole incomplete.
 """
 
@@ -41,8 +41,14 @@ def _connection(row: FlowRecord, worker: int) -> ConnectionReport:
         sent=row.sent,
         connect_seconds=row.connect_seconds,
         seconds=row.seconds,
+        namespace=_namespace(row.service),
     )
 
 
 def _entry(row: AffinityRow, worker: int) -> AffinityReport:
-    return AffinityReport(row.client, row.service, row.port, row.endpoint, row.pod, worker, row.seconds_left)
+    namespace = _namespace(row.service)
+    return AffinityReport(row.client, row.service, row.port, row.endpoint, row.pod, worker, row.seconds_left, namespace)
+
+
+def _namespace(service: str) -> str:
+    return service.partition("/")[0]

@@ -1,6 +1,6 @@
 """What may be seen of the running proxy: the answers to all that its HTTP servers ask.
 
-Imports `plan`, `admin`'s reports and this room. Invariant: reads only, and at the moment of asking.
+Invariant: reads only, and at the moment of asking.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from proxy.capture.steering import worker_of
 from proxy.configuration.config import Configuration
 from proxy.configuration.config_document import configuration_document
+from proxy.control.failing_services import FailingServices
 from proxy.control.problems import Problems
 from proxy.control.proxy_health import ProxyHealth
 from proxy.control.reconciler import Reconciler
@@ -60,6 +61,7 @@ class ProxyInspector:
         health: ProxyHealth,
         metrics: SyncMetrics,
         problems: Problems,
+        failing: FailingServices,
     ) -> None:
         self._configuration = configuration
         self._planner = planner
@@ -70,6 +72,7 @@ class ProxyInspector:
         self._counts = PoolCounts(data_plane.table, rows)
         self._synchronizer = synchronizer
         self._health = health
+        self._failing = failing
         self.followed = followed
         self.flows = FlowInspector(planner, reconciler, paths, data_plane.ask, self._worker_of)
         self.name_service = name_service
@@ -100,7 +103,8 @@ class ProxyInspector:
         service = self._planner.services.get(key)
         if service is None:
             return None
-        return inspect_service(service, self._planner, self._reconciler, self._paths, self._counts)
+        failures = self._failing.of("/".join(key))
+        return inspect_service(service, self._planner, self._reconciler, self._paths, self._counts, failures)
 
     def service_keys(self) -> Iterable[ObjectKey]:
         return self._planner.services.keys()
@@ -109,7 +113,9 @@ class ProxyInspector:
         plan = self._planner.plan_of(key)
         failures = self._reconciler.failures
         faults = [failures[each.key] for each in plan.frontends if each.key in failures] if failures else ()
-        return self._planner.services.get(key), plan, self.recent_changes.version_of("/".join(key)), *faults
+        name = "/".join(key)
+        said = (self.recent_changes.version_of(name), self._failing.of(name))
+        return self._planner.services.get(key), plan, *said, *faults
 
     def count_reader(self) -> CountReader:
         return CountReader(self._data_plane.table, self._rows)
@@ -136,6 +142,7 @@ class ProxyInspector:
             services=len(self._planner.services),
             frontends=len(self._planner.frontends),
             unbound_frontends=len(self._reconciler.failures),
+            failing_services=len(self._failing),
             problems=len(self.problems()),
             known_state_of=self._synchronizer.known_state_of,
             no_local_endpoints_internal=gaps.internal,

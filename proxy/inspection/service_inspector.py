@@ -1,6 +1,6 @@
 """Puts together what the running proxy holds of a Service: plan, sockets and live counts in one report.
 
-Imports `plan`, this room and `admin.report`. Invariant: reads only.
+Invariant: reads only.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,14 @@ from proxy.reports.report import EndpointReport, FrontendReport, PoolReport, Ser
 
 
 def inspect_service(
-    service: Service, planner: Planner, reconciler: Reconciler, paths: PathList, counts: PoolCounts
+    service: Service,
+    planner: Planner,
+    reconciler: Reconciler,
+    paths: PathList,
+    counts: PoolCounts,
+    failures: tuple[str, ...] = (),
 ) -> ServiceReport:
-    """The report of one Service."""
+    """The report of one Service; `failures` are as in ServiceReport."""
     plan = planner.plan_of(service.key)
     owned = [frontend for frontend in plan.frontends if planner.frontends.get(frontend.key) == frontend]
     return ServiceReport(
@@ -25,6 +30,7 @@ def inspect_service(
         frontends=tuple(_frontend(frontend, planner.pools[frontend.pool], reconciler, paths) for frontend in owned),
         pools=tuple(_pool(pool, counts) for pool in plan.pools),
         notes=plan.notes + plan.endpoint_notes,
+        failures=failures,
     )
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 class ConnectionReport(msgspec.Struct, frozen=True, rename="camel"):
     """One open TCP connection or UDP flow. `received` and `sent` are bytes from and to the client; `connect_seconds`
-    is -1 while no backend has answered."""
+    is -1 while no backend has answered. `service` is namespace/name."""
 
     protocol: str
     client: str
@@ -21,6 +21,7 @@ class ConnectionReport(msgspec.Struct, frozen=True, rename="camel"):
     sent: int
     connect_seconds: float
     seconds: float
+    namespace: str = ""
 
 
 class ConnectionsAnswer(msgspec.Struct, frozen=True):
@@ -31,7 +32,8 @@ class ConnectionsAnswer(msgspec.Struct, frozen=True):
 
 
 class AffinityReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One client that is bound to an endpoint; `port` is the Service port as in `http/TCP`."""
+    """One client that is bound to an endpoint; `port` is the Service port as in `http/TCP`. `service` is
+    namespace/name."""
 
     client: str
     service: str
@@ -40,6 +42,7 @@ class AffinityReport(msgspec.Struct, frozen=True, rename="camel"):
     pod: str
     worker: int
     seconds_left: float
+    namespace: str = ""
 
 
 class AffinityAnswer(msgspec.Struct, frozen=True):

@@ -63,7 +63,7 @@ class PoolView(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class ServiceView(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One Service as the page shows it. `level` is serving, empty, fault or none; `state` says it in words."""
+    """One Service as the page shows it. `level` is as level_of says; `state` says it in words."""
 
     namespace: str
     name: str

@@ -1,6 +1,7 @@
 """In words, how one Service's part of the plan differs from what it was.
 
-Imports `plan`. Invariant: a pure function of the two; equal parts differ in nothing.
+Invariants: a pure function of the two, of which equal ones differ in nothing; a line says what happened without its
+kind.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,22 +68,22 @@ def _addresses(before: ServiceParts, after: ServiceParts) -> Iterator[Difference
     removed = [each for key, each in before.frontends.items() if key not in after.frontends]
     changed = [each for key, each in after.frontends.items() if before.frontends.get(key, each) != each]
     if removed:
-        yield "AddressRemoved", _listed(_frontend, removed)
+        yield "AddressRemoved", f"removed {_listed(_frontend, removed)}"
     if added:
-        yield "AddressAdded", _listed(_frontend, added)
+        yield "AddressAdded", f"added {_listed(_frontend, added)}"
     if changed:
-        yield "AddressChanged", f"{_listed(_frontend, changed)}: traffic policy or source ranges"
+        yield "AddressChanged", f"changed {_listed(_frontend, changed)}: traffic policy or source ranges"
 
 
 def _pool_differences(before: Pool, after: Pool) -> Iterator[Difference]:
     port = f"port {after.port_name or after.protocol}: "
     if before.scheduler != after.scheduler:
-        yield "SchedulerChanged", f"{port}{before.scheduler} → {after.scheduler}"
+        yield "SchedulerChanged", f"{port}scheduler {before.scheduler} → {after.scheduler}"
     if before.affinity_seconds != after.affinity_seconds:
-        yield "AffinityChanged", f"{port}{_affinity(before)} → {_affinity(after)}"
+        yield "AffinityChanged", f"{port}affinity {_affinity(before)} → {_affinity(after)}"
     limits = ("connect_timeout", "idle_timeout")
     if any(getattr(before, name) != getattr(after, name) for name in limits):
-        yield "TimeoutChanged", f"{port}connect {after.connect_timeout:g}s, idle {_limit(after.idle_timeout)}"
+        yield "TimeoutChanged", f"{port}timeouts connect {after.connect_timeout:g}s, idle {_limit(after.idle_timeout)}"
     if before.targets != after.targets:
         yield from _target_differences(port, before.targets, after.targets)
 
@@ -98,11 +99,11 @@ def _target_differences(port: str, before: Iterable[Target], after: Iterable[Tar
         if old[at].weight != new[at].weight
     ]
     if left:
-        yield "EndpointRemoved", port + _listed(_target, left)
+        yield "EndpointRemoved", f"{port}removed {_listed(_target, left)}"
     if joined:
-        yield "EndpointAdded", port + _listed(_target, joined)
+        yield "EndpointAdded", f"{port}added {_listed(_target, joined)}"
     if weighed:
-        yield "WeightChanged", port + _listed(str, sorted(weighed))
+        yield "WeightChanged", f"{port}weight of {_listed(str, sorted(weighed))}"
 
 
 def _listed(text: Callable[[Item], str], items: Sequence[Item]) -> str:

@@ -58,12 +58,14 @@ class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ServiceReport(msgspec.Struct, frozen=True, rename="camel"):
-    """One Service; `notes` say why it, or a part of it, has no listener."""
+    """One Service; `notes` say why it, or a part of it, has no listener, `failures` which ports have endpoints that all
+    refuse their clients."""
 
     service: Service
     frontends: tuple[FrontendReport, ...]
     pools: tuple[PoolReport, ...]
     notes: tuple[str, ...]
+    failures: tuple[str, ...] = ()
 
 
 class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,6 +99,7 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     `known_state_of` is the time (RFC 3339) of the last known state that serves while its origin is away, or empty.
     `dropped_*_lines_total` are lines that were lost because nobody took them, of the log and of the access log.
     `no_local_endpoints_*` are Service ports with policy Local whose endpoints are all on other nodes.
+    `failing_services` have a port whose endpoints all refuse their clients.
     """
 
     services: int
@@ -115,6 +118,7 @@ class ProxyStatistics(msgspec.Struct, frozen=True):
     dropped_access_log_lines_total: int = 0
     no_local_endpoints_internal: int = 0
     no_local_endpoints_external: int = 0
+    failing_services: int = 0
 
 
 class FamilyHealth(msgspec.Struct, frozen=True, rename="camel"):

@@ -52,6 +52,8 @@ class _Carried:
         failed = now.failed - before.failed
         taken = now.opened - before.opened - failed
         received, sent = now.from_client - before.from_client, now.to_client - before.to_client
+        if failed or taken > 0:
+            self.endpoint.gauge(EndpointCell.FAILING, int(taken <= 0))
         counts = self.endpoint.counts
         counts[EndpointCell.OPENED] += taken
         counts[EndpointCell.FAILED] += failed

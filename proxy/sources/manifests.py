@@ -64,7 +64,7 @@ class ManifestSource:
             while True:
                 reading = await self._readings.read()
                 for changes in await self._apply(reading):
-                    yield self._first_seen.stamped(changes, datetime.now(UTC).isoformat(timespec="seconds"))
+                    yield self._first_seen.stamped(changes, _moment())
                 await self._readings.wait()
         finally:
             self._readings.close()
@@ -108,3 +108,8 @@ def require_directories(directories: Sequence[str]) -> None:
             raise StartupError(f"manifest directory {directory} does not exist: make it, or correct --manifests")
         if not os.path.isdir(directory):
             raise StartupError(f"{directory} is not a directory: give --manifests the directory that it is in")
+
+
+def _moment() -> str:
+    """Now, as the API server writes a creationTimestamp."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -83,7 +83,7 @@ async def test_changes_are_told_from_where_the_reader_left_off(get: Get, inspect
     _, body = await get("/api/v1/changes?after=1")
     assert (body["last"], [each["sequence"] for each in body["changes"]]) == (3, [2, 3])
     assert body["changes"][0]["kind"] == "AddressAdded"
-    assert body["changes"][0]["message"] == "ClusterIP 10.0.0.1:81/TCP"
+    assert body["changes"][0]["message"] == "added ClusterIP 10.0.0.1:81/TCP"
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 19, "%EF%BC%91"])

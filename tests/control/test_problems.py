@@ -15,6 +15,7 @@ from proxy.plan.frontend import Frontend, FrontendKey
 
 OF_FILE = Problem("is wrong", where="a.yaml")
 OF_PLAN = Problem("is claimed twice", "Service default/web", reason="PortAlreadyServed")
+OF_ENDPOINTS = Problem("2 of 2 endpoints refuse", "Service default/web", reason="EndpointsRefuse")
 OF_HEALTH_CHECK = Problem("is taken", "Service default/web", reason="FailedToStartServiceHealthcheck")
 WEB = FrontendKey("TCP", "127.96.7.1", 80)
 
@@ -29,7 +30,10 @@ class Parts:
         self.recorded: list[ServiceEvent] = []
         planner: Any = SimpleNamespace(services={}, problems=lambda: tuple(self.planned))
         reconciler: Any = SimpleNamespace(failures=self.failures)
-        self.problems = Problems(planner, reconciler, lambda: self.of_health_checks, self.recorded.append)
+        self.of_endpoints: list[Problem] = []
+        self.problems = Problems(
+            planner, reconciler, lambda: self.of_health_checks, lambda: self.of_endpoints, self.recorded.append
+        )
 
     def fail(self) -> None:
         self.failures[WEB] = BindFailure(Frontend(WEB, "web", "default/web", "ClusterIP"), "port 80 is taken")
@@ -57,14 +61,17 @@ def test_all_that_is_wrong_is_in_one_place(parts: Parts) -> None:
 def test_objects_and_files_are_logged_and_services_get_events(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
     parts.problems.of_source = (OF_FILE,)
     parts.planned.append(OF_PLAN)
+    parts.of_endpoints.append(OF_ENDPOINTS)
     parts.fail()
     parts.problems.report()
     parts.problems.report()
     assert [record.message for record in caplog.records] == [
+        "Service default/web: 2 of 2 endpoints refuse",
         "Service default/web: is claimed twice",
         "a.yaml: is wrong",
     ]
-    assert [event.reason for event in parts.recorded] == ["PortAlreadyServed", "FailedToListen"]
+    told = [(event.reason, event.action) for event in parts.recorded]
+    assert told == [("PortAlreadyServed", "Listen"), ("EndpointsRefuse", "Connect"), ("FailedToListen", "Listen")]
 
 
 async def test_what_comes_between_two_changes_is_told(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def test_connections_of_all_workers_come_the_newest_first() -> None:
     assert found.complete
     assert [(each.client, each.worker) for each in found.connections] == [("a", 0), ("c", 1), ("b", 0)]
     assert found.connections[0] == ConnectionReport(
-        "UDP", "a", "default/web", "127.96.0.1:53/UDP", "10.0.0.1:53", "web-1", 0, 1, 2, 0.5, 1.0
+        "UDP", "a", "default/web", "127.96.0.1:53/UDP", "10.0.0.1:53", "web-1", 0, 1, 2, 0.5, 1.0, "default"
     )
 
 
@@ -35,7 +35,7 @@ def test_what_one_worker_leaves_out_or_the_sum_does_is_admitted() -> None:
 def test_affinity_entries_name_their_worker() -> None:
     row = AffinityRow("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "web-1", 7.5)
     answers: dict[int, Answer] = {3: AffinityRows((row,), True)}
-    report = AffinityReport("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "web-1", 3, 7.5)
+    report = AffinityReport("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "web-1", 3, 7.5, "default")
     assert affinity_of(answers, 1).affinity == (report,)
     assert affinity_of(answers, 1).complete
     assert not affinity_of({0: AffinityRows((row, row), True)}, 1).complete

@@ -54,12 +54,12 @@ def test_a_service_that_left_is_told() -> None:
 @pytest.mark.parametrize(
     ("after", "kind", "message"),
     [
-        (pool(A, B), "EndpointAdded", "port http: 10.1.0.2:8080"),
-        (pool(B), "EndpointRemoved", "port http: pod-a (10.1.0.1:8080)"),
-        (pool(replace(A, weight=0)), "WeightChanged", "port http: pod-a (10.1.0.1:8080): 1 → 0"),
-        (pool(A, scheduler="wlc"), "SchedulerChanged", "port http: rr → wlc"),
-        (pool(A, affinity_seconds=60), "AffinityChanged", "port http: None → ClientIP 60s"),
-        (pool(A, idle_timeout=90.0), "TimeoutChanged", "port http: connect 5s, idle 90s"),
+        (pool(A, B), "EndpointAdded", "port http: added 10.1.0.2:8080"),
+        (pool(B), "EndpointRemoved", "port http: removed pod-a (10.1.0.1:8080)"),
+        (pool(replace(A, weight=0)), "WeightChanged", "port http: weight of pod-a (10.1.0.1:8080): 1 → 0"),
+        (pool(A, scheduler="wlc"), "SchedulerChanged", "port http: scheduler rr → wlc"),
+        (pool(A, affinity_seconds=60), "AffinityChanged", "port http: affinity None → ClientIP 60s"),
+        (pool(A, idle_timeout=90.0), "TimeoutChanged", "port http: timeouts connect 5s, idle 90s"),
     ],
 )
 def test_what_is_different_in_a_pool_is_told(after: Pool, kind: str, message: str) -> None:
@@ -69,8 +69,8 @@ def test_what_is_different_in_a_pool_is_told(after: Pool, kind: str, message: st
 def test_addresses_that_come_go_and_change_are_told() -> None:
     other = frontend("10.0.0.2")
     assert told(FIRST, Delta((), (other,), (frontend().key,))) == [
-        ("default/shop", "AddressRemoved", "ClusterIP 10.0.0.1:80/TCP"),
-        ("default/shop", "AddressAdded", "ClusterIP 10.0.0.2:80/TCP"),
+        ("default/shop", "AddressRemoved", "removed ClusterIP 10.0.0.1:80/TCP"),
+        ("default/shop", "AddressAdded", "added ClusterIP 10.0.0.2:80/TCP"),
     ]
     changed = replace(frontend(), when_empty="drop")
     assert [kind for _, kind, _ in told(FIRST, Delta((), (changed,)))] == ["AddressChanged"]

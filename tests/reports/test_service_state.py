@@ -5,7 +5,7 @@ import pytest
 
 from proxy.model.service import Service
 from proxy.reports.report import EndpointReport, FrontendReport, PoolReport, ServiceReport
-from proxy.reports.service_state import state_of
+from proxy.reports.service_state import level_of, state_of
 
 READY = EndpointReport("127.0.0.1", 8080, "", 1, 0, 0, False)
 DRAINED = EndpointReport("127.0.0.1", 8080, "", 0, 0, 0, False)
@@ -16,10 +16,13 @@ def frontend(fault: str = "", listening: bool = True) -> FrontendReport:
 
 
 def report(
-    *frontends: FrontendReport, endpoints: tuple[EndpointReport, ...] = (READY,), notes: tuple[str, ...] = ()
+    *frontends: FrontendReport,
+    endpoints: tuple[EndpointReport, ...] = (READY,),
+    notes: tuple[str, ...] = (),
+    failures: tuple[str, ...] = (),
 ) -> ServiceReport:
     service = msgspec.convert({"metadata": {"name": "web", "namespace": "default"}, "spec": {}}, Service)
-    return ServiceReport(service, frontends, (PoolReport("web", "", "TCP", "rr", 0, endpoints),), notes)
+    return ServiceReport(service, frontends, (PoolReport("web", "", "TCP", "rr", 0, endpoints),), notes, failures)
 
 
 def test_a_service_that_listens_is_served() -> None:
@@ -37,9 +40,26 @@ def test_a_service_without_a_usable_endpoint_says_that_clients_are_refused(
     assert state_of(report(frontend(), endpoints=endpoints)) == "no usable endpoints: clients are refused"
 
 
-def test_faults_come_before_anything_else_and_each_once() -> None:
-    faulty = report(frontend("taken", False), frontend(), frontend("taken", False), endpoints=(), notes=("note",))
-    assert state_of(faulty) == "taken"
+def test_a_service_that_listens_nowhere_says_why_and_each_reason_once() -> None:
+    faulty = report(frontend("taken", False), frontend("taken", False), endpoints=(), notes=("note",))
+    assert (state_of(faulty), level_of(faulty)) == ("taken", "fault")
+
+
+def test_a_service_that_listens_on_some_of_its_addresses_serves_there() -> None:
+    partial = report(frontend("taken", False), frontend())
+    assert (state_of(partial), level_of(partial)) == ("serving on 1 of 2 addresses: taken", "partial")
+    empty = report(frontend("taken", False), frontend(), endpoints=())
+    assert state_of(empty) == "no usable endpoints: clients are refused; listening on 1 of 2 addresses: taken"
+    assert level_of(empty) == "empty"
+
+
+def test_a_service_whose_endpoints_all_refuse_is_failing() -> None:
+    refusing = "port http: 2 of 2 endpoints refuse connections: check targetPort"
+    failing = report(frontend(), failures=(refusing,), notes=("SCTP is unsupported",))
+    assert (state_of(failing), level_of(failing)) == (f"failing: {refusing}; SCTP is unsupported", "failing")
+    partial = report(frontend("taken", False), frontend(), failures=(refusing,))
+    assert state_of(partial) == f"failing: {refusing}; listening on 1 of 2 addresses: taken"
+    assert level_of(partial) == "failing"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The manifest source on real files, with the real watcher: what is in them, addresses given out, and problems."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,17 @@ async def test_the_first_yield_is_the_complete_first_state(
     async with following(root, state=state) as followed:
         assert followed.notes == {"x": "1", "y": "1"}
         assert followed.problems == []
+
+
+async def test_a_service_is_stamped_as_the_api_server_writes_time(
+    root: Path, state: Path, service: Callable[..., str]
+) -> None:
+    (root / "a.yaml").write_text(service("x", "1"))
+    async with following(root, state=state) as followed:
+        (root / "b.yaml").write_text(service("y", "1"))
+        (stamped,) = (await followed.next()).services
+        stamp = stamped.metadata.creation_timestamp
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", stamp)
 
 
 async def test_an_empty_directory_is_a_complete_first_state(root: Path, state: Path) -> None:

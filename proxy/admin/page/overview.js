@@ -17,12 +17,15 @@ export class Overview {
   update() {
     const { proxy, services, workers } = this.#state;
     if (!proxy) return;
-    const faults = [...services.values()].filter((service) => service.view.level === "fault").length;
+    const levels = [...services.values()].map((service) => service.view.level);
+    const faults = levels.filter((level) => level === "fault").length;
+    const failing = levels.filter((level) => level === "failing").length;
+    const wrong = [faults && `${count(faults)} cannot listen`, failing && `${count(failing)} failing`].filter(Boolean);
     setText(byId("version"), proxy.version);
     setText(byId("tile-services"), count(services.size));
     const note = byId("tile-services-note");
-    setText(note, faults ? `${count(faults)} cannot listen` : `${plural(proxy.frontends, "address", "addresses")} served`);
-    setAttribute(note, "data-level", faults ? "fault" : "serving");
+    setText(note, wrong.join(" · ") || `${plural(proxy.frontends, "address", "addresses")} served`);
+    setAttribute(note, "data-level", wrong.length ? "fault" : "serving");
     setText(byId("tile-open"), count(proxy.tcpConnections));
     const flows = plural(proxy.udpFlows, "UDP flow");
     setText(byId("tile-open-note"), workers.length > 1 ? `${flows} · ${workers.length} workers` : flows);

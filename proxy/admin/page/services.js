@@ -9,7 +9,7 @@ const ROW_HEIGHT = 56;
 const SPARE_ROWS = 4;
 const MOST_BARS = 60;
 const SETTLED = 0.004;
-const TROUBLE = { fault: 0, empty: 1, none: 3, serving: 2 };
+const TROUBLE = { fault: 0, failing: 1, empty: 2, partial: 3, serving: 4, none: 5 };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 // What the bars of a row show: the pool that is busiest of late.
@@ -88,7 +88,7 @@ class Row {
 }
 
 function note({ view, pools }) {
-  if (view.level === "fault" || view.level === "empty") return view.state;
+  if (["fault", "failing", "empty", "partial"].includes(view.level)) return view.state;
   const sticky = pools.some((pool) => pool.view.affinitySeconds) ? " · ClientIP affinity" : "";
   return `${view.type} · ${view.ports || "no ports"}${sticky}`;
 }
