@@ -1,6 +1,6 @@
 """Documents: objects as JSON has them, and the few parts of them that every kind has.
 
-Imports msgspec alone. Invariant: a document that is in the store is never changed; whoever wants another one copies it.
+Invariant: a document that is in the store is never changed; whoever wants another one copies it.
 """
 
 from typing import Any
@@ -15,8 +15,38 @@ Key = tuple[str, str]
 """(namespace, name); the namespace of a cluster-wide object is empty."""
 
 
+class Version(msgspec.Struct, frozen=True):
+    """One version of an object as JSON in bytes, which take a tenth of the memory of its document.
+
+    `made` means that the endpoint controller keeps the object, not a client.
+    """
+
+    kind: Kind
+    key: Key
+    encoded: bytes
+    version: int
+    made: bool = False
+
+    @property
+    def document(self) -> Document:
+        """The object, decoded anew at each call."""
+        return msgspec.json.decode(self.encoded, type=Document)
+
+    @property
+    def head(self) -> Document:
+        """The object with its kind and metadata alone; the rest is not decoded."""
+        head: Document = msgspec.to_builtins(msgspec.json.decode(self.encoded, type=_Head))
+        return head
+
+
+class _Head(msgspec.Struct, rename="camel", omit_defaults=True):
+    kind: str = ""
+    api_version: str = ""
+    metadata: Document = {}
+
+
 class Stored(msgspec.Struct, frozen=True):
-    """One version of an object. `made` means that the endpoint controller keeps it, not a client."""
+    """The newest version of an object, ready to be looked at."""
 
     kind: Kind
     document: Document
@@ -27,6 +57,11 @@ class Stored(msgspec.Struct, frozen=True):
     @property
     def key(self) -> Key:
         return key_of(self.document)
+
+    @property
+    def as_version(self) -> Version:
+        """What stays when there is a newer one."""
+        return Version(self.kind, self.key, self.encoded, self.version, self.made)
 
 
 def document_of(struct: msgspec.Struct) -> Document:

@@ -89,10 +89,7 @@ def apply_conflict(message: str, causes: Sequence[Cause]) -> StatusError:
 
 def invalid(kind: Kind, name: str, errors: Iterable[FieldError]) -> StatusError:
     """422: the object breaks rules; one cause for each error."""
-    found = tuple(errors)
-    texts = [str(error) for error in found]
-    together = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-    causes = tuple(Cause(error.reason, str(error).removeprefix(f"{error.field}: "), error.field) for error in found)
+    together, causes = _together(tuple(errors))
     title = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     details = Details(name=name, group=kind.group, kind=kind.kind, causes=causes)
     return failure(422, "Invalid", f'{title} "{name}" is invalid: {together}', details)
@@ -108,11 +105,11 @@ def other_type(what: str, found: object, expected: str) -> StatusError:
     return bad_request(f"the {what} in the data ({found}) does not match the expected {what} ({expected})")
 
 
-def bad_option(options: str, field: str, text: str) -> StatusError:
-    """422: a query parameter of `options` (ListOptions, ...) that does not go with the others."""
-    reason = "FieldValueForbidden" if text.startswith("Forbidden") else "FieldValueInvalid"
-    details = Details(group="meta.k8s.io", kind=options, causes=(Cause(reason, text, field),))
-    return failure(422, "Invalid", f'{options}.meta.k8s.io "" is invalid: {field}: {text}', details)
+def invalid_options(options: str, errors: Iterable[FieldError]) -> StatusError:
+    """422: query parameters of `options` (ListOptions, ...) that are wrong, or do not go together."""
+    text, causes = _together(tuple(errors))
+    details = Details(group="meta.k8s.io", kind=options, causes=causes)
+    return failure(422, "Invalid", f'{options}.meta.k8s.io "" is invalid: {text}', details)
 
 
 def unauthorized() -> StatusError:
@@ -136,6 +133,11 @@ def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
     """415: the body's Content-Type is none of `accepted`."""
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return failure(415, "UnsupportedMediaType", message)
+
+
+def not_acceptable_shape(message: str) -> StatusError:
+    """406: the client asks for a list where there is one object, or the other way round."""
+    return failure(406, "NotAcceptable", message)
 
 
 def not_acceptable(accepted: Sequence[str]) -> StatusError:
@@ -171,7 +173,7 @@ def continue_expired() -> StatusError:
 def too_large_resource_version(wanted: int, newest: int) -> StatusError:
     """504: the client knows a version that this server has not reached, as after a restore; it lists anew."""
     cause = Cause("ResourceVersionTooLarge", "Too large resource version")
-    message = f"Too large resource version: {wanted}, current: {newest}"
+    message = f"Timeout: Too large resource version: {wanted}, current: {newest}"
     return failure(504, "Timeout", message, Details(causes=(cause,), retry_after_seconds=1))
 
 
@@ -180,6 +182,19 @@ def internal(message: str) -> StatusError:
     return failure(
         500, "InternalError", f"Internal error occurred: {message}", Details(causes=(Cause(message=message),))
     )
+
+
+def bad_resource_version(text: str) -> StatusError:
+    """500, as the API server has it: a resourceVersion that is no number."""
+    detail = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+    return failure(500, "", f'resourceVersion: Invalid value: "{text}": {detail}')
+
+
+def _together(errors: tuple[FieldError, ...]) -> tuple[str, tuple[Cause, ...]]:
+    """All errors in one text, and a cause for each."""
+    texts = [str(error) for error in errors]
+    causes = tuple(Cause(error.reason, str(error).removeprefix(f"{error.field}: "), error.field) for error in errors)
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]", causes
 
 
 def _resource(kind: Kind, name: str) -> Details:

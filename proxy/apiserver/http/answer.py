@@ -1,7 +1,7 @@
-"""Answers: objects, lists and errors in the form that the client asked for.
+"""Answers: representations and errors as HTTP responses.
 
-Imports this room; aiohttp carries it. Invariant: every answer is JSON with the API's Content-Type, a Table only where
-the client prefers one.
+Invariant: an answer's Content-Type is the one that its client prefers among those that can be given; an error that no
+form fits is JSON.
 """
 
 from collections.abc import Iterable
@@ -10,81 +10,81 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 
-from proxy.apiserver.document import Document, metadata_of
+from proxy.apiserver.document import Document, Stored, Version
 from proxy.apiserver.http.listing import ListPage
-from proxy.apiserver.http.negotiation import JSON, wants_table
-from proxy.apiserver.http.watching import WatchEvent
+from proxy.apiserver.http.negotiation import JSON, MEDIA_TYPES, PROTOBUF, STREAMED, Form, answer_form
+from proxy.apiserver.http.representation import Representation, status_bytes
 from proxy.apiserver.kinds import Kind
-from proxy.apiserver.status import Status
-from proxy.apiserver.tables.tables import METADATA, table
+from proxy.apiserver.status import Status, StatusError
+from proxy.apiserver.tables.tables import METADATA
 
 
-def json_answer(document: object, code: int = 200, warnings: Iterable[str] = ()) -> web.Response:
-    """Any document; warnings as kubectl prints them."""
-    response = web.Response(body=msgspec.json.encode(document), status=code, content_type=JSON)
-    for warning in warnings:
-        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.add("Warning", f'299 - "{quoted}"')
-    return response
+def json_answer(document: object, code: int = 200) -> web.Response:
+    """Any document as JSON, whatever the client prefers."""
+    return web.Response(body=msgspec.json.encode(document), status=code, content_type=JSON)
 
 
-def status_answer(status: Status) -> web.Response:
+def status_answer(request: web.Request | None, status: Status) -> web.Response:
     """A Status with its code as the HTTP status."""
-    response = json_answer(status.document(), status.code or 200)
+    form = _form_of_errors(request)
+    code = status.code or 200
+    response = web.Response(body=status_bytes(form, status.document()), status=code, content_type=form.media_type)
     if status.details is not None and status.details.retry_after_seconds:
         response.headers["Retry-After"] = str(status.details.retry_after_seconds)
     return response
 
 
 def object_answer(
-    request: web.Request, kind: Kind, document: Document, code: int = 200, warnings: Iterable[str] = ()
+    request: web.Request, kind: Kind, found: Stored | Document, code: int = 200, warnings: Iterable[str] = ()
 ) -> web.Response:
-    """One object. Raises StatusError (406)."""
-    if wants_table(request.headers.get("Accept", "")):
-        version = metadata_of(document).get("resourceVersion", "")
-        document = table(kind, [document], datetime.now(UTC), _include_object(request), {"resourceVersion": version})
-    return json_answer(document, code, warnings)
+    """One object, and warnings as kubectl prints them. Raises StatusError (400, 406)."""
+    representation = representation_of(request, kind)
+    body = representation.one(found)
+    response = web.Response(body=body, status=code, content_type=representation.form.media_type)
+    for warning in warnings:
+        quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
+        response.headers.add("Warning", f'299 - "{quoted}"')
+    return response
 
 
 def list_answer(request: web.Request, kind: Kind, page: ListPage) -> web.Response:
-    """A list. Raises StatusError (406)."""
+    """A list. Raises StatusError (400, 406)."""
     metadata: Document = {"resourceVersion": str(page.version)}
     if page.rest:
         metadata["continue"] = page.rest
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
-    if wants_table(request.headers.get("Accept", "")):
-        documents = [stored.document for stored in page.items]
-        return json_answer(table(kind, documents, datetime.now(UTC), _include_object(request), metadata))
-    items = [msgspec.Raw(stored.encoded) for stored in page.items]
-    return json_answer({"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": items})
+    representation = representation_of(request, kind)
+    return web.Response(body=representation.many(page.items, metadata), content_type=representation.form.media_type)
 
 
-class EventLines:
-    """Encodes the events of one watch, in the form that the client asked for. Raises StatusError (406)."""
-
-    def __init__(self, request: web.Request, kind: Kind) -> None:
-        self._kind = kind
-        self._as_table = wants_table(request.headers.get("Accept", ""))
-        self._include_object = _include_object(request)
-        self._first = True
-
-    def line(self, event: WatchEvent) -> bytes:
-        """One line; only the first Table of a watch has column definitions."""
-        document = event.document
-        if self._as_table:
-            version = {"resourceVersion": metadata_of(document).get("resourceVersion", "")}
-            rows = [] if event.type == "BOOKMARK" else [document]
-            now = datetime.now(UTC)
-            document = table(self._kind, rows, now, self._include_object, version, with_columns=self._first)
-            self._first = False
-        return encoded_event(event.type, document)
+def deleted_answer(request: web.Request, kind: Kind, documents: Iterable[Document], version: int) -> web.Response:
+    """The list of what was deleted, as of `version`. Raises StatusError (400, 406)."""
+    items: list[Stored | Version] = [
+        Version(kind, ("", ""), msgspec.json.encode(document), version) for document in documents
+    ]
+    return list_answer(request, kind, ListPage(items, version))
 
 
-def encoded_event(event_type: str, document: Document) -> bytes:
-    """One line of a watch."""
-    return msgspec.json.encode({"type": event_type, "object": document}) + b"\n"
+def stream_answer(form: Form) -> web.StreamResponse:
+    """The answer of a watch, of which nothing is sent yet."""
+    media_type = f"{form.media_type};stream=watch" if form.media_type == PROTOBUF else form.media_type
+    return web.StreamResponse(headers={"Content-Type": media_type, "Cache-Control": "no-cache, private"})
 
 
-def _include_object(request: web.Request) -> str:
-    return request.query.get("includeObject") or METADATA
+def representation_of(request: web.Request, kind: Kind, media_types: tuple[str, ...] = MEDIA_TYPES) -> Representation:
+    """How the client wants objects of `kind`. Raises StatusError (406)."""
+    form = answer_form(request.headers.get("Accept", ""), media_types)
+    return Representation(form, kind, request.query.get("includeObject") or METADATA, datetime.now(UTC))
+
+
+def watch_representation(request: web.Request, kind: Kind) -> Representation:
+    """How the client wants the events of a watch. Raises StatusError (406)."""
+    return representation_of(request, kind, STREAMED)
+
+
+def _form_of_errors(request: web.Request | None) -> Form:
+    try:
+        return answer_form(request.headers.get("Accept", "")) if request is not None else Form()
+    except StatusError:
+        return Form()

@@ -1,71 +1,79 @@
-"""Negotiation: which form of an answer a client takes, and which form a body has.
+"""Negotiation: which form of an answer a client takes.
 
-Imports this room's readers and errors. Invariant: what cannot be spoken is refused with the API server's 406 or 415;
-answers are JSON, bodies JSON, YAML or protobuf.
+The rules are those of k8s.io/apiserver/pkg/endpoints/handlers/negotiation. Invariant: what cannot be spoken is refused
+with the API server's 406; a clause of the header that cannot be met is passed over for the next one.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from proxy.apiserver import status
-from proxy.apiserver.document import Document
-from proxy.apiserver.schema.protobuf_object import protobuf_object
-from proxy.apiserver.schema.schema_types import Record
-from proxy.documents.json_documents import load_json
-from proxy.documents.syntax_error import DocumentSyntaxError
-from proxy.documents.yaml_documents import load_yaml
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-_JSON_RANGES = (JSON, "application/*", "*/*")
+MEDIA_TYPES = (JSON, YAML, PROTOBUF)
+STREAMED = (JSON, PROTOBUF)
+"""Media types that a watch can have: YAML has no frames."""
+
+TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
+_META_GROUP = "meta.k8s.io"
+_META_VERSIONS = ("v1", "v1beta1")
+_ANYTHING = ("*/*", "application/*")
 
 
 class Accepted(NamedTuple):
-    """One entry of an Accept header: its media type and its parameters."""
+    """One clause of an Accept header: its media type and its parameters."""
 
     media_type: str
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
+
+
+class Form(NamedTuple):
+    """How an answer looks: its media type, and `shape`, which is empty for the objects themselves, or a kind of
+    meta.k8s.io in `version`."""
+
+    media_type: str = JSON
+    shape: str = ""
+    version: str = "v1"
 
 
 def accepted(header: str) -> list[Accepted]:
-    """The entries of an Accept header in the order of the client's wish; an empty header takes anything."""
+    """The clauses of an Accept header, those that the client wants most first; an empty header takes anything."""
     entries = []
     for part in header.split(","):
         media_type, *rest = (word.strip() for word in part.split(";"))
         parameters = {name.strip(): value.strip() for name, _, value in (word.partition("=") for word in rest)}
         if media_type:
             entries.append(Accepted(media_type.lower(), parameters))
-    return entries or [Accepted("*/*", {})]
+    return sorted(entries, key=_weight, reverse=True) or [Accepted("*/*", {})]
 
 
-def wants_table(header: str) -> bool:
-    """Whether the first form that can be given is a Table of meta.k8s.io/v1. Raises StatusError (406)."""
-    for entry in accepted(header):
-        if entry.media_type not in _JSON_RANGES:
-            continue
-        shape = entry.parameters.get("as")
-        if shape is None:
-            return False
-        if (shape, entry.parameters.get("g"), entry.parameters.get("v")) == ("Table", "meta.k8s.io", "v1"):
-            return True
-    raise status.not_acceptable((JSON,))
+def answer_form(header: str, media_types: tuple[str, ...] = MEDIA_TYPES) -> Form:
+    """The first form in an Accept header that can be given. Raises StatusError (406)."""
+    for clause in accepted(header):
+        media_type = media_types[0] if clause.media_type in _ANYTHING else clause.media_type
+        form = _form(media_type, clause.parameters) if media_type in media_types else None
+        if form is not None:
+            return form
+    suffix = ";stream=watch" if media_types == STREAMED else ""
+    raise status.not_acceptable([f"{media_type}{suffix}" for media_type in media_types])
 
 
-def parsed_body(body: bytes, content_type: str, expected: Record) -> Document:
-    """The object in a body: of the type `expected` where it is protobuf, of any where it is JSON or YAML.
+def _form(media_type: str, parameters: Mapping[str, str]) -> Form | None:
+    shape = parameters.get("as", "")
+    if not shape:
+        return Form(media_type)
+    version = parameters.get("v", "")
+    if parameters.get("g") != _META_GROUP or version not in _META_VERSIONS:
+        return None
+    # A Table has no protobuf form.
+    known = shape in (PARTIAL, PARTIAL_LIST) or (shape == TABLE and media_type != PROTOBUF)
+    return Form(media_type, shape, version) if known else None
 
-    Raises StatusError: 415 for other media types, 400 for what is no such object.
-    """
-    media_type = content_type.partition(";")[0].strip().lower() or JSON
-    if media_type == PROTOBUF:
-        return protobuf_object(body, expected)
-    if media_type not in (JSON, YAML):
-        raise status.unsupported_media_type((JSON, YAML, PROTOBUF))
+
+def _weight(clause: Accepted) -> float:
     try:
-        text = body.decode()
-        documents = load_yaml(text) if media_type == YAML else load_json(text)
-    except (DocumentSyntaxError, UnicodeDecodeError) as error:
-        raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise status.bad_request("couldn't get version/kind; json parse error: the body must be one object")
-    return documents[0]
+        return float(clause.parameters.get("q", "1"))
+    except ValueError:
+        return 1.0

@@ -1,7 +1,6 @@
 """Resources: the requests that are about objects, from HTTP to operations and back.
 
-Imports this room; aiohttp carries it. Invariant: a method that a kind does not have is refused before anything is
-read or written.
+Invariant: a method that a kind does not have is refused before anything is read or written.
 """
 
 import contextlib
@@ -14,20 +13,21 @@ from aiohttp import web
 from proxy.apiserver import status
 from proxy.apiserver.document import Document, metadata_of
 from proxy.apiserver.http.answer import (
-    EventLines,
-    encoded_event,
-    json_answer,
+    deleted_answer,
     list_answer,
     object_answer,
     status_answer,
+    stream_answer,
+    watch_representation,
 )
-from proxy.apiserver.http.listing import listed, selection
-from proxy.apiserver.http.negotiation import parsed_body
+from proxy.apiserver.http.bodies import parsed_body
+from proxy.apiserver.http.listing import check_known, listed, selection
 from proxy.apiserver.http.query_flag import query_flag
+from proxy.apiserver.http.representation import status_event
 from proxy.apiserver.http.target import Target
 from proxy.apiserver.http.watching import watch_events, watch_request
 from proxy.apiserver.kinds import NAMESPACES, PODS, SERVICES
-from proxy.apiserver.schema.schema import record_of, record_of_delete_options
+from proxy.apiserver.schema.schema import meta_record, record_of
 from proxy.apiserver.schema.schema_types import Record
 from proxy.apiserver.storage.store import Store
 from proxy.apiserver.writes.operations import Operations
@@ -75,27 +75,28 @@ class Resources:
         return await action(request, target)
 
     async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
+        check_known(self._store, request.query)
         stored = self._store.get(target.kind, target.key)
         if stored is None:
             raise status.not_found(target.kind, target.name)
-        return object_answer(request, target.kind, stored.document)
+        return object_answer(request, target.kind, stored)
 
     async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
         return list_answer(request, target.kind, listed(self._store, target, request.query))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         asked = watch_request(target, request.query, self._random)
-        lines = EventLines(request, target.kind)
-        response = web.StreamResponse(
-            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
-        )
+        representation = watch_representation(request, target.kind)
+        response = stream_answer(representation.form)
         await response.prepare(request)
         try:
+            is_first = True
             async with contextlib.aclosing(watch_events(self._store, asked)) as events:
                 async for event in events:
-                    await response.write(lines.line(event))
+                    await response.write(representation.event(event, is_first))
+                    is_first = False
         except status.StatusError as error:
-            await response.write(encoded_event("ERROR", error.status.document()))
+            await response.write(status_event(representation.form, error.status.document()))
         await response.write_eof()
         return response
 
@@ -130,17 +131,13 @@ class Resources:
             kind=target.kind.plural,
             uid=metadata_of(written.document).get("uid", ""),
         )
-        return status_answer(status.Status("Success", details=details))
+        return status_answer(request, status.Status("Success", details=details))
 
     async def _delete_collection(self, request: web.Request, target: Target) -> web.StreamResponse:
         options = delete_options(request.query, await _delete_body(request))
-        matches = selection(target, request.query)
+        matches = selection(target, request.query).matches
         deleted = await self._operations.delete_all(target.kind, target.namespace, matches, options)
-        kind = target.kind
-        metadata = {"resourceVersion": str(self._store.version)}
-        return json_answer(
-            {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": metadata, "items": deleted}
-        )
+        return deleted_answer(request, target.kind, deleted, self._store.version)
 
 
 async def _body(request: web.Request, target: Target) -> Document:
@@ -149,7 +146,7 @@ async def _body(request: web.Request, target: Target) -> Document:
 
 async def _delete_body(request: web.Request) -> Document | None:
     content = await request.read()
-    return _parsed(request, content, record_of_delete_options()) if content else None
+    return _parsed(request, content, meta_record("DeleteOptions")) if content else None
 
 
 def _parsed(request: web.Request, content: bytes, expected: Record) -> Document:

@@ -1,7 +1,6 @@
 """The API server: TLS on this machine, the token at the door, and Status for everything that goes wrong.
 
-Imports this room; aiohttp serves it. Invariant: nothing is answered without the token, and nothing that a client sends
-gets it a stack trace.
+Invariant: no object is answered without the token, and nothing that a client sends gets it a stack trace.
 """
 
 import logging
@@ -84,14 +83,14 @@ class APIServer:
         try:
             return await self._handled(request)
         except status.StatusError as error:
-            return status_answer(error.status)
+            return status_answer(request, error.status)
         except web.HTTPRequestEntityTooLarge:
-            return status_answer(status.too_large(LARGEST_BODY).status)
+            return status_answer(request, status.too_large(LARGEST_BODY).status)
         except ConnectionResetError:
             raise
         except Exception:
             _log.exception("request failed", extra=fields(method=request.method, path=request.path))
-            return status_answer(status.internal("see the log of svcproxy").status)
+            return status_answer(request, status.internal("see the log of svcproxy").status)
 
     async def _handled(self, request: web.Request) -> web.StreamResponse:
         require_token(request, self._token)
@@ -109,7 +108,7 @@ class APIServer:
 def _failure(code: int, line: str) -> web.Response:
     """What is said before or after a request is the API's: of a full server, and of what is no HTTP."""
     if code == HTTPStatus.TOO_MANY_REQUESTS:
-        return status_answer(status.too_many_requests(line).status)
+        return status_answer(None, status.too_many_requests(line).status)
     if code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return status_answer(status.bad_request(line).status)
-    return status_answer(status.internal(line).status)
+        return status_answer(None, status.bad_request(line).status)
+    return status_answer(None, status.internal(line).status)

@@ -1,8 +1,8 @@
-"""Protocol buffers, as much of their wire format as is needed here: texts and messages, and numbers to read.
+"""Protocol buffers, as much of their wire format as is needed here: texts, messages and integers
+(https://protobuf.dev/programming-guides/encoding).
 
-Imports nothing of ours. Invariant: pure; every field that is written is length-delimited
-(https://protobuf.dev/programming-guides/encoding); reading takes time in proportion to the length, and nothing but
-WireError comes of bytes that are no message.
+Invariant: pure; reading takes time in proportion to the length, and nothing but WireError comes of bytes that are no
+message.
 """
 
 from collections.abc import Iterator
@@ -28,6 +28,11 @@ def texts(number: int, values: list[str]) -> bytes:
 def message(number: int, *fields: bytes) -> bytes:
     """The field `number` whose value is a message of these fields; present even if it is empty."""
     return _field(number, b"".join(fields))
+
+
+def number_field(number: int, value: int) -> bytes:
+    """The integer field `number`, present even if it is 0; negative values take 64 bits."""
+    return _varint(number << 3 | _VARINT) + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def wire_fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:

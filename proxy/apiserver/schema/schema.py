@@ -1,6 +1,6 @@
 """The schema of every kind that is served: its fields, their types, and how patches merge them.
 
-Imports the kinds and the notation. Strict decoding, protobuf, strategic merge, field ownership and OpenAPI all go by
+Strict decoding, protobuf, strategic merge, field ownership and OpenAPI all go by
 it. Invariant: read once from the package's own `api_types`, and the same for the life of the process.
 """
 
@@ -39,9 +39,9 @@ def record_of(kind: Kind) -> Record:
     return all_types()[f"{_PACKAGE_OF_GROUP[kind.group]}.{kind.version}", kind.kind]
 
 
-def record_of_delete_options() -> Record:
-    """The type of the body of a deletion."""
-    return all_types()["io.k8s.apimachinery.pkg.apis.meta.v1", "DeleteOptions"]
+def meta_record(name: str) -> Record:
+    """A type of meta/v1, such as DeleteOptions, Status or ObjectMeta."""
+    return all_types()["io.k8s.apimachinery.pkg.apis.meta.v1", name]
 
 
 def unknown_fields(kind: Kind, document: Document) -> list[str]:

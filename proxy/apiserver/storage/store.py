@@ -1,7 +1,9 @@
 """The store: every object, one resourceVersion over all of them, and one writer.
 
-Imports this room. Invariant: a change is decided on the newest state, made durable, and only then seen and answered,
-one after the other in the order of the resourceVersions; reads never wait.
+Invariant: a change is decided on the newest state, made durable, and only then seen and answered, one after the other
+in the order of the resourceVersions; reads never wait. Deciding and committing have a thread of their own, so that a
+large write holds up other writes and not the loop. The thread only reads the store, and the loop changes it only
+while the thread has nothing to do.
 """
 
 import asyncio
@@ -16,14 +18,14 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.apiserver import status
-from proxy.apiserver.document import Document, Key, Stored, with_metadata
+from proxy.apiserver.document import Document, Key, Stored, Version, with_metadata
 from proxy.apiserver.kinds import KINDS, Kind
 from proxy.apiserver.storage.database import Database, Row
 from proxy.apiserver.storage.history import Event, History
 from proxy.apiserver.storage.watcher import Watcher
 
-HISTORY_LIMIT = 20_000
-WATCHER_BOUND = 10_000
+HISTORY_BYTES = 64 * 1024 * 1024
+WATCHER_BYTES = 32 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +48,15 @@ class Transaction(NamedTuple):
 
 
 Decide = Callable[[], Transaction]
-"""Looks at the store and says what to write; raises StatusError to write nothing. It must not wait for anything."""
+"""Looks at the store and says what to write; raises StatusError to write nothing. It runs in the writer's thread, and
+must not wait for anything."""
+
+
+class _Committed(NamedTuple):
+    """What is on disk and not yet seen: each new version, what it replaces, and whether it is the last."""
+
+    changes: Sequence[tuple[Stored, Stored | None, bool]]
+    published: Callable[[], None]
 
 
 class _Job(NamedTuple):
@@ -58,15 +68,15 @@ class Store:
     """Reads are plain calls; `write` works while `running` is entered."""
 
     def __init__(
-        self, database: Database, history_limit: int = HISTORY_LIMIT, watcher_bound: int = WATCHER_BOUND
+        self, database: Database, history_bytes: int = HISTORY_BYTES, watcher_bytes: int = WATCHER_BYTES
     ) -> None:
         self._database = database
         self._objects: dict[Kind, dict[Key, Stored]] = {kind: {} for kind in KINDS}
         self.version, stored = database.load()
         for each in stored:
             self._objects[each.kind][each.key] = each
-        self._history = History(self.version, history_limit)
-        self._watcher_bound = watcher_bound
+        self._history = History(self.version, history_bytes)
+        self._watcher_bytes = watcher_bytes
         self._watchers: set[Watcher] = set()
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
 
@@ -78,21 +88,22 @@ class Store:
         """Every object of `kind`, now."""
         return MappingProxyType(self._objects[kind])
 
-    def objects_at(self, kind: Kind, version: int) -> Mapping[Key, Stored] | None:
+    def objects_at(self, kind: Kind, version: int) -> Mapping[Key, Stored | Version] | None:
         """Every object of `kind` as it was at `version`, or None if that is forgotten."""
         return self._history.snapshot(self._objects[kind], kind, version)
 
-    def events_since(self, version: int) -> list[Event]:
-        """Everything after `version`. Raises StatusError (410) if that is forgotten, or never was."""
-        events = self._history.since(version)
-        if events is None or version > self.version:
+    def events_since(self, version: int, kind: Kind, namespace: str = "") -> list[Event]:
+        """Every event about `kind` in `namespace`, or with an empty one anywhere, after `version`; of the future there
+        are none. Raises StatusError (410) for a past that is forgotten."""
+        events = self._history.since(version, kind, namespace)
+        if events is None:
             raise status.expired(self._history.begins_after, version)
         return events
 
     @contextlib.contextmanager
     def watching(self, kind: Kind, namespace: str) -> Iterator[Watcher]:
         """A watcher that gets every event from now on."""
-        watcher = Watcher(kind, namespace, self._watcher_bound)
+        watcher = Watcher(kind, namespace, self._watcher_bytes)
         self._watchers.add(watcher)
         try:
             yield watcher
@@ -142,44 +153,50 @@ class Store:
                     job.answer.set_result(stored)
 
     async def _do(self, decide: Decide, executor: ThreadPoolExecutor) -> list[Stored]:
+        loop = asyncio.get_running_loop()
+        committed = await loop.run_in_executor(executor, self._committed, decide)
+        for stored, before, deleted in committed.changes:
+            self._publish(stored, before, deleted)
+        committed.published()
+        return [stored for stored, _, _ in committed.changes]
+
+    def _committed(self, decide: Decide) -> _Committed:
+        """Decide and make it durable, in the writer's thread. Raises what `decide` raises, and StatusError (500)."""
         transaction = decide()
-        events = [self._event(write, self.version + 1 + index) for index, write in enumerate(transaction.writes)]
-        if events:
-            rows = [_row(event) for event in events]
-            last = events[-1].stored.version
-            loop = asyncio.get_running_loop()
+        changes = [self._change(write, self.version + 1 + index) for index, write in enumerate(transaction.writes)]
+        if changes:
+            rows = [_row(stored, deleted) for stored, _, deleted in changes]
             try:
-                await loop.run_in_executor(executor, self._database.commit, rows, last)
+                self._database.commit(rows, changes[-1][0].version)
             except sqlite3.Error as error:
                 transaction.undo()
                 _log.error(f"{self._database.path} cannot be written: {error}")
                 raise status.internal(f"the change could not be stored: {error}") from error
-        for event in events:
-            self._publish(event)
-        transaction.published()
-        return [event.stored for event in events]
+        return _Committed(changes, transaction.published)
 
-    def _event(self, write: Write, version: int) -> Event:
+    def _change(self, write: Write, version: int) -> tuple[Stored, Stored | None, bool]:
         before = self._objects[write.kind].get(write.key)
         document = write.document
         if document is None:
             assert before is not None, f"{write.kind.kind} {write.key} is deleted twice"
             document = before.document
-        numbered = with_metadata(document, resourceVersion=str(version))
+        # Lists leave out what they have in front of all: proxy/apiserver/http/representation.py.
+        typed = {"kind": write.kind.kind, "apiVersion": write.kind.api_version, **document}
+        numbered = with_metadata(typed, resourceVersion=str(version))
         stored = Stored(write.kind, numbered, msgspec.json.encode(numbered), version, write.made)
-        return Event(stored, before, deleted=write.document is None)
+        return stored, before, write.document is None
 
-    def _publish(self, event: Event) -> None:
-        self.version = event.stored.version
-        if event.deleted:
-            del self._objects[event.stored.kind][event.stored.key]
+    def _publish(self, stored: Stored, before: Stored | None, deleted: bool) -> None:
+        self.version = stored.version
+        if deleted:
+            del self._objects[stored.kind][stored.key]
         else:
-            self._objects[event.stored.kind][event.stored.key] = event.stored
+            self._objects[stored.kind][stored.key] = stored
+        event = Event(stored.as_version, before.as_version if before is not None else None, deleted)
         self._history.add(event)
         for watcher in self._watchers:
             watcher.publish(event)
 
 
-def _row(event: Event) -> Row:
-    stored = event.stored
-    return Row(stored.kind.resource, stored.key, stored.version, stored.made, None if event.deleted else stored.encoded)
+def _row(stored: Stored, deleted: bool) -> Row:
+    return Row(stored.kind.resource, stored.key, stored.version, stored.made, None if deleted else stored.encoded)

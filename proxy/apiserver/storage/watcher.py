@@ -1,7 +1,7 @@
 """A watcher: the events of one kind on their way to one client.
 
-Imports this room's history; asyncio only to wait. Invariant: whoever publishes never waits for a watcher; one that
-falls behind by more than its bound is ended, and its client watches again from where it was.
+Invariant: whoever publishes never waits for a watcher; one that falls behind by more than its bound is ended, and its
+client watches again from where it was.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ from proxy.apiserver.storage.history import Event
 
 
 class Watcher:
-    """Events of `kind`, in `namespace` or with an empty one everywhere; at most `bound` of them wait."""
+    """Events of `kind`, in `namespace` or with an empty one everywhere. Those that wait hold `most_bytes` of objects,
+    or are a single one."""
 
-    def __init__(self, kind: Kind, namespace: str, bound: int) -> None:
+    def __init__(self, kind: Kind, namespace: str, most_bytes: int) -> None:
         self._kind = kind
         self._namespace = namespace
-        self._bound = bound
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._waiting: deque[Event] = deque()
         self._changed = asyncio.Event()
         self.ended = False
@@ -29,11 +31,12 @@ class Watcher:
 
     def publish(self, event: Event) -> None:
         """Take an event, if it is one of those watched."""
-        if event.stored.kind is not self._kind or self._namespace not in ("", event.stored.key[0]):
+        if self.ended or not event.is_about(self._kind, self._namespace):
             return
-        if len(self._waiting) >= self._bound:
+        if self._waiting and self._bytes + event.bytes_held > self._most_bytes:
             self.end()
             return
+        self._bytes += event.bytes_held
         self._waiting.append(event)
         self._changed.set()
 
@@ -49,4 +52,5 @@ class Watcher:
             self._changed.clear()
         events = list(self._waiting)
         self._waiting.clear()
+        self._bytes = 0
         return events

@@ -1,6 +1,6 @@
 """Tables: objects as kubectl prints them.
 
-Imports the rows of this room. Invariant: cells and columns are those of kubernetes pkg/printers/internalversion, in
+Invariant: cells and columns are those of kubernetes pkg/printers/internalversion, in
 its wide form: kubectl leaves out the columns of priority 1 by itself.
 """
 
@@ -52,8 +52,9 @@ def table(
     include_object: str,
     list_metadata: Mapping[str, Any],
     with_columns: bool = True,
+    version: str = "v1",
 ) -> Document:
-    """A meta.k8s.io/v1 Table of `objects`.
+    """A Table of `objects`, of meta.k8s.io in `version`.
 
     `list_metadata` holds the resourceVersion of the list or of the single object, and what a page of a list adds.
     Of a watch only the first table comes `with_columns`. Raises StatusError 400 for another `include_object`.
@@ -61,16 +62,16 @@ def table(
     if include_object not in INCLUDED:
         raise bad_request(f'unrecognized includeObject value: "{include_object}"')
     columns, row = _FORMS[kind.plural]
-    rows = [{"cells": row(each, now.timestamp()), **_included(each, include_object)} for each in objects]
-    head = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": dict(list_metadata)}
+    rows = [{"cells": row(each, now.timestamp()), **_included(each, include_object, version)} for each in objects]
+    head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": dict(list_metadata)}
     definitions = {"columnDefinitions": [column.definition() for column in columns]} if with_columns else {}
     return {**head, **definitions, "rows": rows}
 
 
-def _included(document: Document, include_object: str) -> Document:
+def _included(document: Document, include_object: str, version: str) -> Document:
     if include_object == NONE:
         return {}
     if include_object == OBJECT:
         return {"object": document}
-    partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": document["metadata"]}
-    return {"object": partial}
+    title = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}"}
+    return {"object": {**title, "metadata": document["metadata"]}}

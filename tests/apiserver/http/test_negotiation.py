@@ -1,80 +1,62 @@
-"""Accept headers and bodies as kubectl and other clients send them."""
+"""Accept headers as kubectl, informers and other clients send them."""
 
 import pytest
 
-from proxy.apiserver.http.negotiation import parsed_body, wants_table
-from proxy.apiserver.kinds import PODS
-from proxy.apiserver.schema.schema import record_of
+from proxy.apiserver.http.negotiation import JSON, PROTOBUF, STREAMED, YAML, Form, answer_form
 from proxy.apiserver.status import StatusError
-from tests.apiserver.protobuf_encoder import protobuf_body
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+METADATA = "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 @pytest.mark.parametrize(
-    ("header", "table"),
+    ("header", "form"),
     [
-        ("", False),
-        ("*/*", False),
-        ("application/json", False),
-        (f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", True),
-        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", False),
-        (f"application/json, {TABLE}", False),
-        ("application/vnd.kubernetes.protobuf,application/json", False),
-        (f"application/vnd.kubernetes.protobuf;as=Table, {TABLE}", True),
+        ("", Form()),
+        ("*/*", Form()),
+        ("application/*", Form()),
+        ("application/json", Form(JSON)),
+        ("application/json; charset=utf-8", Form(JSON)),
+        (
+            f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+            Form(JSON, "Table"),
+        ),
+        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form(JSON, "Table", "v1beta1")),
+        (f"application/json, {TABLE}", Form(JSON)),
+        ("application/vnd.kubernetes.protobuf,application/json", Form(PROTOBUF)),
+        (f"application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1, {TABLE}", Form(JSON, "Table")),
+        (f"application/vnd.kubernetes.protobuf;{METADATA},{JSON}", Form(PROTOBUF, "PartialObjectMetadataList")),
+        (f"application/json;{METADATA},application/json", Form(JSON, "PartialObjectMetadataList")),
+        ("application/yaml", Form(YAML)),
+        ("application/yaml;as=Table;g=meta.k8s.io;v=v1", Form(YAML, "Table")),
+        ("text/html, application/yaml;q=0.5, application/json;q=0.4", Form(YAML)),
+        ("application/json;as=Nothing;g=meta.k8s.io;v=v1,application/json", Form(JSON)),
     ],
 )
-def test_the_first_form_that_can_be_given_is_given(header: str, table: bool) -> None:
-    assert wants_table(header) is table
+def test_the_first_form_that_can_be_given_is_given(header: str, form: Form) -> None:
+    assert answer_form(header) == form
 
 
-@pytest.mark.parametrize("header", ["text/html", "application/vnd.kubernetes.protobuf", "application/json;as=Nothing"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "text/html",
+        "application/json;as=Nothing",
+        "application/json;as=Table;g=meta.k8s.io;v=v2",
+        "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1",
+    ],
+)
 def test_a_form_that_cannot_be_given_is_not_acceptable(header: str) -> None:
     with pytest.raises(StatusError) as refused:
-        wants_table(header)
+        answer_form(header)
     assert refused.value.status.code == 406
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        (b'{"kind": "Pod"}', "application/json"),
-        (b'{"kind": "Pod"}', ""),
-        (b'{"kind": "Pod"}', "application/json; charset=utf-8"),
-        (b"kind: Pod\n", "application/yaml"),
-        (protobuf_body("Pod", [], ""), "application/vnd.kubernetes.protobuf"),
-        (protobuf_body("Pod", [], ""), "application/vnd.kubernetes.protobuf; charset=utf-8"),
-    ],
-)
-def test_an_object_is_read_from_json_yaml_and_protobuf(body: bytes, content_type: str) -> None:
-    assert parsed_body(body, content_type, record_of(PODS)) == {"kind": "Pod"}
-
-
-@pytest.mark.parametrize(
-    ("body", "content_type", "code"),
-    [
-        (b"{}", "application/vnd.kubernetes.protobuf", 400),
-        (b"", "application/vnd.kubernetes.protobuf", 400),
-        (b"{}", "text/plain", 415),
-        (b"", "application/json", 400),
-        (b"{} {}", "application/json", 400),
-        (b"[1]", "application/json", 400),
-        (b'{"a": 1, "a": 2}', "application/json", 400),
-        (b"\xff\xfe", "application/json", 400),
-        (b"[" * 100_000, "application/json", 400),
-        (b"a: [", "application/yaml", 400),
-    ],
-)
-def test_what_is_no_object_is_refused(body: bytes, content_type: str, code: int) -> None:
-    with pytest.raises(StatusError) as refused:
-        parsed_body(body, content_type, record_of(PODS))
-    assert refused.value.status.code == code
-
-
-def test_the_media_types_that_a_body_may_have_are_named() -> None:
-    with pytest.raises(StatusError) as refused:
-        parsed_body(b"{}", "text/plain", record_of(PODS))
     assert refused.value.status.message == (
-        "the body of the request was in an unknown format - accepted media types include: "
+        "only the following media types are accepted: "
         "application/json, application/yaml, application/vnd.kubernetes.protobuf"
     )
+
+
+def test_a_stream_is_never_yaml() -> None:
+    assert answer_form("application/yaml,application/json", STREAMED) == Form(JSON)
+    with pytest.raises(StatusError, match="application/json;stream=watch"):
+        answer_form("application/yaml", STREAMED)

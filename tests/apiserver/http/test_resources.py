@@ -333,7 +333,7 @@ async def test_a_table_is_given_to_who_prefers_one(call: Call) -> None:
     assert answer["kind"] == "Table"
     assert answer["rows"][0]["cells"][0] == "web"
     assert answer["metadata"]["resourceVersion"]
-    code, _ = await call("GET", SERVICES, accept="application/vnd.kubernetes.protobuf")
+    code, _ = await call("GET", SERVICES, accept="application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1")
     assert code == 406
 
 

@@ -15,6 +15,9 @@ from proxy.apiserver.http import watching
 from proxy.apiserver.http.target import Target
 from proxy.apiserver.http.watching import watch_events, watch_request
 from proxy.apiserver.kinds import PODS as PODS_KIND
+from proxy.apiserver.schema.protobuf import wire_fields
+from proxy.apiserver.schema.protobuf_object import protobuf_object
+from proxy.apiserver.schema.schema import record_of
 from proxy.apiserver.writes.options import WriteOptions
 
 Call = Callable[..., Awaitable[tuple[int, Any]]]
@@ -116,15 +119,54 @@ async def test_an_object_comes_into_sight_and_leaves_it_by_its_labels(
         assert left["object"]["metadata"]["labels"] == {"app": "web"}
 
 
-@pytest.mark.parametrize("version", ["1", "1000000"])
-async def test_a_version_that_is_not_remembered_is_gone(
-    api: EmbeddedAPI, session: aiohttp.ClientSession, version: str
-) -> None:
+async def test_a_version_that_is_not_remembered_is_gone(api: EmbeddedAPI, session: aiohttp.ClientSession) -> None:
     api.store._history.begins_after = 2
-    async with watched(session, resourceVersion=version) as next_event:
+    async with watched(session, resourceVersion="1") as next_event:
         event = await next_event()
         assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
         assert await next_event() is None
+
+
+async def test_a_watch_from_the_future_is_silent_until_then(call: Call, session: aiohttp.ClientSession) -> None:
+    _, listed = await call("GET", PODS)
+    future = int(listed["metadata"]["resourceVersion"]) + 1
+    async with watched(session, resourceVersion=str(future)) as next_event:
+        await call("POST", PODS, pod("a"))
+        await call("POST", PODS, pod("b"))
+        assert seen(await next_event()) == ("ADDED", "b")
+
+
+async def test_a_watch_of_metadata_sends_nothing_else(call: Call, session: aiohttp.ClientSession) -> None:
+    accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+    await call("POST", PODS, pod("a"))
+    async with watched(session, accept=accept) as next_event:
+        event = await next_event()
+    assert (event["type"], event["object"]["kind"]) == ("ADDED", "PartialObjectMetadata")
+    assert event["object"]["apiVersion"] == "meta.k8s.io/v1"
+    assert sorted(event["object"]) == ["apiVersion", "kind", "metadata"]
+
+
+@pytest.mark.parametrize("accept", ["application/yaml", "text/html"])
+async def test_a_watch_has_no_form_without_frames(session: aiohttp.ClientSession, accept: str) -> None:
+    async with session.get(PODS, params={"watch": "true"}, headers={"Accept": accept}) as response:
+        assert response.status == 406
+        message = (await response.text()).split("accepted: ")[1]
+    assert message.startswith("application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch")
+
+
+async def test_a_watch_in_protobuf_is_framed_by_lengths(call: Call, session: aiohttp.ClientSession) -> None:
+    await call("POST", PODS, pod("a"))
+    headers = {"Accept": "application/vnd.kubernetes.protobuf"}
+    async with session.get(PODS, params={"watch": "true"}, headers=headers) as response:
+        assert response.headers["Content-Type"] == "application/vnd.kubernetes.protobuf;stream=watch"
+        length = int.from_bytes(await asyncio.wait_for(response.content.readexactly(4), 10), "big")
+        frame = await asyncio.wait_for(response.content.readexactly(length), 10)
+    (_, kind), (_, content) = wire_fields(frame)
+    assert kind == b"ADDED"
+    assert isinstance(content, bytes)
+    ((_, raw),) = wire_fields(content)
+    assert isinstance(raw, bytes)
+    assert protobuf_object(raw, record_of(PODS_KIND))["metadata"]["name"] == "a"
 
 
 async def test_a_watch_ends_after_its_timeout(session: aiohttp.ClientSession) -> None:
@@ -151,7 +193,7 @@ async def test_a_quiet_watch_gets_bookmarks_if_it_wants_them(api: EmbeddedAPI, m
     request = watch_request(target, {"allowWatchBookmarks": "true", "resourceVersion": "2"}, Random(1))
     events = watch_events(api.store, request)
     event = await asyncio.wait_for(anext(events), 10)
-    assert (event.type, event.document["metadata"]["resourceVersion"]) == ("BOOKMARK", str(api.store.version))
+    assert (event.type, event.object.document["metadata"]["resourceVersion"]) == ("BOOKMARK", str(api.store.version))
 
 
 async def test_what_does_not_match_is_not_seen_whatever_happens_to_it(

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.apiserver.kinds import ENDPOINT_SLICES, EVENTS, KINDS, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.schema.protobuf_encoding import enveloped, message_of
 from proxy.apiserver.schema.protobuf_object import protobuf_object
-from proxy.apiserver.schema.schema import all_types, record_of, record_of_delete_options
+from proxy.apiserver.schema.schema import all_types, meta_record, record_of
 from proxy.apiserver.schema.schema_types import Field, ListOf, MapOf, Record, Scalar, Type
 from proxy.apiserver.status import StatusError
 from proxy.apiserver.writes.strictness import conforming
@@ -148,7 +149,7 @@ def test_an_object_that_does_not_say_what_it_is_is_taken_for_what_is_expected() 
 def test_delete_options_are_read_with_their_preconditions() -> None:
     fields = [(1, 0), (2, [(1, "u"), (2, "7")]), (4, "Background"), (5, "All")]
     assert protobuf_object(
-        protobuf_body("DeleteOptions", fields, "discovery.k8s.io/v1"), record_of_delete_options()
+        protobuf_body("DeleteOptions", fields, "discovery.k8s.io/v1"), meta_record("DeleteOptions")
     ) == {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "DeleteOptions",
@@ -250,6 +251,17 @@ def values(expected: Type) -> st.SearchStrategy[Any]:
 def test_every_object_is_read_as_it_was_written(data: st.DataObject, kind: Kind) -> None:
     document = data.draw(documents(record_of(kind)))
     assert content(kind, document_fields(record_of(kind), document)) == document
+
+
+@given(st.data(), st.sampled_from(KINDS))
+def test_every_object_that_is_sent_is_read_as_it_was(data: st.DataObject, kind: Kind) -> None:
+    document = data.draw(documents(record_of(kind)))
+    sent = enveloped(kind.api_version, kind.kind, message_of(record_of(kind), document))
+    assert protobuf_object(sent, record_of(kind)) == {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        **document,
+    }
 
 
 @given(st.data(), st.sampled_from(KINDS))

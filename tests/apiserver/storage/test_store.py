@@ -77,8 +77,8 @@ def test_the_store_is_a_dictionary_with_a_memory_that_survives(steps: list[tuple
                     seen = store.objects_at(kind, version)
                     assert seen is not None
                     assert {key[1]: stored.document["content"] for key, stored in seen.items()} == state[kind]
-            versions = [event.stored.version for event in store.events_since(0)]
-            assert versions == list(range(1, len(states)))
+            versions = [event.stored.version for kind in expected for event in store.events_since(0, kind)]
+            assert sorted(versions) == list(range(1, len(states)))
         async with opened(directory) as again:
             assert again.version == states[-1][0]
             assert {kind: contents(again, kind) for kind in expected} == expected
@@ -143,21 +143,34 @@ async def test_a_caller_that_is_cancelled_does_not_break_the_write(tmp_path: Pat
         assert contents(store, PODS) == {"a": 0, "b": 0}
 
 
-async def test_history_that_was_forgotten_is_refused_and_so_is_the_future(tmp_path: Path) -> None:
-    async with opened(str(tmp_path), history_limit=2) as store:
+async def test_history_that_was_forgotten_is_refused_and_the_future_is_empty(tmp_path: Path) -> None:
+    async with opened(str(tmp_path), history_bytes=1500) as store:
         for content in range(4):
             await store.write(writing(put("a", content)))
-        assert [event.stored.version for event in store.events_since(2)] == [3, 4]
+        assert [event.stored.version for event in store.events_since(2, PODS)] == [3, 4]
+        assert store.events_since(5, PODS) == []
         assert store.objects_at(PODS, 1) is None
-        for version in (1, 5):
-            with pytest.raises(StatusError) as refused:
-                store.events_since(version)
-            assert refused.value.status.code == 410
-            assert refused.value.status.reason == "Expired"
+        with pytest.raises(StatusError) as refused:
+            store.events_since(1, PODS)
+        assert refused.value.status.code == 410
+        assert refused.value.status.reason == "Expired"
+
+
+async def test_the_history_of_a_large_object_is_short(tmp_path: Path) -> None:
+    def large(number: int) -> Write:
+        return Write(PODS, ("default", "a"), {**document("a", number), "filling": "x" * 100_000})
+
+    async with opened(str(tmp_path), history_bytes=1_000_000) as store:
+        for number in range(30):
+            await store.write(writing(large(number)))
+        oldest = store.version - 9
+        assert len(store.events_since(oldest, PODS)) == 9
+        with pytest.raises(StatusError, match="too old resource version"):
+            store.events_since(oldest - 2, PODS)
 
 
 async def test_a_watcher_that_falls_behind_is_ended_and_holds_up_nobody(tmp_path: Path) -> None:
-    async with opened(str(tmp_path), watcher_bound=2) as store:
+    async with opened(str(tmp_path), watcher_bytes=1400) as store:
         with store.watching(PODS, "") as slow, store.watching(PODS, "") as quick:
             seen: list[Key] = []
             for name in "abc":
@@ -168,6 +181,14 @@ async def test_a_watcher_that_falls_behind_is_ended_and_holds_up_nobody(tmp_path
             assert [key[1] for key in seen] == ["a", "b", "c"]
             assert [event.stored.key[1] for event in await slow.next_events()] == ["a", "b"]
             assert await slow.next_events() == []
+
+
+async def test_a_single_event_is_never_too_large_for_a_watcher(tmp_path: Path) -> None:
+    async with opened(str(tmp_path), watcher_bytes=1) as store:
+        with store.watching(PODS, "") as watcher:
+            await store.write(writing(put("a")))
+            assert [event.stored.key[1] for event in await watcher.next_events()] == ["a"]
+            assert not watcher.ended
 
 
 async def test_a_watcher_sees_its_kind_and_namespace_alone(tmp_path: Path) -> None:
