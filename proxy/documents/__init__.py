@@ -1,5 +1,5 @@
 """Text to plain values: YAML and JSON files of several documents.
 
-Imports nothing of ours. Invariant: whatever the text holds, the outcome is values or a DocumentSyntaxError that says
+Invariant: whatever the text holds, the outcome is values or a DocumentSyntaxError that says
 where in the file the mistake is.
 """

@@ -1,6 +1,6 @@
 """JSON documents: one or more values one after the other in a file, as kubectl accepts them.
 
-Imports only this room. Invariant: nothing but DocumentSyntaxError leaves `load_json`, whatever the text holds.
+Invariant: nothing but DocumentSyntaxError leaves `load_json`, whatever the text holds.
 """
 
 import json
@@ -17,7 +17,7 @@ class _DuplicateKeyError(Exception):
 
 def load_json(text: str) -> list[object]:
     """Every value in `text`. Raises DocumentSyntaxError, for a key that is set twice as well."""
-    decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+    decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
     documents: list[object] = []
     position = _next_value(text, 0)
     try:
@@ -36,6 +36,11 @@ def load_json(text: str) -> list[object]:
 def _next_value(text: str, position: int) -> int:
     blanks = _BLANKS.match(text, position)
     return blanks.end() if blanks else position
+
+
+def _refuse_constant(name: str) -> object:
+    """Python reads NaN and Infinity, which JSON has not."""
+    raise ValueError(f"JSON has no number {name}")
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """DocumentSyntaxError: text that is neither YAML nor JSON.
 
-Imports nothing of ours. Invariant: the message is one line and begins with the position, where there is one.
+Invariant: the message is one line and begins with the position, where there is one.
 """
 
 

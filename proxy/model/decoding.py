@@ -1,18 +1,20 @@
 """Decoding: from a parsed YAML or JSON document to an object of the model.
 
-Imports only this room. Invariant: nothing but DecodingError leaves `objects` and `decode`, whatever the document
-holds; fields the proxy has no use for are ignored, except in a Service, where an unknown field is a mistake.
+Invariant: nothing but DecodingError leaves `objects` and `decode`, whatever the document holds. Fields that the proxy
+has no use for are ignored, except in a Service, where an unknown field is a mistake.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.endpoints import Endpoints
-from proxy.model.field_errors import not_supported, required, wrong_type
+from proxy.model.field_errors import forbidden, required, wrong_type
 from proxy.model.json_shape import ShapeError, json_shape
+from proxy.model.kinds import VERSIONS, kind_errors
 from proxy.model.node import Node
 from proxy.model.pod import Pod
 from proxy.model.problem import FieldError
@@ -21,14 +23,12 @@ from proxy.model.strict_fields import unknown_service_fields
 
 Object = Service | EndpointSlice | Endpoints | Pod | Node
 
-_TYPES: dict[str, tuple[str, type[Object]]] = {
-    "Service": ("v1", Service),
-    "EndpointSlice": ("discovery.k8s.io/v1", EndpointSlice),
-    "Endpoints": ("v1", Endpoints),
-    "Pod": ("v1", Pod),
-    "Node": ("v1", Node),
-}
+_TYPES: Mapping[tuple[str, str], type[Object]] = MappingProxyType(
+    {(VERSIONS[target.__name__], target.__name__): target for target in (Service, EndpointSlice, Endpoints, Pod, Node)}
+)
 _DEEPEST_LIST = 4
+_NO_NAME = required("metadata.name", "name or generateName is required")
+_NEEDS_A_NAME = "each reading would make another object: give it a name as metadata.name"
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _TYPE_NAMES = {
     "array": "a list",
@@ -70,14 +70,15 @@ def decode(document: Mapping[str, object]) -> Object | None:
 
     The namespace of a namespaced object defaults to "default"; no other defaults are filled in. Raises DecodingError.
     """
+    target = _target(document)
+    if target is None:
+        return None
     try:
         shaped = json_shape(document)
     except ShapeError as error:
-        raise DecodingError("", (_not_an_object("document", str(error)),)) from error
-    if not isinstance(shaped, dict):
-        raise DecodingError("", (_not_an_object("document", f"got {type(document).__name__}"),))
-    target = _target(shaped)
-    return None if target is None else _converted(shaped, target)
+        raise DecodingError(_subject(document), (_not_an_object("document", str(error)),)) from error
+    assert isinstance(shaped, dict), "the shape of a mapping is a dict"
+    return _converted(shaped, target)
 
 
 def _objects(document: object, path: str, depth: int, errors: list[FieldError]) -> Iterator[dict[str, object]]:
@@ -106,7 +107,7 @@ def _inheriting(item: object, kind: str, api_version: object) -> object:
     return {"kind": kind, "apiVersion": api_version, **own}
 
 
-def _target(document: dict[str, object]) -> type[Object] | None:
+def _target(document: Mapping[str, object]) -> type[Object] | None:
     """The type to decode into, None for another kind; raises DecodingError when the document does not say."""
     kind, api_version = document.get("kind"), document.get("apiVersion")
     errors = [
@@ -118,16 +119,9 @@ def _target(document: dict[str, object]) -> type[Object] | None:
         raise DecodingError(_subject(document), tuple(errors))
     assert isinstance(kind, str)
     assert isinstance(api_version, str)
-    if kind not in _TYPES:
-        return None
-    expected, target = _TYPES[kind]
-    if api_version == expected:
-        return target
-    # Other projects have kinds of the same name in groups of their own, such as serving.knative.dev/v1 Service.
-    group = api_version.rpartition("/")[0]
-    if "." in group and not group.endswith(".k8s.io"):
-        return None
-    raise DecodingError(_subject(document), (not_supported("apiVersion", api_version, [expected]),))
+    if mistakes := kind_errors(kind, api_version):
+        raise DecodingError(_subject(document), mistakes)
+    return _TYPES.get((api_version, kind))
 
 
 def _converted(document: dict[str, object], target: type[Object]) -> Object:
@@ -136,7 +130,7 @@ def _converted(document: dict[str, object], target: type[Object]) -> Object:
         metadata["namespace"] = "" if target is Node else metadata.get("namespace") or "default"
     errors = list(unknown_service_fields(document)) if target is Service else []
     if isinstance(metadata, dict) and not metadata.get("name"):
-        errors.append(required("metadata.name", "name or generateName is required"))
+        errors.append(forbidden("metadata.generateName", _NEEDS_A_NAME) if metadata.get("generateName") else _NO_NAME)
     try:
         converted = msgspec.convert(document, target)
     except msgspec.ValidationError as error:

@@ -1,16 +1,17 @@
 """The annotations by which a Service asks for something of this proxy.
 
-Imports `model` and the settings of this room. Invariant: a value that cannot be used is a finding, never a failure;
-the configured value then stands in for it.
+Invariant: what cannot be used is a finding, never a failure; the configured value then stands in for it.
 """
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from proxy.model import field_errors
 from proxy.model.duration import parse_duration
 from proxy.model.problem import FieldError
+from proxy.model.service_validation import TOPOLOGY_HINTS_ANNOTATION, TOPOLOGY_MODE_ANNOTATION
 from proxy.plan.settings import PlanSettings
 
 SCHEDULER = "svcproxy.io/scheduler"
@@ -19,6 +20,10 @@ CONNECT_TIMEOUT = "svcproxy.io/connect-timeout"
 PATH = "svcproxy.io/path"
 _PATHS = ("kernel", "relay")
 _OURS = frozenset((SCHEDULER, IDLE_TIMEOUT, CONNECT_TIMEOUT, PATH))
+_READ = (*sorted(_OURS), TOPOLOGY_MODE_ANNOTATION, TOPOLOGY_HINTS_ANNOTATION)
+_OUR_DOMAIN = "svcproxy.io"
+_DOMAINS = ("svcproxy", "service.kubernetes.io")
+_ALIKE = 0.85
 
 
 class ServiceOptions(msgspec.Struct, frozen=True):
@@ -35,9 +40,9 @@ class ServiceOptions(msgspec.Struct, frozen=True):
 
 def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> ServiceOptions:
     """Read the annotations of one Service."""
+    problems = list(_misspelt(annotations))
     if _OURS.isdisjoint(annotations):
-        return ServiceOptions(settings.scheduler, settings.connect_timeout, None, ())
-    problems: list[FieldError] = []
+        return ServiceOptions(settings.scheduler, settings.connect_timeout, None, tuple(problems))
     scheduler = _scheduler(annotations, settings, problems)
     connect_timeout = _duration(annotations, CONNECT_TIMEOUT, problems, positive=True)
     idle_timeout = _duration(annotations, IDLE_TIMEOUT, problems)
@@ -54,6 +59,25 @@ def read_annotations(annotations: Mapping[str, str], settings: PlanSettings) -> 
         ),
         problems=tuple(problems),
     )
+
+
+def _misspelt(annotations: Mapping[str, str]) -> Iterator[FieldError]:
+    """The annotations in our domain that mean nothing, and those elsewhere that are nearly one which is read."""
+    for name in annotations:
+        if name in _READ or not _may_be_meant_for_us(name):
+            continue
+        near = difflib.get_close_matches(name, _READ, n=1, cutoff=_ALIKE)
+        if near or name.startswith(f"{_OUR_DOMAIN}/"):
+            hint = f'did you mean "{near[0]}"?' if near else f"the annotations are {', '.join(sorted(_OURS))}"
+            yield field_errors.invalid(_field(name), annotations[name], f"unknown annotation: {hint}")
+
+
+def _may_be_meant_for_us(name: str) -> bool:
+    """A cheap look that leaves out nearly all annotations of others: the first letter and the length of the domain."""
+    domain = name.partition("/")[0]
+    if domain.startswith(_DOMAINS):
+        return True
+    return domain[:1] in "sv" and abs(len(domain) - len(_OUR_DOMAIN)) <= 1
 
 
 def _path(annotations: Mapping[str, str], problems: list[FieldError]) -> str:

@@ -1,13 +1,17 @@
 """One manifest file: from its text to valid objects and a list of what is wrong with the rest.
 
-Imports `model` and `documents`; opens no file. Invariant: nothing is raised, whatever the text holds; what
-cannot be used is a problem that names the file and the document, and the file is then not `complete`.
+It opens no file. Invariant: nothing is raised, whatever the text holds. What cannot be used is a problem that names
+the file and the document, and the file is then not `complete`.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
+from proxy.documents.document_limits import USUAL_LIMITS, require_limits
+from proxy.documents.document_text import invisible_characters, is_invisible, text_of
 from proxy.documents.json_documents import load_json
 from proxy.documents.syntax_error import DocumentSyntaxError
 from proxy.documents.yaml_documents import load_yaml, split_documents
@@ -16,6 +20,7 @@ from proxy.model.defaults import default_endpoint_slice, default_service
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.endpoint_validation import validate_endpoint_slice, validate_endpoints, validate_pod
 from proxy.model.endpoints import Endpoints
+from proxy.model.field_errors import rendered
 from proxy.model.node import Node
 from proxy.model.pod import Pod
 from proxy.model.problem import FieldError, Problem
@@ -61,18 +66,19 @@ class ManifestFile(msgspec.Struct, frozen=True):
 def parse_manifest(path: str, content: bytes, previous: ManifestFile | None = None) -> ManifestFile:
     """Parse a whole file; documents whose text `previous` has already are taken from there."""
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return unusable(path, f"is not UTF-8 text (byte {error.start})")
+        text = text_of(content)
+    except DocumentSyntaxError as error:
+        return unusable(path, str(error))
     known = previous.documents if previous else {}
     parsed: dict[str, tuple[ManifestDocument, ...]] = {}
     documents: list[ManifestDocument] = []
     for line, part in _parts(path, text):
         try:
-            parsed[part] = known[part] if part in known else tuple(map(_parse_document, _load(path, part, line)))
-            documents += parsed[part]
+            parsed[part] = known[part] if part in known else _parse_part(path, part, line)
+            found = parsed[part]
         except DocumentSyntaxError as error:
-            documents.append(ManifestDocument(findings=(Finding("", str(error)),)))
+            found = (ManifestDocument(findings=(Finding("", str(error)),)),)
+        documents += _naming_the_invisible(found, part, line)
     return _numbered(path, documents, parsed, blank=not text.strip())
 
 
@@ -117,18 +123,60 @@ def subject_of(found: Object) -> str:
 
 def _parts(path: str, text: str) -> list[tuple[int, str]]:
     """(first line, text) of each part of a file that can be parsed by itself."""
-    return [(0, text)] if path.endswith(".json") else split_documents(text)
+    return [(0, text)] if _is_json(path, text) else split_documents(text)
+
+
+def _parse_part(path: str, part: str, first_line: int) -> tuple[ManifestDocument, ...]:
+    documents = _load(path, part, first_line)
+    suspicious = is_invisible(part)
+    return tuple(_parse_document(document, suspicious) for document in documents)
 
 
 def _load(path: str, text: str, first_line: int) -> list[object]:
-    return load_json(text) if path.endswith(".json") else load_yaml(text, first_line)
+    """The documents of a part. Like kubectl, it takes JSON for JSON whatever the file's name is."""
+    if _is_json(path, text):
+        return _load_json(text)
+    try:
+        return load_yaml(text, first_line)
+    except DocumentSyntaxError:
+        if text.lstrip().startswith("{"):
+            with contextlib.suppress(DocumentSyntaxError):
+                return _load_json(text)
+        raise
 
 
-def _parse_document(document: object) -> ManifestDocument:
-    """The valid objects of one document, with static defaults filled in."""
+def _is_json(path: str, text: str) -> bool:
+    return path.endswith(".json") and text.lstrip()[:1] in ("{", "[", "")
+
+
+def _load_json(text: str) -> list[object]:
+    documents = load_json(text)
+    require_limits(documents, USUAL_LIMITS)
+    return documents
+
+
+def _naming_the_invisible(
+    documents: tuple[ManifestDocument, ...], part: str, first_line: int
+) -> tuple[ManifestDocument, ...]:
+    """`documents`, the last of which says which characters of the part nobody sees, if anything is wrong there."""
+    if not any(document.findings for document in documents) or not is_invisible(part):
+        return documents
+    characters = invisible_characters(part, first_line)
+    if not characters:
+        return documents
+    finding = Finding("", f"holds characters that cannot be seen ({characters}): replace them")
+    *others, last = documents
+    return (*others, replace(last, findings=(*last.findings, finding)))
+
+
+def _parse_document(document: object, suspicious: bool) -> ManifestDocument:
+    """The valid objects of one document, with static defaults filled in. In a `suspicious` one keys are looked at."""
     found: list[Object] = []
     findings: list[Finding] = []
     ignored: list[str] = []
+    if suspicious and (names := tuple(_invisible_keys(document))):
+        findings += [Finding("", f"{rendered(name)}: a key has a character that cannot be seen") for name in names]
+        return ManifestDocument(findings=tuple(findings))
     try:
         for item in objects(document):
             _parse_object(item, found, findings, ignored)
@@ -151,6 +199,15 @@ def _parse_object(item: dict[str, object], found: list[Object], findings: list[F
         findings += _findings(subject_of(decoded), errors)
     else:
         found.append(defaulted)
+
+
+def _invisible_keys(document: object) -> Iterator[str]:
+    """The keys of a document within its limits that have characters which nobody sees."""
+    if isinstance(document, dict):
+        yield from (key for key in document if is_invisible(key))
+    if isinstance(document, dict | list):
+        for member in document.values() if isinstance(document, dict) else document:
+            yield from _invisible_keys(member)
 
 
 def _defaulted_and_validated(decoded: Object) -> tuple[Object, tuple[FieldError, ...]]:

@@ -56,6 +56,46 @@ def test_a_mistake_is_reported_and_the_settings_hold(annotations: dict[str, str]
     assert (options.scheduler, options.connect_timeout, options.idle_timeout) == ("wrr", 3.0, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("svcproxy.io/schedular", SCHEDULER),
+        ("svcproxy.io/Scheduler", SCHEDULER),
+        ("svcproxy.oi/scheduler", SCHEDULER),
+        ("svproxy.io/idle-timeout", IDLE_TIMEOUT),
+        ("svcproxy/path", PATH),
+        ("svcproxy.io/connectTimeout", CONNECT_TIMEOUT),
+        ("service.kubernetes.io/topology-mod", "service.kubernetes.io/topology-mode"),
+    ],
+)
+def test_a_misspelt_annotation_is_told_and_means_nothing(name: str, meant: str) -> None:
+    options = read_annotations({name: "1s"}, SETTINGS)
+    assert [str(each) for each in options.problems] == [
+        f'metadata.annotations[{name}]: Invalid value: "1s": unknown annotation: did you mean "{meant}"?'
+    ]
+    assert (options.scheduler, options.path, options.idle_timeout) == ("wrr", "", None)
+
+
+def test_an_annotation_in_our_domain_that_is_like_no_other_is_told_with_those_there_are() -> None:
+    (problem,) = read_annotations({"svcproxy.io/x": "y"}, SETTINGS).problems
+    assert "unknown annotation: the annotations are svcproxy.io/connect-timeout, " in str(problem)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "note",
+        "service.kubernetes.io/topology-mode",
+        "service.kubernetes.io/qcloud-loadbalancer-id",
+        "service.beta.kubernetes.io/aws-load-balancer-type",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "scheduler",
+    ],
+)
+def test_annotations_of_others_are_left_alone(name: str) -> None:
+    assert read_annotations({name: "x"}, SETTINGS).problems == ()
+
+
 @pytest.mark.parametrize("path", ["relay", "kernel"])
 def test_a_service_may_choose_its_path(path: str) -> None:
     assert read_annotations({PATH: path}, SETTINGS).path == path

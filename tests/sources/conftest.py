@@ -89,8 +89,8 @@ def service() -> Callable[..., str]:
     def text(name: str, note: str = "", *, affinity: str = "None", extra: str = "") -> str:
         return (
             "---\napiVersion: v1\nkind: Service\n"
-            f"metadata: {{name: {name}, annotations: {{note: '{note}'}}}}\n"
-            f"spec: {{selector: {{app: {name}}}, sessionAffinity: {affinity}, ports: [{{port: 80}}]{extra}}}\n"
+            f"metadata: {{name: '{name}', annotations: {{note: '{note}'}}}}\n"
+            f"spec: {{selector: {{app: '{name}'}}, sessionAffinity: {affinity}, ports: [{{port: 80}}]{extra}}}\n"
         )
 
     return text

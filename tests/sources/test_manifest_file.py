@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,9 +75,10 @@ subsets: [{addresses: [{ip: 127.0.0.6}], ports: [{port: 80}]}]
 
 
 def test_other_kinds_are_ignored_by_name() -> None:
-    text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}\n---\n---\n{apiVersion: v1, kind: Secret}\n"
+    kinds = ("apps/v1, kind: Deployment", "v1, kind: Secret", "v1, kind: ConfigMap", "v1, kind: ServiceAccount")
+    text = "\n---\n---\n".join(f"{{apiVersion: {kind}, metadata: {{name: a}}}}" for kind in kinds)
     parsed = parse_manifest("a.yaml", text.encode())
-    assert parsed.ignored == ("Deployment", "Secret")
+    assert parsed.ignored == ("Deployment", "Secret", "ConfigMap", "ServiceAccount")
     assert parsed.complete
 
 
@@ -136,3 +138,126 @@ def test_a_parse_with_a_history_equals_a_parse_without(versions: list[str]) -> N
     for version in versions:
         parsed = parse_manifest("a.yaml", version.encode(), parsed)
     assert parsed == parse_manifest("a.yaml", versions[-1].encode())
+
+
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n"
+
+
+def _names(path: str, content: bytes) -> list[str]:
+    parsed = parse_manifest(path, content)
+    assert parsed.problems == ()
+    return [item.metadata.name for item, _ in parsed.objects]
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("a.yaml", SERVICE.encode("utf-16")),
+        ("a.yaml", b"\xfe\xff" + SERVICE.encode("utf-16-be")),
+        ("a.yaml", b"\xef\xbb\xbf" + SERVICE.encode()),
+        ("a.json", SERVICE.encode()),
+        (
+            "a.yaml",
+            b'{\n\t"apiVersion": "v1",\n\t"kind": "Service",'
+            b'\t"metadata": {"name": "web"}, "spec": {"clusterIP": "None"}}',
+        ),
+        ("a.yaml", SERVICE.replace("\n", "\r\n").encode()),
+        ("a.yaml", SERVICE.replace("80", "0o120").encode()),
+        ("a.yaml", SERVICE.replace("80", "8e1").encode()),
+        ("a.yaml", SERVICE.replace("80", "0_80").encode()),
+        ("a.yaml", SERVICE.replace("name: web", "name: web, labels: {a: &x one, b: &x two, c: *x}").encode()),
+    ],
+)
+def test_a_file_is_read_as_kubectl_reads_it(path: str, content: bytes) -> None:
+    assert _names(path, content) == ["web"]
+
+
+def test_a_byte_order_mark_may_stand_before_any_document() -> None:
+    content = f"{SERVICE}---\n\ufeff{SERVICE.replace('web', 'second')}\ufeff---\n{SERVICE.replace('web', 'third')}"
+    assert _names("a.yaml", content.encode()) == ["web", "second", "third"]
+
+
+def test_the_newer_of_two_anchors_counts() -> None:
+    text = """
+apiVersion: v1
+kind: Service
+metadata: {name: anchors, labels: {app: &x one, tier: &x two}}
+spec: {selector: {app: *x}, ports: [{port: 80, targetPort: 8080}]}
+"""
+    (found,) = parse_manifest("a.yaml", text.encode()).objects
+    assert isinstance(found[0], Service)
+    assert found[0].spec.selector == {"app": "two"}
+
+
+@pytest.mark.parametrize(
+    ("text", "messages"),
+    [
+        (
+            SERVICE.replace("Service", "service"),
+            ['service web: kind: no matches for kind "service" in version "v1": did you mean "Service"?'],
+        ),
+        (
+            SERVICE.replace("name: web", "generateName: web-"),
+            [
+                "Service default: metadata.generateName: Forbidden: each reading would make another object: give it a"
+                " name as metadata.name"
+            ],
+        ),
+        (
+            SERVICE.replace("name: web", "name: yes"),
+            ["Service default: metadata.name: Invalid value: true: must be a string (put it in quotes)"],
+        ),
+        (
+            SERVICE.replace("metadata: {", "metadata:\u3000{"),
+            [
+                '"metadata:\u3000{name": a key has a character that cannot be seen',
+                "holds characters that cannot be seen (line 3, column 10: U+3000 IDEOGRAPHIC SPACE): replace them",
+            ],
+        ),
+        (
+            SERVICE.replace("Service", "Service\u200b"),
+            [
+                'Service\u200b web: kind: no matches for kind "Service\u200b" in version "v1": did you mean "Service"?',
+                "holds characters that cannot be seen (line 2, column 14: U+200B ZERO WIDTH SPACE): replace them",
+            ],
+        ),
+        (
+            "# \u3000\n" + SERVICE.replace("spec", "spec\xa0"),
+            [
+                '"spec\xa0": a key has a character that cannot be seen',
+                "holds characters that cannot be seen (line 5, column 5: U+00A0 NO-BREAK SPACE): replace them",
+            ],
+        ),
+        (
+            SERVICE.replace("kind: ", "kind:\u3000"),
+            [
+                "line 3, column 1: could not find expected ':' (while scanning a simple key)",
+                "holds characters that cannot be seen (line 2, column 6: U+3000 IDEOGRAPHIC SPACE): replace them",
+            ],
+        ),
+    ],
+)
+def test_mistakes_that_are_hard_to_see_are_named(text: str, messages: list[str]) -> None:
+    prefix = "a.yaml (document 1): "
+    assert _messages("a.yaml", text) == [prefix + message for message in messages]
+
+
+def test_what_an_annotation_says_may_have_any_character() -> None:
+    text = SERVICE.replace("name: web", "name: web, annotations: {note: 'a\u3000b'}")
+    assert _names("a.yaml", text.encode()) == ["web"]
+
+
+def test_the_places_of_invisible_characters_move_with_their_document() -> None:
+    broken = "---\n" + SERVICE.replace("Service", "Service\u200b")
+    before = parse_manifest("a.yaml", broken.encode())
+    after = parse_manifest("a.yaml", f"# note\n{broken}".encode(), before)
+    assert ["line 3, column 14" in before.problems[1].message, "line 4, column 14" in after.problems[1].message] == [
+        True,
+        True,
+    ]
+
+
+def test_a_json_file_has_the_limits_of_a_yaml_file() -> None:
+    assert _messages("a.json", '{"a":' * 200 + "1" + "}" * 200) == [
+        "a.json (document 1): nested more than 100 levels deep"
+    ]

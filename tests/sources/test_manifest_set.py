@@ -131,7 +131,7 @@ _EDITS = st.lists(
 def test_after_any_edits_good_files_give_what_a_fresh_start_gives(
     edits: list[tuple[str, list[tuple[str, str]] | str | None]], final: dict[str, list[tuple[str, str]]]
 ) -> None:
-    document = "---\n{apiVersion: v1, kind: Pod, metadata: {name: %s, labels: {v: '%s'}}}\n"
+    document = "---\n{apiVersion: v1, kind: Pod, metadata: {name: '%s', labels: {v: '%s'}}}\n"
 
     def text(content: list[tuple[str, str]] | str) -> str:
         return content if isinstance(content, str) else "# file\n" + "".join(document % each for each in content)
