@@ -65,10 +65,8 @@ class ProgramBuilder:
         self.compute(target, "=", value)
 
     def constant(self, target: Register, value: int) -> None:
-        """target = a value below 2**61, in two parts because an immediate is signed and has 32 bits."""
-        self.move(target, value >> 30)
-        self.compute(target, "<<", 30)
-        self.compute(target, "|", value & (1 << 30) - 1)
+        """target = any value of 64 bits."""
+        self._lines.append(Instruction(0x18, target, immediate=value))
 
     def to_host_order(self, target: Register, bits: int) -> None:
         """target = its lowest 16 or 32 bits, turned from network order to the machine's."""

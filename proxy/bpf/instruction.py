@@ -50,7 +50,8 @@ class Helper(enum.IntEnum):
 
 
 class Instruction(NamedTuple):
-    """struct bpf_insn; `target` is the label that a jump leads to."""
+    """struct bpf_insn; `target` is the label that a jump leads to. `immediate` has 32 bits and a sign, or 64 bits in an
+    instruction of two slots."""
 
     code: int
     destination: int = 0
@@ -67,8 +68,11 @@ class Instruction(NamedTuple):
     def encoded(self, distance: int = 0) -> bytes:
         """The bytes of the instruction; `distance` is how many slots a jump skips."""
         registers = self.destination | self.source << 4
-        first = struct.pack("<BBhi", self.code, registers, self.offset + distance, self.immediate)
-        return first if self.slots == 1 else first + bytes(8)
+        offset = self.offset + distance
+        if self.slots == 1:
+            return struct.pack("<BBhi", self.code, registers, offset, self.immediate)
+        low, high = self.immediate & 0xFFFFFFFF, self.immediate >> 32
+        return struct.pack("<BBhIII", self.code, registers, offset, low, 0, high)
 
 
 class Label(NamedTuple):

@@ -196,6 +196,6 @@ class UdpUpstream(Upstream):
         tally = self.tally
         flows = 0
         for first in tally.elsewhere:
-            flows += tally.cells[first + _ACTIVE]
+            flows += tally.cells[first + _ACTIVE] + tally.cells[first + _ENDED]
         self.inactive += flows - self.inactive_elsewhere
         self.inactive_elsewhere = flows

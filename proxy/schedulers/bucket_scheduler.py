@@ -1,6 +1,6 @@
 """What sh, dh and mh share: a table of buckets, each owned by one backend, and a key that names a bucket.
 
-Imports only this room. Invariant: the table is built at the first pick after a change of the pool, so a pool that
+Invariant: the table is built at the first pick after a change of the pool, so a pool that
 nobody uses costs nothing, and a pool that did not change is never built again.
 """
 
@@ -40,10 +40,16 @@ class BucketScheduler(Scheduler):
     def bucket(self, key: int, offset: int, size: int) -> int:
         """The bucket of a key, of `size` in all; `offset` 0 is the first try."""
 
+    def owners(self) -> list[Backend]:
+        """The table as it is now."""
+        if self.table is None:
+            self.table = self.fill()
+        return self.table
+
     def pick(self, key: int, now: float, without: Collection[Backend] = ()) -> Backend | None:
         table = self.table
         if table is None:
-            table = self.table = self.fill()
+            table = self.owners()
         if not table:
             return None
         first = self.bucket(key, 0, len(table))

@@ -11,9 +11,10 @@ import struct
 
 class Rule(enum.IntEnum):
     """How a pool's slots are chosen from. TURN takes the next one (rr, wrr, fo), DRAW any one (random). SOURCE and
-    DESTINATION hash an address as the kernel's sh and dh do, MAGLEV as mh does. TWO_DRAWS takes the less loaded of two
-    (twos). The others walk all slots: LEAST by connections for a weight (lc, wlc), DELAY by the expected wait (sed),
-    IDLE_FIRST the same unless one is idle (nq), FIRST_FREE the first below its weight (ovf)."""
+    DESTINATION hash an address as the kernel's sh and dh do. MAGLEV does so as mh does, and goes on to other slots
+    where a weight is 0. TWO_DRAWS takes the less loaded of two (twos). The others walk all slots: LEAST by connections
+    for a weight (lc, wlc), DELAY by the expected wait (sed), IDLE_FIRST the same unless one is idle (nq), FIRST_FREE
+    the first below its weight (ovf)."""
 
     TURN = 0
     DRAW = 1
@@ -66,7 +67,8 @@ SLOT_SIZE = 8
 
 
 class EndpointField(enum.IntEnum):
-    """An endpoint. GENERATION is 0 once it has gone, and other for each endpoint that has had the number."""
+    """An endpoint. GENERATION is 0 once it has gone, and other whenever the number is in use again: no client is bound
+    to what it was before."""
 
     ADDRESS = 0
     PORT = 16
@@ -76,8 +78,13 @@ class EndpointField(enum.IntEnum):
 
 
 class CountField(enum.IntEnum):
-    """What the programs count of an endpoint. This process alone writes INACTIVE (connections that ended of late, 4
-    bytes), GENERATION (as the endpoint's, 4 bytes, kept when that has gone) and ELSEWHERE (what the relay has open)."""
+    """What the programs count of an endpoint. OPEN are connections that no side has ended. INACTIVE are all that ever
+    ceased to be that, or never were, as UDP's. CLOSED are those of INACTIVE that are over, RESETS those of CLOSED that
+    a reset ended.
+
+    This process alone writes ELSEWHERE (what the relay has open), INACTIVE_ELSEWHERE (signed: what is inactive in the
+    relay, less what has been inactive here for long enough) and GENERATION (4 bytes: other for each endpoint that has
+    had the number, and the same for one that returns while anything is counted)."""
 
     OPEN = 0
     OPENED = 8
@@ -86,9 +93,11 @@ class CountField(enum.IntEnum):
     FROM_CLIENT = 32
     CLOSED = 40
     INACTIVE = 48
-    GENERATION = 52
-    ELSEWHERE = 56
-    SIZE = 64
+    RESETS = 56
+    ELSEWHERE = 64
+    INACTIVE_ELSEWHERE = 72
+    GENERATION = 80
+    SIZE = 88
 
 
 class ConfigField(enum.IntEnum):
@@ -122,9 +131,18 @@ REVERSE_VALUE_SIZE = 20
 """The address and port that the socket had asked for, 2 zeros."""
 
 
+class Counted(enum.IntEnum):
+    """How a socket is counted at its endpoint."""
+
+    NOT = 0
+    OPEN = 1
+    INACTIVE = 2
+
+
 class PeerField(enum.IntEnum):
-    """What is kept with a socket that was connected through the shortcut: the frontend and the endpoint. COUNTED is 1
-    while the socket is counted as open."""
+    """What is kept with a socket that was connected through the shortcut: the frontend and the endpoint. GENERATION is
+    that of the endpoint's counts. COUNTED
+    is how the socket is counted, a Counted."""
 
     FRONTEND_ADDRESS = 0
     FRONTEND_PORT = 16

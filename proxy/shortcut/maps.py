@@ -18,7 +18,7 @@ _KEPT = ("svc_peers", "svc_reverse")
 
 
 class Capacities(NamedTuple):
-    """How many of each there may be. The arrays take their memory at once: 24, 64, 8 and 72 bytes for an endpoint, its
+    """How many of each there may be. The arrays take their memory at once: 24, 88, 8 and 72 bytes for an endpoint, its
     counts, a slot and a pool; a remembered client or flow takes about 150."""
 
     pools: int = 16_384

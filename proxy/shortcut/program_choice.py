@@ -8,6 +8,7 @@ from proxy.bpf.builder import FP, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, Progra
 from proxy.bpf.instruction import Helper
 from proxy.shortcut.layout import CountField, EndpointField, PoolField, Rule
 from proxy.shortcut.maps import Maps
+from proxy.shortcut.program_hash import add_hsiphash
 from proxy.shortcut.program_parts import (
     REFUSE,
     Stack,
@@ -51,12 +52,17 @@ def add_walk(a: ProgramBuilder, maps: Maps) -> None:
     returns 1 to stop. The caller's best so far is on its stack: load, and slot as in the table."""
     a.label(_WALKED_SLOT)
     a.move(R6, R2)
+    a.load(4, R9, R6, Stack.RULE)
+    a.when(R9, "!=", Rule.MAGLEV, "in order")
+    _probe(a)
+    a.label("in order")
     a.load(4, R3, R6, Stack.FIRST_SLOT)
     a.compute(R1, "+", R3, bits=32)
     a.store(4, FP, -4, R1)
     look_up(a, maps.slots.descriptor, -4)
     a.when(R0, "==", 0, "stop")
     a.load(8, R8, R0)
+    a.when(R9, "==", Rule.MAGLEV, "probed")
     a.store(4, FP, -4, R8)
     look_up(a, maps.counts.descriptor, -4)
     a.when(R0, "==", 0, "stop")
@@ -66,15 +72,42 @@ def add_walk(a: ProgramBuilder, maps: Maps) -> None:
     a.load(8, R3, R0, CountField.OPEN)
     a.load(8, R1, R0, CountField.ELSEWHERE)
     a.compute(R3, "+", R1)
-    a.load(4, R9, R6, Stack.RULE)
     _measure(a)
     _compare(a)
+    a.leave(0)
+    a.label("probed")
+    a.move(R4, R8)
+    a.compute(R4, ">>", 32)
+    a.when(R4, "!=", 0, "take it and stop")
     a.leave(0)
     a.label("take it and stop")
     a.store(8, R6, Stack.BEST, 0)
     a.store(8, R6, Stack.BEST_SLOT, R8)
     a.label("stop")
     a.leave(1)
+
+
+def _probe(a: ProgramBuilder) -> None:
+    """R1 = the place that mh looks at when it looks for the R1st time (ip_vs_mh.c, ip_vs_mh_get_fallback)."""
+    first, again = a.name("first"), a.name("again")
+    a.load(8, R7, R6, Stack.FIRST_SLOT)
+    a.compute(R7, ">>", 32)
+    a.move(R2, 0)
+    a.when(R1, "==", 0, first)
+    a.load(4, R2, R6, Stack.PROBED)
+    a.compute(R2, "+", R1)
+    a.compute(R2, "-", 1)
+    a.compute(R2, "%", R7)
+    a.label(first)
+    a.move(R9, R1)
+    a.load(4, R1, R6, Stack.HASHED)
+    a.compute(R1, "+", R2)
+    add_hsiphash(a)
+    a.compute(R1, "%", R7)
+    a.when(R9, "!=", 0, again)
+    a.store(4, R6, Stack.PROBED, R1)
+    a.label(again)
+    a.move(R9, Rule.MAGLEV)
 
 
 def _remembered(a: ProgramBuilder, maps: Maps, is_ipv6: bool, found: str) -> None:
@@ -142,8 +175,8 @@ def _schedule(a: ProgramBuilder, maps: Maps, is_ipv6: bool) -> None:
     a.label(maglev)
     find_client(a, is_ipv6)
     _fold(a, Stack.CLIENT + 8)
-    _mix(a)
-    a.jump(slot)
+    a.store(4, FP, Stack.HASHED, R1)
+    a.jump(_WALK)
     a.label(source)
     find_client(a, is_ipv6)
     _fold(a, Stack.CLIENT + 8)
@@ -197,16 +230,6 @@ def _hash(a: ProgramBuilder) -> None:
     a.compute(R1, ">>", R2, bits=32)
 
 
-def _mix(a: ProgramBuilder) -> None:
-    """R1 = as `schedulers.hashing.mix_32` has it."""
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 0)):
-        a.move(R2, R1)
-        a.compute(R2, ">>", shift, bits=32)
-        a.compute(R1, "^", R2, bits=32)
-        if factor:
-            a.compute(R1, "*", factor, bits=32)
-
-
 def _better_of_two(a: ProgramBuilder, maps: Maps) -> None:
     """Two at random; the second only where it has less overhead for its weight (`schedulers.twos`)."""
     keep = a.name("keep")
@@ -239,7 +262,8 @@ def _better_of_two(a: ProgramBuilder, maps: Maps) -> None:
 
 
 def _walk(a: ProgramBuilder) -> None:
-    """The best of all slots, by bpf_loop: the verifier looks at the function once, however many there are."""
+    """The best of all slots, by bpf_loop: the verifier looks at the function once, however many there are. mh looks
+    until it has found one that may be chosen, which nearly always is the first."""
     few = a.name("few")
     a.store(8, FP, Stack.BEST, 0)
     # Nothing yet: every slot has a weight.
@@ -264,9 +288,15 @@ def _overhead(a: ProgramBuilder) -> None:
     a.load(8, R3, R0, CountField.OPEN)
     a.load(8, R1, R0, CountField.ELSEWHERE)
     a.compute(R3, "+", R1)
+    _add_inactive(a)
+
+
+def _add_inactive(a: ProgramBuilder) -> None:
+    """With R0 at the counts: R3 = 256 * R3 + inactive."""
     a.compute(R3, "<<", 8)
-    a.load(4, R1, R0, CountField.INACTIVE)
-    a.compute(R3, "+", R1)
+    for field in (CountField.INACTIVE, CountField.INACTIVE_ELSEWHERE):
+        a.load(8, R1, R0, field)
+        a.compute(R3, "+", R1)
 
 
 def _measure(a: ProgramBuilder) -> None:
@@ -275,9 +305,7 @@ def _measure(a: ProgramBuilder) -> None:
     first_free, measured, busy = a.name("first free"), a.name("measured"), a.name("busy")
     a.when(R9, "==", Rule.FIRST_FREE, first_free)
     a.when(R9, "!=", Rule.LEAST, delay)
-    a.compute(R3, "<<", 8)
-    a.load(4, R1, R0, CountField.INACTIVE)
-    a.compute(R3, "+", R1)
+    _add_inactive(a)
     a.jump(measured)
     a.label(first_free)
     a.when(R3, "<=", R4, "take it and stop")

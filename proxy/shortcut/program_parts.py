@@ -54,7 +54,10 @@ class Stack(enum.IntEnum):
     POOL_ADDRESS = -240
     ZERO = -244
     RULE = -248
-    DELETED_FLOW = -252
+    HASHED = -252
+    """The client's address in 32 bits."""
+    PROBED = -256
+    """The first place that mh looked at."""
 
 
 def look_up(a: ProgramBuilder, descriptor: int, key: int) -> None:
@@ -151,21 +154,29 @@ def find_client(a: ProgramBuilder, is_ipv6: bool) -> None:
     a.store(8, FP, Stack.CLIENT + 8, 0)
     a.store(8, FP, Stack.CLIENT + 16, 0)
     a.load(8, R1, R6, SOCKET)
-    a.load(4, R2, R1, _SOURCE_IPV4)
     if is_ipv6:
-        four = a.name("four")
-        a.when(R2, "!=", 0, four)
+        # The IPv4 address of a socket that is bound to an IPv6 one says nothing: the kernel puts 127.0.0.6 there.
+        plain, four = a.name("plain"), a.name("four")
         for offset in range(0, 16, 4):
             a.load(4, R2, R1, _SOURCE_IPV6 + offset)
             a.store(4, FP, Stack.CLIENT + 8 + offset, R2)
         a.load(8, R2, FP, Stack.CLIENT + 8)
         a.load(8, R3, FP, Stack.CLIENT + 16)
-        a.compute(R2, "|", R3)
-        a.when(R2, "==", 0, unbound)
+        a.move(R4, R2)
+        a.compute(R4, "|", R3)
+        a.when(R4, "==", 0, unbound)
+        a.when(R2, "!=", 0, plain)
+        a.load(4, R2, FP, Stack.CLIENT + 20)
+        a.load(4, R3, FP, Stack.CLIENT + 16)
+        a.when(R3, "!=", _MAPPED, plain, bits=32)
+        a.store(8, FP, Stack.CLIENT + 16, 0)
+        a.jump(four)
+        a.label(plain)
         a.store(4, FP, Stack.CLIENT + 4, socket.AF_INET6)
         a.jump(done)
         a.label(four)
     else:
+        a.load(4, R2, R1, _SOURCE_IPV4)
         a.when(R2, "==", 0, unbound)
     a.store(4, FP, Stack.CLIENT + 8, R2)
     a.store(4, FP, Stack.CLIENT + 4, socket.AF_INET)

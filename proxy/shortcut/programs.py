@@ -5,12 +5,21 @@ datagram of an unconnected socket. recvmsg and getpeername say the Service's add
 what has ended. Invariant: a program that cannot do its work leaves the call as it was: the caller meets the listener.
 """
 
+import socket
 from collections.abc import Mapping
 
 from proxy.bpf.builder import FP, R0, R1, R2, R3, R4, R6, R7, R8, R9, Code, ProgramBuilder
 from proxy.bpf.cgroup_link import Hook
 from proxy.bpf.instruction import Helper
-from proxy.shortcut.layout import FAILURE_RING, ConfigField, CountField, EndpointField, PeerField, PoolField
+from proxy.shortcut.layout import (
+    FAILURE_RING,
+    ConfigField,
+    Counted,
+    CountField,
+    EndpointField,
+    PeerField,
+    PoolField,
+)
 from proxy.shortcut.maps import Maps
 from proxy.shortcut.program_choice import add_walk, choose
 from proxy.shortcut.program_parts import (
@@ -32,7 +41,8 @@ from proxy.shortcut.program_parts import (
 _OPERATION, _OLD_STATE, _NEW_STATE, _RECEIVED, _ACKNOWLEDGED, _OPS_SOCKET = 0, 4, 8, 168, 176, 184
 _CONNECTING, _STATE_CHANGED = 3, 10
 _TELL_STATES = 1 << 2  # BPF_SOCK_OPS_STATE_CB_FLAG
-_SYN_SENT, _CLOSE = 2, 7  # enum of TCP states
+# enum of TCP states.
+_ESTABLISHED, _SYN_SENT, _FIN_WAIT1, _CLOSE, _CLOSE_WAIT = 1, 2, 4, 7, 8
 _CREATE = 1  # BPF_SK_STORAGE_GET_F_CREATE
 _WRITE = "write"
 
@@ -75,7 +85,11 @@ def _send(maps: Maps, timeout: int, is_ipv6: bool) -> Code:
     a.jump(_WRITE)
     a.label("new")
     choose(a, maps, is_ipv6)
-    _count_choice(a, maps, opens=False)
+    _count_choice(a, maps, "uncounted")
+    # Nobody says when such a flow ends: it is inactive, and over, from the beginning.
+    a.add_atomically(R0, CountField.INACTIVE, R1)
+    a.add_atomically(R0, CountField.CLOSED, R1)
+    a.label("uncounted")
     _note_flow(a, maps)
     a.label(_WRITE)
     write_address(a, is_ipv6)
@@ -131,7 +145,7 @@ def _release(maps: Maps) -> Code:
 
 
 def _socket_operations(maps: Maps) -> Code:
-    """Of TCP: which connects failed, and the bytes of connections that ended."""
+    """Of TCP: which connects failed, which connections are half closed, and the bytes of those that ended."""
     a = ProgramBuilder()
     a.move(R6, R1)
     a.load(4, R1, R6, _OPERATION)
@@ -147,14 +161,28 @@ def _socket_operations(maps: Maps) -> Code:
     a.leave(1)
     a.label("changed")
     a.load(4, R1, R6, _NEW_STATE)
+    for state in (_FIN_WAIT1, _CLOSE_WAIT):
+        a.when(R1, "==", state, "half closed")
     a.when(R1, "!=", _CLOSE, "done")
     _peer_of_operation(a, maps)
     a.move(R9, R0)
     a.load(4, R1, R6, _OLD_STATE)
+    for state in (_ESTABLISHED, _FIN_WAIT1, _CLOSE_WAIT):
+        a.when(R1, "==", state, "reset")
     a.when(R1, "!=", _SYN_SENT, "was open")
     _count_failure(a, maps)
     _count_end(a, maps, "done", closed=False)
     a.jump("done")
+    a.label("half closed")
+    _peer_of_operation(a, maps)
+    a.move(R9, R0)
+    _count_half_close(a, maps)
+    a.jump("done")
+    a.label("reset")
+    # Closing the socket may have counted it as over before.
+    _counts_of_peer(a, maps, "done")
+    a.move(R1, 1)
+    a.add_atomically(R0, CountField.RESETS, R1)
     a.label("was open")
     _count_bytes(a, maps)
     _count_end(a, maps, "done", closed=True)
@@ -180,39 +208,62 @@ def _note_peer(a: ProgramBuilder, maps: Maps) -> None:
     a.label("first choice")
     a.copy(18, (R9, PeerField.FRONTEND_ADDRESS), (FP, Stack.FRONTEND))
     a.copy(1, (R9, PeerField.FAMILY), (FP, Stack.FRONTEND + 19))
-    a.store(1, R9, PeerField.COUNTED, 1)
     a.copy(4, (R9, PeerField.ENDPOINT), (FP, Stack.ENDPOINT))
-    a.copy(4, (R9, PeerField.GENERATION), (FP, Stack.GENERATION))
     a.copy(4, (R9, PeerField.POOL), (FP, Stack.POOL))
     a.copy(18, (R9, PeerField.ENDPOINT_ADDRESS), (R8, EndpointField.ADDRESS))
-    _count_choice(a, maps, opens=True)
+    _count_choice(a, maps, _WRITE)
+    a.copy(4, (R9, PeerField.GENERATION), (R0, CountField.GENERATION), by=R2)
+    udp = a.name("udp")
+    a.load(1, R2, FP, Stack.FRONTEND + 18)
+    a.when(R2, "==", socket.IPPROTO_UDP, udp)
+    a.store(1, R9, PeerField.COUNTED, Counted.OPEN)
+    a.add_atomically(R0, CountField.OPEN, R1)
+    a.jump(_WRITE)
+    a.label(udp)
+    a.store(1, R9, PeerField.COUNTED, Counted.INACTIVE)
+    a.add_atomically(R0, CountField.INACTIVE, R1)
 
 
-def _count_choice(a: ProgramBuilder, maps: Maps, opens: bool) -> None:
-    """`opens` counts it as open as well, until it ends."""
-    uncounted = a.name("uncounted")
+def _count_choice(a: ProgramBuilder, maps: Maps, otherwise: str) -> None:
+    """Leaves R0 at the endpoint's counts and R1 = 1. Go to `otherwise` where there are none."""
     a.move(R1, 1)
     a.add_atomically(R7, PoolField.CHOSEN, R1)
     look_up(a, maps.counts.descriptor, Stack.ENDPOINT)
-    a.when(R0, "==", 0, uncounted)
+    a.when(R0, "==", 0, otherwise)
     a.move(R1, 1)
-    if opens:
-        a.add_atomically(R0, CountField.OPEN, R1)
     a.add_atomically(R0, CountField.OPENED, R1)
-    a.label(uncounted)
 
 
 def _count_end(a: ProgramBuilder, maps: Maps, otherwise: str, closed: bool) -> None:
     """With R9 at what is kept with a socket: it is open no longer. Go to `otherwise` where it was not counted."""
+    inactive = a.name("inactive")
     a.load(1, R1, R9, PeerField.COUNTED)
-    a.when(R1, "==", 0, otherwise)
-    a.store(1, R9, PeerField.COUNTED, 0)
+    a.when(R1, "==", Counted.NOT, otherwise)
     _counts_of_peer(a, maps, otherwise)
+    a.load(1, R2, R9, PeerField.COUNTED)
+    a.store(1, R9, PeerField.COUNTED, Counted.NOT)
+    a.move(R1, 1)
+    a.when(R2, "==", Counted.INACTIVE, inactive)
+    if closed:
+        a.add_atomically(R0, CountField.INACTIVE, R1)
+    a.move(R2, -1)
+    a.add_atomically(R0, CountField.OPEN, R2)
+    a.label(inactive)
+    if closed:
+        # Last, so that nobody sees more that are over than are inactive.
+        a.add_atomically(R0, CountField.CLOSED, R1)
+
+
+def _count_half_close(a: ProgramBuilder, maps: Maps) -> None:
+    """With R9 at what is kept with a socket: one side has ended. Go to "done" where it is not counted as open."""
+    a.load(1, R1, R9, PeerField.COUNTED)
+    a.when(R1, "!=", Counted.OPEN, "done")
+    a.store(1, R9, PeerField.COUNTED, Counted.INACTIVE)
+    _counts_of_peer(a, maps, "done")
+    a.move(R1, 1)
+    a.add_atomically(R0, CountField.INACTIVE, R1)
     a.move(R1, -1)
     a.add_atomically(R0, CountField.OPEN, R1)
-    if closed:
-        a.move(R1, 1)
-        a.add_atomically(R0, CountField.CLOSED, R1)
 
 
 def _count_failure(a: ProgramBuilder, maps: Maps) -> None:

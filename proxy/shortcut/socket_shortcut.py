@@ -48,7 +48,7 @@ class SocketShortcut:
         self._circumstances = circumstances
         self._clock = clock
         self._tables = Tables(maps, clock)
-        self._traffic = TrafficWriter(maps, self._tables, ledger, column)
+        self._traffic = TrafficWriter(maps, self._tables, ledger, column, clock)
         self._failures = Failures()
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
@@ -105,7 +105,7 @@ class SocketShortcut:
         changed |= dict.fromkeys(self._read_failures(now))
         self._settle(changed)
         self._traffic.carry()
-        self._tables.release_departed()
+        self._tables.release_departed(self._traffic.is_counted)
         self._local.refresh(now)
         self._tended = now
 

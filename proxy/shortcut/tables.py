@@ -61,7 +61,8 @@ class Tables:
         self._entries: dict[str, PoolEntry] = {}
         self._by_number: dict[int, PoolEntry] = {}
         self._by_endpoint: dict[int, tuple[PoolEntry, Place]] = {}
-        self._departing: dict[int, None] = {}
+        self._departing: dict[int, tuple[str, Place]] = {}
+        self._left: dict[tuple[str, Place], int] = {}
 
     @property
     def entries(self) -> Mapping[str, PoolEntry]:
@@ -78,12 +79,17 @@ class Tables:
         return self._by_number.get(number)
 
     def endpoint(self, number: int, generation: int) -> tuple[Pool, Place] | None:
-        """The pool and place of an endpoint that is still there."""
+        """The pool and place of an endpoint that is still there. `generation` is that of its counts."""
         found = self._by_endpoint.get(number)
-        at = self._maps.endpoints.half(number, EndpointField.GENERATION)
-        if found is None or self._maps.endpoints.halves[at] != generation:
+        counts = self._maps.counts
+        if found is None or counts.halves[counts.half(number, CountField.GENERATION)] != generation:
             return None
         return found[0].pool, found[1]
+
+    @property
+    def departing(self) -> Collection[int]:
+        """The numbers of endpoints that have left, and under which something may be counted."""
+        return self._departing
 
     def put_pool(self, pool: Pool, failing: Collection[Place] = ()) -> bool:
         """Add a pool or replace it. Gives whether it is in the tables: it is not where they are full."""
@@ -127,11 +133,10 @@ class Tables:
         """Leave the clients of this address to the listener; that it is not there is fine. Raises BpfError."""
         self._maps.frontends.delete(frontend_key(*key))
 
-    def release_departed(self) -> None:
-        """Give numbers of endpoints that have gone back, once nothing is open under them."""
-        counts = self._maps.counts
-        for number in [each for each in self._departing if not counts.words[counts.word(each, CountField.OPEN)]]:
-            del self._departing[number]
+    def release_departed(self, is_used: Callable[[int], bool]) -> None:
+        """Give numbers of endpoints that have gone back, once nothing is counted under them."""
+        for number in [each for each in self._departing if not is_used(each)]:
+            del self._left[self._departing.pop(number)]
             self._endpoint_numbers.put_back(number, self._clock())
 
     def _write(self, entry: PoolEntry, failing: Collection[Place]) -> None:
@@ -143,7 +148,7 @@ class Tables:
             number = before.pop(place, None)
             entry.endpoints[place] = self._join(entry, place) if number is None else number
         old = entry.first, entry.length
-        slots = entry.writer.slots(pool, failing)
+        slots = entry.writer.slots(pool, failing, pools.words[pools.word(entry.number, PoolField.TURN)])
         self._write_slots(entry, slots)
         self._write_options(entry, slots)
         if not _ORDERED:
@@ -177,25 +182,35 @@ class Tables:
         return number
 
     def _join(self, entry: PoolEntry, place: Place) -> int:
-        endpoints, counts = self._maps.endpoints, self._maps.counts
-        number = self._endpoint_numbers.take(self._clock())
+        """A number for an endpoint. One that left not long ago has its number again, and so what is counted of it."""
+        endpoints = self._maps.endpoints
         generation = (next(self._generations) & 0xFFFFFFFF) or (next(self._generations) & 0xFFFFFFFF)
+        number = self._left.pop((entry.pool.key, place), -1)
+        if number >= 0:
+            del self._departing[number]
+        else:
+            number = self._endpoint_numbers.take(self._clock())
+            self._clear_counts(number, generation)
         address, port = place
         text = packed(address) + struct.pack(">H", port) + struct.pack("=H", family_of(address))
         start = number * endpoints.size
         endpoints.bytes[start : start + len(text)] = text
-        counts.words[counts.word(number, 0) : counts.word(number + 1, 0)] = memoryview(array("Q", bytes(counts.size)))
-        counts.halves[counts.half(number, CountField.GENERATION)] = generation
         endpoints.halves[endpoints.half(number, EndpointField.GENERATION)] = generation
         self._by_endpoint[number] = entry, place
         return number
+
+    def _clear_counts(self, number: int, generation: int) -> None:
+        counts = self._maps.counts
+        counts.words[counts.word(number, 0) : counts.word(number + 1, 0)] = memoryview(array("Q", bytes(counts.size)))
+        counts.halves[counts.half(number, CountField.GENERATION)] = generation
 
     def _leave(self, number: int) -> None:
         """The endpoint is chosen no more. Its number stays taken as long as something is counted under it."""
         endpoints = self._maps.endpoints
         endpoints.halves[endpoints.half(number, EndpointField.GENERATION)] = 0
-        del self._by_endpoint[number]
-        self._departing[number] = None
+        entry, place = self._by_endpoint.pop(number)
+        self._departing[number] = entry.pool.key, place
+        self._left[entry.pool.key, place] = number
 
 
 def _frontend_flags(frontend: Frontend) -> int:

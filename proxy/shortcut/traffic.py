@@ -4,12 +4,12 @@ The shortcut has a column of its own in the table, as if it were one more worker
 is carried once; a pool in which nothing happens costs a comparison of memory.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 from proxy.dataplane.close_reason import CloseReason
 from proxy.shared_counts.column import Column, Tally
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell, PoolCell
+from proxy.shortcut.endpoint_traffic import EndpointCounts, EndpointTraffic
 from proxy.shortcut.layout import CountField, PoolField, Rule
 from proxy.shortcut.maps import Maps
 from proxy.shortcut.tables import PoolEntry, Tables
@@ -21,84 +21,55 @@ _POOLS_COMPARED = 64
 _COUNTING_RULES = (Rule.TWO_DRAWS, Rule.LEAST, Rule.DELAY, Rule.IDLE_FIRST, Rule.FIRST_FREE)
 
 
-class _Counts(NamedTuple):
-    """What the programs have counted of an endpoint; the order is that of CountField."""
+_COMPARE_INACTIVE = (Rule.TWO_DRAWS, Rule.LEAST)
 
-    open: int = 0
-    opened: int = 0
-    failed: int = 0
-    to_client: int = 0
-    from_client: int = 0
-    closed: int = 0
-
-
-class _Carried:
-    """What was carried of one endpoint, and where to."""
-
-    __slots__ = ("endpoint", "generation", "pool", "seen")
-
-    def __init__(self, generation: int, pool: Tally, endpoint: Tally) -> None:
-        self.generation = generation
-        self.pool = pool
-        self.endpoint = endpoint
-        self.seen = _Counts()
-
-    def carry(self, now: _Counts) -> None:
-        """Add what is new."""
-        before, self.seen = self.seen, now
-        self.endpoint.gauge(EndpointCell.ACTIVE, now.open)
-        if now == before:
-            return
-        failed = now.failed - before.failed
-        taken = now.opened - before.opened - failed
-        received, sent = now.from_client - before.from_client, now.to_client - before.to_client
-        if failed or taken > 0:
-            self.endpoint.gauge(EndpointCell.FAILING, int(taken <= 0))
-        counts = self.endpoint.counts
-        counts[EndpointCell.OPENED] += taken
-        counts[EndpointCell.FAILED] += failed
-        counts[EndpointCell.RECEIVED_BYTES] += received
-        counts[EndpointCell.SENT_BYTES] += sent
-        self.endpoint.touch()
-        counts = self.pool.counts
-        counts[PoolCell.OPENED] += taken
-        counts[PoolCell.FAILED + CloseReason.CONNECT_REFUSED.number] += failed
-        counts[PoolCell.CLOSED + CloseReason.KERNEL_CLOSED.number] += now.closed - before.closed
-        counts[PoolCell.RECEIVED_BYTES] += received
-        counts[PoolCell.SENT_BYTES] += sent
-        self.pool.touch()
+# Seconds that a TCP connection counts after its end; net/netfilter/ipvs/ip_vs_proto_tcp.c, TIME_WAIT and CLOSE.
+_AFTER_FIN = 120.0
+_AFTER_RESET = 10.0
 
 
 class TrafficWriter:
-    """`column` is the shortcut's own."""
+    """`column` is the shortcut's own, `clock` gives monotonic seconds."""
 
-    def __init__(self, maps: Maps, tables: Tables, ledger: RowLedger, column: Column) -> None:
+    def __init__(
+        self, maps: Maps, tables: Tables, ledger: RowLedger, column: Column, clock: Callable[[], float]
+    ) -> None:
+        self._clock = clock
         self._maps = maps
         self._tables = tables
         self._ledger = ledger
         self._column = column
         self._pools: dict[str, tuple[bytes, Tally]] = {}
-        self._carried: dict[int, _Carried] = {}
+        self._carried: dict[int, EndpointTraffic] = {}
         self._open: set[int] = set()
         self._counting: set[str] = set()
+        self._over: dict[int, dict[EndpointTraffic, int]] = {}
         self._before = b""
 
     def carry(self) -> None:
         """Write what changed since the last call."""
+        self._forget_what_is_over()
         for entry in self._changed():
             self._carry_pool(entry, self._counted(entry))
             if self._rule(entry) in _COUNTING_RULES:
                 self._counting.add(entry.pool.key)
         for key in tuple(self._counting):
             self._tell_elsewhere(key)
-        # Some of these are of endpoints that have left.
-        for number in tuple(self._open):
+        # What has left is no longer among the endpoints of its pool.
+        for number in {*self._open, *filter(self._carried.__contains__, self._tables.departing)}:
             self._carry_endpoint(number)
         self._column.flush()
 
     def forget(self, key: str) -> None:
         """The pool has gone; what is open there is carried to its end."""
         self._pools.pop(key, None)
+
+    def is_counted(self, number: int) -> bool:
+        """Whether anything is open under an endpoint's number, or over and still counted."""
+        carried = self._carried.get(number)
+        if carried is not None and carried.generation == self._generation(number):
+            return carried.live or carried.forgotten < carried.seen.closed
+        return EndpointCounts(*self._read(number)).live > 0
 
     def _changed(self) -> Iterator[PoolEntry]:
         """The pools that somebody chose from since the last call, or that are new."""
@@ -142,33 +113,73 @@ class TrafficWriter:
         for target, row in zip(entry.pool.targets, rows.endpoints, strict=False):
             number = entry.endpoints.get((target.address, target.port))
             if number is not None:
-                self._bind(number, tally, row)
+                carried = self._bind(number, tally, row, entry.pool.protocol == "UDP")
+                carried.lingers = self._lingers(entry)
                 self._carry_endpoint(number)
 
-    def _bind(self, number: int, pool: Tally, row: int) -> None:
+    def _bind(self, number: int, pool: Tally, row: int, is_udp: bool) -> EndpointTraffic:
         """Let what is counted under the number go to these rows from now on."""
-        generation = self._maps.counts.halves[self._maps.counts.half(number, CountField.GENERATION)]
+        generation = self._generation(number)
         known = self._carried.get(number)
-        if known is None or known.generation != generation or known.endpoint.row != row or known.pool is not pool:
-            carried = _Carried(generation, pool, self._column.tally(ENDPOINTS, row))
-            if known is not None and known.generation == generation:
-                known.endpoint.gauge(EndpointCell.ACTIVE, 0)
-                carried.seen = known.seen
-            self._carried[number] = carried
+        if known is None or known.generation != generation:
+            known = self._carried[number] = EndpointTraffic(
+                number, generation, pool, self._column.tally(ENDPOINTS, row), is_udp
+            )
+        elif known.endpoint.row != row or known.pool is not pool:
+            known.move(pool, self._column.tally(ENDPOINTS, row))
+        return known
+
+    def _lingers(self, entry: PoolEntry) -> tuple[float, float] | None:
+        if self._rule(entry) not in _COMPARE_INACTIVE:
+            return None
+        return (entry.pool.idle_timeout,) * 2 if entry.pool.protocol == "UDP" else (_AFTER_FIN, _AFTER_RESET)
 
     def _carry_endpoint(self, number: int) -> None:
         carried = self._carried[number]
-        words, at = self._maps.counts.words, self._maps.counts.word(number, 0)
-        now = _Counts(*words[at : at + len(_Counts._fields)])
-        carried.carry(now)
-        tally = carried.endpoint
-        words[at + CountField.ELSEWHERE // 8] = sum(
-            tally.cells[first + EndpointCell.ACTIVE] for first in tally.elsewhere
-        )
-        if now.open:
+        closed, resets = carried.carry(EndpointCounts(*self._read(number)))
+        if carried.lingers is None:
+            carried.forgotten += closed
+        elif closed or resets:
+            self._linger(carried, carried.lingers[0], closed - resets)
+            self._linger(carried, carried.lingers[1], resets)
+        carried.show()
+        self._tell_programs(carried)
+        if carried.live:
             self._open.add(number)
         else:
             self._open.discard(number)
+
+    def _read(self, number: int) -> "memoryview[int]":
+        at = self._maps.counts.word(number, 0)
+        return self._maps.counts.words[at : at + len(EndpointCounts._fields)]
+
+    def _generation(self, number: int) -> int:
+        return self._maps.counts.halves[self._maps.counts.half(number, CountField.GENERATION)]
+
+    def _linger(self, carried: EndpointTraffic, seconds: float, connections: int) -> None:
+        over = self._over.setdefault(int(self._clock() + seconds), {})
+        over[carried] = over.get(carried, 0) + connections
+
+    def _forget_what_is_over(self) -> None:
+        now = self._clock()
+        for second in [each for each in self._over if each <= now]:
+            for carried, connections in self._over.pop(second).items():
+                carried.forgotten += connections
+                carried.show()
+                if self._carried.get(carried.number) is carried:
+                    self._tell_programs(carried)
+
+    def _tell_programs(self, carried: EndpointTraffic) -> None:
+        """What the relay has open, and how much of what is over no longer counts."""
+        tally = carried.endpoint
+        cells, elsewhere = tally.cells, tally.elsewhere
+        active = sum(cells[first + EndpointCell.ACTIVE] for first in elsewhere)
+        inactive = sum(cells[first + EndpointCell.INACTIVE] + cells[first + EndpointCell.ENDED] for first in elsewhere)
+        if carried.is_udp:
+            active, inactive = 0, active + inactive
+        words, at = self._maps.counts.words, self._maps.counts.word(carried.number, 0)
+        words[at + CountField.ELSEWHERE // 8] = active
+        words[at + CountField.INACTIVE_ELSEWHERE // 8] = (inactive - carried.forgotten) & 0xFFFFFFFFFFFFFFFF
 
     def _rule(self, entry: PoolEntry) -> int:
         return self._maps.pools.bytes[entry.number * self._maps.pools.size + PoolField.RULE]

@@ -134,7 +134,7 @@ def pool(*hosts: str, key: str = "web", protocol: str = "TCP", weights: tuple[in
     targets = tuple(
         Target(host, PORT, weight) for host, weight in zip(hosts, weights or (1,) * len(hosts), strict=True)
     )
-    fields: dict[str, Any] = {"scheduler": "rr", "affinity_seconds": 0} | more
+    fields: dict[str, Any] = {"scheduler": "rr", "affinity_seconds": 0, "idle_timeout": 0.0} | more
     return Pool(
         key=key,
         service="default/web",
@@ -142,7 +142,6 @@ def pool(*hosts: str, key: str = "web", protocol: str = "TCP", weights: tuple[in
         protocol=protocol,
         affinity_key=fields.pop("affinity_key", key),
         connect_timeout=5.0,
-        idle_timeout=0.0,
         targets=targets,
         **fields,
     )

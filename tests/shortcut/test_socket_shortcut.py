@@ -6,7 +6,11 @@ from collections import Counter
 
 import pytest
 
+from proxy.dataplane.upstream import Upstream
+from proxy.plan.frontend import Target
+from proxy.shared_counts.column import Column
 from proxy.shared_counts.layout import ENDPOINTS, POOLS, EndpointCell, PoolCell
+from proxy.shortcut.layout import CountField
 from tests.shortcut.conftest import (
     HOSTS,
     HOSTS6,
@@ -63,8 +67,14 @@ def held(times: int, address: str = VIP) -> list[socket.socket]:
 
 def open_by_host(machine: Machine) -> dict[str, int]:
     entry = machine.shortcut.tables.entries["web"]
-    words, counts = machine.maps.counts.words, machine.maps.counts
-    return {host: words[counts.word(number, 0)] for (host, _), number in entry.endpoints.items()}
+    return {host: live(machine, number) for (host, _), number in entry.endpoints.items()}
+
+
+def live(machine: Machine, number: int) -> int:
+    """The connections of an endpoint that are not over."""
+    words, at = machine.maps.counts.words, machine.maps.counts.word(number, 0)
+    half_closed = words[at + CountField.INACTIVE // 8] - words[at + CountField.CLOSED // 8]
+    return words[at + CountField.OPEN // 8] + half_closed
 
 
 @pytest.mark.parametrize(("address", "hosts"), [(VIP, HOSTS), (VIP6, HOSTS6)])
@@ -172,6 +182,13 @@ def test_clients_with_addresses_of_their_own_have_endpoints_of_their_own(web: Ma
     chosen = {client: spread(4, source=f"127.0.7.{client}") for client in range(1, 7)}
     assert all(len(each) == 1 for each in chosen.values())
     assert len({next(iter(each)) for each in chosen.values()}) > 1
+
+
+def test_ipv6_clients_with_addresses_of_their_own_have_endpoints_of_their_own(web: Machine) -> None:
+    web.apply(pool(*HOSTS6, key="web6", affinity_seconds=10800))
+    first, second = ask(VIP6, source="fd00:96::73"), ask(VIP6, source="fd00:96::80")
+    assert first != second
+    assert ask(VIP6, source="fd00:96::73") == first
 
 
 def test_a_client_gets_another_endpoint_when_its_own_leaves_and_keeps_that(web: Machine) -> None:
@@ -353,15 +370,75 @@ def test_a_reconnected_udp_socket_counts_once_and_not_when_closed(names: Machine
     assert sum(open_by_host(names).values()) == 0
 
 
-def test_a_number_that_is_given_out_anew_counts_nothing_of_its_former_endpoint(web: Machine) -> None:
+def test_an_endpoint_that_returns_while_it_has_connections_has_its_counts(web: Machine) -> None:
     with socket.create_connection((VIP, 80), timeout=5) as client:
         gone = client.recv(100).decode()
+        number = web.shortcut.tables.entries["web"].endpoints[gone, PORT]
         web.apply(pool(*(host for host in HOSTS if host != gone)))
         web.tend(5)
         web.apply(pool(*HOSTS))
-        assert open_by_host(web)[gone] == 0
+        assert web.shortcut.tables.entries["web"].endpoints[gone, PORT] == number
+        assert open_by_host(web)[gone] == 1
     web.tend(5)
     assert set(open_by_host(web).values()) == {0}
+
+
+def test_an_endpoint_that_left_with_nothing_open_gives_its_number_back(web: Machine) -> None:
+    ask(VIP)
+    gone = HOSTS[0]
+    number = web.shortcut.tables.entries["web"].endpoints[gone, PORT]
+    web.apply(pool(*HOSTS[1:]))
+    assert number in web.shortcut.tables.departing
+    web.tend(5)
+    assert not web.shortcut.tables.departing
+
+
+@pytest.mark.parametrize("scheduler", ["lc", "wlc"])
+def test_short_connections_go_round_as_long_as_they_count(web: Machine, scheduler: str) -> None:
+    web.apply(pool(*HOSTS, scheduler=scheduler))
+    first = [ask(VIP) for _ in range(5)]
+    assert sorted(first) == sorted(HOSTS)
+    web.tend()
+    assert [ask(VIP) for _ in range(5)] == first
+    assert ask(VIP) == first[0]
+    web.tend(119)
+    assert ask(VIP) == first[1]
+    web.tend(2)
+    # What ended two minutes ago counts no more, but the last two do.
+    assert ask(VIP) == first[2]
+
+
+@pytest.mark.parametrize("address", [VIP, VIP6])
+def test_datagrams_count_as_inactive_with_lc(names: Machine, address: str) -> None:
+    names.apply(
+        pool(*HOSTS, protocol="UDP", scheduler="lc", idle_timeout=30.0),
+        pool(*HOSTS6, key="web6", protocol="UDP", scheduler="lc", idle_timeout=30.0),
+    )
+    met = Counter[str]()
+    for _ in range(10):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, UDP) as client:
+            client.settimeout(5)
+            client.sendto(b"x", (address, 53))
+            met[client.recv(100).split()[0].decode()] += 1
+        names.tend()
+    assert set(met.values()) == {2}
+
+
+def test_what_the_workers_count_is_compared_and_the_other_way_round(web: Machine) -> None:
+    web.apply(pool(*HOSTS, scheduler="lc"))
+    worker = Column(web.table, 0)
+    rows = web.ledger.rows_of("web")
+    assert rows is not None
+    first = ask(VIP)
+    web.tend()
+    upstream = Upstream(Target(first, PORT), worker.tally(ENDPOINTS, rows.endpoints[HOSTS.index(first)]))
+    upstream.look_elsewhere()
+    assert (upstream.active, upstream.inactive) == (0, 1)
+    for host, row in zip(HOSTS, rows.endpoints, strict=True):
+        if host != first:
+            Upstream(Target(host, PORT), worker.tally(ENDPOINTS, row)).linger(5)
+    web.tend()
+    assert [ask(VIP) for _ in range(4)] == [first] * 4
 
 
 def test_tables_that_are_full_leave_the_pool_to_the_listener(web: Machine, endpoints: Endpoints) -> None:
