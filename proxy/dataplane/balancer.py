@@ -160,7 +160,8 @@ class Balancer:
         if self._stickiness is not None:
             number = client_number(client)
             # Another connection of the client may have found it a better one meanwhile.
-            if self._stickiness.lookup(number, now) == upstream.identity:
+            bound = self._stickiness.peek(number, now)
+            if bound is not None and bound.backend_id == upstream.identity:
                 self._stickiness.forget(number)
 
     def opened(self, upstream: Upstream) -> None:

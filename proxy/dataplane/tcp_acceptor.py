@@ -119,8 +119,13 @@ class TcpAcceptor:
             if listener is None:
                 self._turn_away(client)
                 continue
+            try:
+                # It needs the pool, which may be impossible to build.
+                relay = TcpRelay(listener, client, address)
+            except Exception:
+                self._turn_away(client)
+                raise
             descriptors.occupy(DESCRIPTORS)
-            relay = TcpRelay(listener, client, address)
             resources.relays[relay] = None
             try:
                 relay.begin()

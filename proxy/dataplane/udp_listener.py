@@ -121,8 +121,10 @@ class UdpListener:
     def new_flow(self, envelope: bytes, tried: tuple[Upstream, ...] = ()) -> UdpFlow | None:
         """A flow to the upstream that is chosen for this client, or None: the datagram is lost, and that counted."""
         resources = self.resources
+        # Before a descriptor is taken: a pool may be impossible to build.
+        balancer = self.balancer
         if not take_flow(resources):
-            resources.accounts.failed(self.balancer, CloseReason.DESCRIPTOR_LIMIT)
+            resources.accounts.failed(balancer, CloseReason.DESCRIPTOR_LIMIT)
             return None
         found = self._begun(envelope, tried)
         if isinstance(found, UdpFlow):
@@ -130,7 +132,7 @@ class UdpListener:
         resources.descriptors.put_back_flow()
         if not self.flows:
             self._stop_answering()
-        resources.accounts.failed(self.balancer, found)
+        resources.accounts.failed(balancer, found)
         return None
 
     def _begun(self, envelope: bytes, tried: tuple[Upstream, ...]) -> UdpFlow | CloseReason:

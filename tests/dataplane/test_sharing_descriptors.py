@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.dataplane.close_reason import CloseReason
-from proxy.plan.frontend import FrontendKey
+from proxy.plan.frontend import FrontendKey, Target
 from proxy.shared_counts.layout import PoolCell
 from tests.dataplane.datagrams import Asking, Client, StartServer, dns
 
@@ -126,6 +126,7 @@ async def test_a_system_without_descriptors_is_said_once_and_not_for_each_datagr
     data_plane: Any,
     server: StartServer,
     client: Client,
+    stack: AsyncExitStack,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -154,6 +155,7 @@ async def test_what_the_kernel_cannot_give_now_is_asked_for_again_later_and_said
     data_plane: Any,
     server: StartServer,
     client: Client,
+    stack: AsyncExitStack,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -187,3 +189,31 @@ async def test_a_receiver_that_closes_while_it_waits_is_not_watched_again(
     data_plane.resources.tick()
     assert not data_plane.resources.awaits_tick
     assert receiver._socket.fileno() not in data_plane.resources.reactor.handlers
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+async def test_a_pool_that_cannot_be_decoded_costs_no_descriptor(
+    data_plane: Any,
+    client: Client,
+    stack: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    protocol: str,
+) -> None:
+    key = data_plane.serve(data_plane.pool(Target("127.0.0.1", 1), protocol=protocol))
+    before = data_plane.resources.descriptors.free
+
+    def decode(body: object) -> Any:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr("proxy.dataplane.lazy_pool.decode_pool", decode)
+    for number in range(5):
+        if protocol == "TCP":
+            with pytest.raises(ConnectionResetError):
+                await greeting(await connected(stack, key))
+        else:
+            client(key).socket.send(b"?")
+            async with asyncio.timeout(10):
+                while len(caplog.records) <= number:  # noqa: ASYNC110 - nothing announces a line of the log
+                    await asyncio.sleep(0)
+    assert data_plane.resources.descriptors.free == before
