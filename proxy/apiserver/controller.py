@@ -17,12 +17,10 @@ from proxy.apiserver.made_object import made_endpoints, made_slice
 from proxy.apiserver.storage.store import Store, Transaction, Write
 from proxy.cluster.cluster import Cluster, ObjectId
 from proxy.cluster.mirrored_slices import CONTROLLER as MIRRORING_CONTROLLER
-from proxy.cluster.pod_slices import CONTROLLER
-from proxy.cluster.slice_names import MANAGED_BY_LABEL
 from proxy.logs import fields
 from proxy.model.changes import Changes
 from proxy.model.decoding import DecodingError, Object, decode
-from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_slice import CONTROLLER, MANAGED_BY_LABEL, EndpointSlice
 from proxy.model.problem import Problem
 from proxy.model.service import Service
 

@@ -33,8 +33,12 @@ def made_endpoints(made: Endpoints, current: Document | None, uid: str, now: str
 
 def _triggered_as(current: Document, content: Document) -> Document:
     """`content` with the trigger's time of `current`."""
+    annotations = dict(metadata_of(content).get("annotations") or {})
+    annotations.pop(LAST_CHANGE_TRIGGER_TIME, None)
     triggered = (metadata_of(current).get("annotations") or {}).get(LAST_CHANGE_TRIGGER_TIME)
-    return with_metadata(content, annotations={LAST_CHANGE_TRIGGER_TIME: triggered} if triggered else None)
+    if triggered:
+        annotations[LAST_CHANGE_TRIGGER_TIME] = triggered
+    return with_metadata(content, annotations=annotations or None)
 
 
 def _reference(kind: Kind, owner: Document) -> Document:

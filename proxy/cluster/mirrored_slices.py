@@ -7,8 +7,15 @@ family, of at most 1000 addresses of the subset (the EndpointSliceMirroring cont
 from collections.abc import Iterator
 
 from proxy.cluster.ip_families import FAMILIES, family_of
-from proxy.cluster.slice_names import MANAGED_BY_LABEL, slice_name
-from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from proxy.cluster.slice_names import slice_name
+from proxy.model.endpoint_slice import (
+    MANAGED_BY_LABEL,
+    SERVICE_NAME_LABEL,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
 from proxy.model.endpoints import EndpointAddress, Endpoints, EndpointSubset
 from proxy.model.metadata import ObjectMeta
 

@@ -1,10 +1,10 @@
 """What one Pod is to one Service: an endpoint, and the numbers of the Service's ports on it.
 
-Imports `model` alone. Invariant: the conditions are those of the EndpointSlice controller (podToEndpoint of
+Invariant: the conditions are those of the EndpointSlice controller (podToEndpoint of
 k8s.io/endpointslice), except that a Pod without a Ready condition is ready: where there is no kubelet, nobody sets it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from proxy.cluster.ip_families import family_of
 from proxy.model.endpoint_slice import (
@@ -16,7 +16,7 @@ from proxy.model.endpoint_slice import (
     TargetReference,
     ZoneHint,
 )
-from proxy.model.pod import Pod
+from proxy.model.pod import ContainerPort, Pod
 from proxy.model.service import Service, ServicePort
 
 _SAME_ZONE = ("PreferClose", "PreferSameZone", "PreferSameNode")
@@ -65,6 +65,18 @@ def pod_ports(service: Service, pod: Pod) -> tuple[EndpointPort, ...]:
     )
 
 
+def target_ports(pod: Pod) -> tuple[str, ...]:
+    """The names that a targetPort may have on this Pod, in the order of its containers."""
+    return tuple(dict.fromkeys(offered.name for offered in _offered(pod) if offered.name))
+
+
+def _offered(pod: Pod) -> Iterator[ContainerPort]:
+    """The ports of its containers, those of sidecars included."""
+    sidecars = (container for container in pod.spec.init_containers if container.restart_policy == "Always")
+    for container in (*pod.spec.containers, *sidecars):
+        yield from container.ports
+
+
 def _is_serving(pod: Pod) -> bool:
     return all(condition.status == "True" for condition in pod.status.conditions if condition.type == "Ready")
 
@@ -80,9 +92,7 @@ def _port_number(port: ServicePort, pod: Pod) -> int | None:
     target = port.target_port
     if not isinstance(target, str):
         return target or port.port
-    sidecars = (container for container in pod.spec.init_containers if container.restart_policy == "Always")
-    for container in (*pod.spec.containers, *sidecars):
-        for offered in container.ports:
-            if offered.name == target and offered.protocol == port.protocol:
-                return offered.container_port
+    for offered in _offered(pod):
+        if offered.name == target and offered.protocol == port.protocol:
+            return offered.container_port
     return None

@@ -9,20 +9,31 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from proxy.cluster.pod_endpoint import pod_endpoint, pod_ports
-from proxy.cluster.slice_names import MANAGED_BY_LABEL, slice_name
-from proxy.model.endpoint_slice import HEADLESS_LABEL, SERVICE_NAME_LABEL, Endpoint, EndpointPort, EndpointSlice
+from proxy.cluster.pod_endpoint import pod_endpoint, pod_ports, target_ports
+from proxy.cluster.slice_names import slice_name
+from proxy.model.endpoint_slice import (
+    CONTROLLER,
+    HEADLESS_LABEL,
+    MANAGED_BY_LABEL,
+    SERVICE_NAME_LABEL,
+    TARGET_PORTS,
+    Endpoint,
+    EndpointPort,
+    EndpointSlice,
+)
 from proxy.model.metadata import ObjectMeta
 from proxy.model.pod import Pod
 from proxy.model.service import Service
 from proxy.model.service_address_validation import is_headless
 
 MAXIMUM_ENDPOINTS = 100
-CONTROLLER = "endpointslice-controller.k8s.io"
 _HASH_BITS = 64
 
 _Member = tuple[int, Endpoint]
 """A hash of the Pod's name, and the Pod as an endpoint."""
+
+_Group = tuple[tuple[EndpointPort, ...], tuple[str, ...]]
+"""The ports that some Pods have in common, and the names of all their ports where a targetPort is none of them."""
 
 
 def pod_slices(
@@ -44,16 +55,21 @@ def pod_slices(
 def _family_slices(
     service: Service, family: str, pods: list[tuple[int, Pod]], zones: Mapping[str, str], node_name: str
 ) -> Iterator[EndpointSlice]:
-    members: dict[tuple[EndpointPort, ...], list[_Member]] = defaultdict(list)
+    members: dict[_Group, list[_Member]] = defaultdict(list)
     for number, pod in pods:
         endpoint = pod_endpoint(service, pod, family, zones, node_name)
         if endpoint is not None:
-            members[pod_ports(service, pod)].append((number, endpoint))
+            members[_group(service, pod)].append((number, endpoint))
     if not members:
-        members[()] = []
-    for ports, group in members.items():
+        members[(), ()] = []
+    for (ports, names), group in members.items():
         for path, part in _parts(group, ""):
-            yield _slice(service, family, ports, path, part)
+            yield _slice(service, family, ports, names, path, part)
+
+
+def _group(service: Service, pod: Pod) -> _Group:
+    ports = pod_ports(service, pod)
+    return ports, target_ports(pod) if len(ports) < len(service.spec.ports) else ()
 
 
 def _parts(group: list[_Member], path: str) -> Iterator[tuple[str, list[_Member]]]:
@@ -69,9 +85,15 @@ def _parts(group: list[_Member], path: str) -> Iterator[tuple[str, list[_Member]
 
 
 def _slice(
-    service: Service, family: str, ports: tuple[EndpointPort, ...], path: str, members: list[_Member]
+    service: Service,
+    family: str,
+    ports: tuple[EndpointPort, ...],
+    names: tuple[str, ...],
+    path: str,
+    members: list[_Member],
 ) -> EndpointSlice:
-    numbers = [(port.name, port.protocol, port.port, port.app_protocol) for port in ports]
+    numbers: list[tuple[object, ...]] = [(port.name, port.protocol, port.port, port.app_protocol) for port in ports]
+    numbers += [names] if names else []
     labels = {SERVICE_NAME_LABEL: service.metadata.name, MANAGED_BY_LABEL: CONTROLLER}
     if is_headless(service.spec):
         labels[HEADLESS_LABEL] = ""
@@ -80,6 +102,7 @@ def _slice(
             name=slice_name(service.metadata.name, family, numbers, path),
             namespace=service.metadata.namespace,
             labels=labels,
+            annotations={TARGET_PORTS: ",".join(names)} if names else {},
         ),
         address_type=family,
         endpoints=tuple(endpoint for _, endpoint in members),

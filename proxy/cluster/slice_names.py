@@ -6,7 +6,6 @@ so that a restart gives the same names; it is a valid DNS subdomain for every va
 
 import hashlib
 
-MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 _DIGEST_BYTES = 5
 
 

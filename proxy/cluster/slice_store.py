@@ -1,6 +1,6 @@
 """The EndpointSlices in force: those that were given and those that were made.
 
-Imports `model` alone. Invariants: where a given and a made slice have one name, the given one counts; `drain` reports
+Invariants: where a given and a made slice have one name, the given one counts; `drain` reports
 every real difference since the last time exactly once; when a slice was triggered is no difference.
 """
 
@@ -44,9 +44,10 @@ class SliceStore:
 
     def _stamped(self, made: EndpointSlice, triggered: str) -> EndpointSlice:
         before = self._made.get(made.key)
-        if before is not None and _annotated(made, before.metadata.annotations) == before:
+        stamp = before.metadata.annotations.get(LAST_CHANGE_TRIGGER_TIME, "") if before is not None else ""
+        if before is not None and _annotated(made, stamp) == before:
             return before
-        return _annotated(made, {LAST_CHANGE_TRIGGER_TIME: triggered}) if triggered else made
+        return _annotated(made, triggered)
 
     def drain(self) -> tuple[tuple[EndpointSlice, ...], tuple[ObjectKey, ...]]:
         """(new and changed slices, removed keys) since the last time, both sorted by key."""
@@ -64,6 +65,8 @@ class SliceStore:
         return tuple(changed), tuple(removed)
 
 
-def _annotated(made: EndpointSlice, annotations: dict[str, str]) -> EndpointSlice:
-    """What is made has no annotations of its own."""
+def _annotated(made: EndpointSlice, triggered: str) -> EndpointSlice:
+    if not triggered:
+        return made
+    annotations = {**made.metadata.annotations, LAST_CHANGE_TRIGGER_TIME: triggered}
     return replace(made, metadata=replace(made.metadata, annotations=annotations))

@@ -32,13 +32,15 @@ class Asked(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The frontend that the kernel leads to and its pool. `fault` is why it has no socket though it should."""
+    """The frontend that the kernel leads to and its pool. `fault` is why it has no socket though it should, `note` why
+    the pool is empty or leaves endpoints out."""
 
     frontend: Frontend
     pool: Pool
     listening: bool
     fault: str = ""
     paths: PathsOf = RELAYED
+    note: str = ""
 
 
 def find(
@@ -98,7 +100,7 @@ def _entry(asked: Asked, found: Found) -> tuple[Step, ...]:
     if admitted(ranges, asked.client) is not False:
         if found.paths != RELAYED:
             steps.append(Step("path", words.paths(found.paths)))
-        steps.append(Step("gate", words.gate(_gate(found), found.pool)))
+        steps.append(Step("gate", words.gate(_gate(found), found.pool, found.note)))
     return tuple(steps)
 
 

@@ -70,14 +70,15 @@ def paths(taken: PathsOf) -> str:
     return f"{text} ({'; '.join(taken.reasons)})" if taken.reasons else text
 
 
-def gate(state: Gate, pool: Pool) -> str:
+def gate(state: Gate, pool: Pool, note: str) -> str:
     number = len(pool.targets)
     usable = sum(target.weight > 0 for target in pool.targets)
     if state is Gate.OPEN:
         return f"open: {usable} of {_counted(number)} may get new connections"
     if state is Gate.DROPPED:
         return "silent: policy Local, and the endpoints are on other nodes, where a retry may go"
-    return "refused by the kernel: " + (f"{_counted(number)}, drained" if number else "no endpoints that are ready")
+    reason = note or "no endpoints that are ready"
+    return "refused by the kernel: " + (f"{_counted(number)}, drained" if number else reason)
 
 
 def pool(chosen: Pool) -> str:

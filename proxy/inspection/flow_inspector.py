@@ -82,7 +82,8 @@ class FlowInspector:
         failure = self._sockets.failures.get(key)
         fault = str(failure) if failure is not None else ""
         pool = self._planner.pools[frontend.pool]
-        found = Found(frontend, pool, self._sockets.is_listening(key), fault, self._paths.of(frontend, pool))
+        paths, note = self._paths.of(frontend, pool), self._note(frontend)
+        found = Found(frontend, pool, self._sockets.is_listening(key), fault, paths, note)
         early = stopped(asked, found)
         if early is not None:
             return early
@@ -91,6 +92,13 @@ class FlowInspector:
         if worker in foresights:
             return explain(asked, found, worker, {worker: foresights[worker]})
         return explain(asked, found, ANY_WORKER, foresights)
+
+    def _note(self, frontend: Frontend) -> str:
+        """Why the frontend's pool is empty or leaves endpoints out."""
+        namespace, _, name = frontend.service.partition("/")
+        notes = self._planner.plan_of((namespace, name)).endpoint_notes
+        start = f"{frontend.pool}: "
+        return next((note.removeprefix(start) for note in notes if note.startswith(start)), "")
 
     async def _foresights(self, asked: Asked, key: FrontendKey) -> dict[int, Foresight]:
         answers = await self._ask(Foresee(key, asked.address, asked.client, asked.client_port))

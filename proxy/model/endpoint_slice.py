@@ -10,6 +10,12 @@ from proxy.model.metadata import ObjectMeta
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
+CONTROLLER = "endpointslice-controller.k8s.io"
+"""Whose the slices are that are made from Pods."""
+TARGET_PORTS = "svcproxy.io/target-ports"
+"""The annotation that names the ports of a slice's Pods, with commas, where a targetPort of the Service is none of
+them."""
 LAST_CHANGE_TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 """The annotation that says when what this version shows began to be so (RFC 3339)."""
 

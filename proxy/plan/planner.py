@@ -246,7 +246,7 @@ def _refusal(claim: Frontend, owner: Frontend) -> Problem:
 
 def _event_reason(field: str) -> str:
     if not field.startswith("metadata.annotations"):
-        return "UnsupportedProtocol"
+        return "UnsupportedProtocol" if field.endswith(".protocol") else "PortNotFound"
     return "UnknownScheduler" if SCHEDULER in field else "InvalidAnnotation"
 
 

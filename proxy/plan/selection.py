@@ -87,10 +87,15 @@ def candidates_of(slices: Iterable[EndpointSlice], family: str) -> Candidates:
 
 def select_endpoints(candidates: Candidates, port: PortIdentity, locality: Locality) -> Selection:
     """Choose among the candidates of one Service in the port's family."""
-    numbers = [_numbers(endpoint_slice, port) for endpoint_slice, _ in candidates.slices]
+    numbers = [port_numbers(endpoint_slice, port.name, port.protocol) for endpoint_slice, _ in candidates.slices]
     if numbers and len(numbers[0]) == 1 and all(each == numbers[0] for each in numbers):
         return _selection(candidates.of_any_port(locality), numbers[0][0])
     return _selection(_choose(_merged(candidates.slices, numbers), locality))
+
+
+def port_numbers(endpoint_slice: EndpointSlice, name: str, protocol: str) -> list[int]:
+    """The numbers that the Service port of this name and protocol has in the slice."""
+    return [each.port for each in endpoint_slice.ports if each.port and each.name == name and each.protocol == protocol]
 
 
 class _Chosen(NamedTuple):
@@ -151,14 +156,6 @@ def _merged(slices: Iterable[tuple[EndpointSlice, Iterable[Member]]], numbers: I
                 if text not in found or not endpoint.terminating:
                     found[text] = (address, number, endpoint)
     return [found[text] for text in sorted(found)]
-
-
-def _numbers(endpoint_slice: EndpointSlice, port: PortIdentity) -> list[int]:
-    return [
-        each.port
-        for each in endpoint_slice.ports
-        if each.port and each.name == port.name and each.protocol == port.protocol
-    ]
 
 
 def _cluster_set(

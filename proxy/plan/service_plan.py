@@ -35,6 +35,7 @@ from proxy.plan.service_addresses import (
     unserved_reason,
 )
 from proxy.plan.settings import PlanSettings
+from proxy.plan.unmet_ports import unmet_port
 
 DEFAULT_AFFINITY_SECONDS = 10800
 _LOCAL = "/local"
@@ -114,7 +115,11 @@ def plan_service(
             *(f"port {port.port}/SCTP: not supported" for _, port in unsupported),
         ),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
-        problems=(*options.problems, *(_sctp_problem(index) for index, _ in unsupported)),
+        problems=(
+            *options.problems,
+            *(_sctp_problem(index) for index, _ in unsupported),
+            *dict.fromkeys(problem for part in parts for problem in part.problems),
+        ),
         led_back=tuple(each for part in parts for each in part.led_back),
         health_checks=health_checks(service, families, inputs.slices, settings.node_name),
     )
@@ -134,6 +139,9 @@ def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePl
     """The part of the plan that one port has in one family."""
     identity = PortIdentity(port.name, port.protocol, family.name)
     chosen = select_endpoints(family.candidates, identity, inputs.locality)
+    unmet = unmet_port(inputs.service, port, family.candidates)
+    if unmet is not None:
+        chosen = msgspec.structs.replace(chosen, cluster_reason=unmet.text, local_reason=unmet.text)
     found = occupied(chosen, inputs.name, port.protocol, inputs.own)
     selection = without(chosen, found)
     key = f"{inputs.name}{':' if port.name else ''}{port.name}/{port.protocol}/{family.name}"
@@ -149,6 +157,7 @@ def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePl
         ),
         frontends=frontends,
         endpoint_notes=tuple(f"{pool}: {reason}" for pool, (_, reason) in used.items() if reason),
+        problems=(unmet,) if unmet is not None and used else (),
         led_back=led_back(
             f"port {port.name or port.port}", found, (each for pool in used for each in _considered(chosen, pool))
         )

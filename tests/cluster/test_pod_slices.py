@@ -3,9 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy.cluster.pod_slices import MAXIMUM_ENDPOINTS, pod_slices
-from proxy.model.endpoint_slice import EndpointSlice
+from proxy.model.endpoint_slice import TARGET_PORTS, EndpointSlice
 from proxy.model.metadata import ObjectMeta
 from proxy.model.pod import Container, ContainerPort, Pod, PodIP, PodSpec, PodStatus
 from proxy.model.service import Service, ServicePort, ServiceSpec
@@ -108,3 +109,12 @@ def test_the_order_of_pods_means_nothing(numbers: list[int]) -> None:
 
 def test_names_are_the_same_in_every_run() -> None:
     assert list(slices([pod(1)])) == ["s-641d9a9c81"]
+
+
+def test_where_a_target_port_is_none_of_a_pods_its_ports_are_noted() -> None:
+    (made,) = slices([pod(1, port=0), pod(2, port=0)]).values()
+    assert TARGET_PORTS not in made.metadata.annotations
+    odd = replace(pod(1), spec=PodSpec(containers=(Container("c", (ContainerPort(1, "web"), ContainerPort(2, "db"))),)))
+    by_ports = {len(each.ports): each for each in slices([odd, pod(2)]).values()}
+    assert by_ports[1].metadata.annotations == {TARGET_PORTS: "web,db"}
+    assert by_ports[2].metadata.annotations == {}

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from proxy.model.changes import PodWeight
 from proxy.model.defaults import default_endpoint_slice, default_service
-from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, EndpointPort, EndpointSlice
+from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, TARGET_PORTS, EndpointPort, EndpointSlice
 from proxy.model.metadata import ObjectMeta
 from proxy.model.pod_weight import MAXIMUM_WEIGHT, WEIGHT_LABEL, pod_weight
 from proxy.model.service import Service, ServicePort
@@ -42,11 +42,11 @@ def usable_service(service: Service) -> Service:
 
 
 def usable_endpoint_slice(endpoint_slice: EndpointSlice) -> EndpointSlice:
-    """`endpoint_slice` with defaults, in little room; of its annotations with the trigger time alone. Raises
+    """`endpoint_slice` with defaults, in little room; of its annotations with those that count. Raises
     UnusableError."""
     _check_slice_ports(endpoint_slice.ports)
-    triggered = endpoint_slice.metadata.annotations.get(LAST_CHANGE_TRIGGER_TIME)
-    annotations = {LAST_CHANGE_TRIGGER_TIME: triggered} if triggered else {}
+    given = endpoint_slice.metadata.annotations
+    annotations = {name: given[name] for name in (LAST_CHANGE_TRIGGER_TIME, TARGET_PORTS) if given.get(name)}
     return default_endpoint_slice(
         EndpointSlice(
             metadata=replace(endpoint_slice.metadata, annotations=annotations),
