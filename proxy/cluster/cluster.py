@@ -1,6 +1,6 @@
 """The cluster where there is none: objects of manifests in, objects as a real API server would show them out.
 
-Imports `model` and this room; sources call it. Invariant: what all Changes so far add up to depends on the objects
+Invariant: what all Changes so far add up to depends on the objects
 and the ledger alone, except for numbers given at random; an unchanged object changes nothing, and one change costs
 what it touches, however many objects there are.
 """
@@ -16,7 +16,7 @@ from proxy.cluster.mirrored_slices import mirrored_slices
 from proxy.cluster.pod_slices import pod_slices
 from proxy.cluster.selector_index import SelectorIndex
 from proxy.cluster.service_registry import ServiceRegistry
-from proxy.cluster.slice_store import SliceStore
+from proxy.cluster.slice_store import SliceStore, controllers_for
 from proxy.cluster.trigger_times import TriggerTimes
 from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.decoding import Object
@@ -67,6 +67,11 @@ class Cluster:
     def refused(self) -> Mapping[ObjectId, tuple[FieldError, ...]]:
         """Objects whose newest version is not in force, and why."""
         return {("Service", *key): errors for key, errors in self._services.refused.items()}
+
+    @property
+    def left_out(self) -> tuple[ObjectId, ...]:
+        """The given slices that do not count, because what their controller does is done here."""
+        return tuple(("EndpointSlice", *key) for key in self._slices.left_out)
 
     @property
     def ledger(self) -> Ledger:
@@ -189,6 +194,7 @@ class Cluster:
         return self._own_node
 
     def _make_slices(self, key: ObjectKey, service: Service | None) -> None:
+        self._slices.do_the_work_of(controllers_for(service, key in self._endpoints), key)
         if service is not None and service.spec.selector and service.spec.type != "ExternalName":
             pods = self._selectors.pods_of(key)
             slices = pod_slices(service, pods, self._zones, self._node_name)

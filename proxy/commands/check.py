@@ -1,7 +1,7 @@
 """`svcproxy check`: everything that is wrong with a configuration and manifests, before they are served.
 
-Imports the readers of both, the cluster and the plan. Invariant: touches no network and no state directory; what it
-accepts, `svcproxy run` with the same files and an empty state directory accepts too.
+Invariant: it touches no network and no state directory. What it accepts, `svcproxy run` with the same files and an
+empty state directory accepts too.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from msgspec.structs import replace
 
@@ -47,13 +47,21 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
     paths = _paths([*configuration.manifests, *arguments.paths])
     if not paths and not arguments.config:
         raise StartupError("nothing to check: name files or directories of manifests, or a configuration with --config")
-    found, summary = _check(paths, configuration)
-    lines = sorted({str(problem) for problem in (*problems, *found)})
-    output.writelines(f"{line}\n" for line in lines)
-    print(f"{summary}, {_counted(len(lines), 'problem')}", file=output)
+    found = _check(paths, configuration)
+    lines = sorted({str(problem) for problem in (*problems, *found.problems)})
+    output.writelines(f"{line}\n" for line in (*lines, *map(str, found.left_out)))
+    print(f"{found.summary}, {_counted(len(lines), 'problem')}", file=output)
     if arguments.config and not problems:
         print(_about_names(configuration), file=output)
     return 1 if lines else 0
+
+
+class _Found(NamedTuple):
+    """What is wrong, what is left out though nothing is wrong with it, and in a few words what there is."""
+
+    problems: tuple[Problem, ...]
+    left_out: tuple[Problem, ...]
+    summary: str
 
 
 def _about_names(configuration: Configuration) -> str:
@@ -96,8 +104,7 @@ def _paths(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _check(paths: Sequence[str], configuration: Configuration) -> tuple[tuple[Problem, ...], str]:
-    """What is wrong below `paths`, and in a few words what there is."""
+def _check(paths: Sequence[str], configuration: Configuration) -> _Found:
     reading = ManifestReader(paths, most_bytes=configuration.manifest_bytes).read(patient=False)
     manifests = ManifestSet()
     put, _ = manifests.update(reading.files)
@@ -108,7 +115,7 @@ def _check(paths: Sequence[str], configuration: Configuration) -> tuple[tuple[Pr
     places = {subject_of(item): manifests.place_of(object_id(item)) for item in put}
     planned = [replace(problem, where=places.get(problem.subject, "")) for problem in planner.problems()]
     problems = (*manifests.problems(cluster.refused), *reading.faults, *planned)
-    return problems, _summary(put, changes, manifests.ignored)
+    return _Found(problems, manifests.left_out(cluster.left_out), _summary(put, changes, manifests.ignored))
 
 
 def _summary(objects: Iterable[Object], changes: Changes, ignored: Iterable[str]) -> str:

@@ -1,24 +1,26 @@
 """The manifest loader: keeps the objects of manifest files in the embedded API, as one more of its clients.
 
-Imports the API's operations and this room's manifests. Invariant: an object is applied by the loader's own field
+Invariant: an object is applied by the loader's own field
 manager, which takes what the files say from whoever else set it and leaves the rest alone; an object that the files
 had and have no more is deleted, also when that happened while nobody was looking.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from proxy.apiserver.document import Document, document_of, metadata_of
 from proxy.apiserver.embedded_api import EmbeddedAPI
-from proxy.apiserver.kinds import KINDS, NAMESPACES, PODS, Kind, kind_named
+from proxy.apiserver.kinds import ENDPOINTS, KINDS, NAMESPACES, PODS, SERVICES, Kind, kind_named
 from proxy.apiserver.status import StatusError
 from proxy.apiserver.writes.admission import observed_of_pod
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
 from proxy.apiserver.writes.patching import APPLY_PATCH, MERGE_PATCH
 from proxy.apiserver.writes.proposals import Patch
 from proxy.cluster.cluster import ObjectId, object_id
-from proxy.model.decoding import Object
+from proxy.cluster.slice_store import controllers_for, made_by_controller
+from proxy.model.decoding import Object, decode
+from proxy.model.endpoint_slice import MANAGED_BY_LABEL, EndpointSlice
 from proxy.model.problem import FieldError, Problem
 from proxy.model.service import Service
 from proxy.sources.manifest_reader import Reading
@@ -36,6 +38,9 @@ class ManifestLoader:
         self._api = api
         self._manifests = ManifestSet()
         self._refused: dict[ObjectId, tuple[Object, tuple[FieldError, ...]]] = {}
+        self._of_controllers: dict[ObjectId, EndpointSlice] = {}
+        """The slices in the files that the controllers of another cluster made."""
+        self._left_out: set[ObjectId] = set()
         self._swept = False
 
     async def load(self, reading: Reading) -> tuple[Problem, ...]:
@@ -49,9 +54,43 @@ class ManifestLoader:
                 await self._delete(identity)
         newest = {identity: item for identity, (item, _) in self._refused.items()}
         newest.update((object_id(item), item) for item in put)
+        self._keep_apart(newest, removed)
         for item in sorted(newest.values(), key=_order):
             await self._apply(item)
-        return self._manifests.problems({identity: errors for identity, (_, errors) in self._refused.items()})
+        await self._choose_slices()
+        refused = {identity: errors for identity, (_, errors) in self._refused.items()}
+        return self._manifests.problems(refused) + self._manifests.left_out(sorted(self._left_out))
+
+    def _keep_apart(self, newest: dict[ObjectId, Object], removed: Iterable[ObjectId]) -> None:
+        """Take the slices of controllers out of `newest`: whether they count is known after everything else."""
+        for identity in removed:
+            self._of_controllers.pop(identity, None)
+            self._left_out.discard(identity)
+        for identity, item in list(newest.items()):
+            self._of_controllers.pop(identity, None)
+            if isinstance(item, EndpointSlice) and made_by_controller(item):
+                self._of_controllers[identity] = item
+                del newest[identity]
+
+    async def _choose_slices(self) -> None:
+        """Apply those slices of controllers whose work is not done here, and take back the others."""
+        for identity, item in self._of_controllers.items():
+            if not self._is_done_here(item):
+                self._left_out.discard(identity)
+                await self._apply(item)
+            elif identity not in self._left_out:
+                self._left_out.add(identity)
+                await self._delete(identity)
+
+    def _is_done_here(self, item: EndpointSlice) -> bool:
+        key = item.service
+        stored = self._api.store.get(SERVICES, key) if key else None
+        service = decode(stored.document) if stored else None
+        endpoints = self._api.store.get(ENDPOINTS, key) if key else None
+        controllers = controllers_for(
+            service if isinstance(service, Service) else None, endpoints is not None and not endpoints.made
+        )
+        return item.metadata.labels.get(MANAGED_BY_LABEL) in controllers
 
     async def _apply(self, item: Object) -> None:
         identity = object_id(item)

@@ -1,10 +1,11 @@
 """The manifests of all files together: which object is in force, and which file it comes from.
 
-Imports `model`, `cluster` for the identity of objects, and the parsed file; no I/O. Invariant: an object that was
-good once leaves only when its file is gone, or was understood completely and no longer has it; of two files that have
-the same object the first by path wins, and an object kept from an older version of a file yields to any other.
+Invariant: an object that was good once leaves only when its file is gone, or was understood completely and no longer
+has it. Of two files that have the same object the first by path wins, and an object kept from an older version of a
+file yields to any other.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -15,6 +16,10 @@ from proxy.model.decoding import Object
 from proxy.model.problem import FieldError, Problem
 from proxy.sources.manifest_file import ManifestFile, subject_of, where
 
+_WHY_LEFT_OUT = (
+    "made by the endpoint controllers of another cluster, whose work is done here"
+    " (without the label endpointslice.kubernetes.io/managed-by a slice counts)"
+)
 _EMPTY = "is empty: the objects it had stay in force; delete the file to remove them"
 
 
@@ -68,6 +73,16 @@ class ManifestSet:
             place, subject = self.place_of(identity), _subject(identity)
             found += [Problem(str(error), subject, place) for error in errors]
         return tuple(sorted(found, key=lambda problem: (problem.where, problem.subject, problem.message)))
+
+    def left_out(self, identities: Iterable[ObjectId]) -> tuple[Problem, ...]:
+        """What to say, once for each file, of EndpointSlices that the controllers of another cluster made."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for kind, namespace, name in identities:
+            names[self._winner((kind, namespace, name))].append(f"{namespace}/{name}")
+        return tuple(
+            Problem(f"EndpointSlice {_first_of(among)} left out: {_WHY_LEFT_OUT}", where=path)
+            for path, among in sorted(names.items())
+        )
 
     def place_of(self, identity: ObjectId) -> str:
         """Where the version of an object that is in force comes from, or an empty string for an unknown object."""
@@ -144,6 +159,10 @@ def _repetitions(file: ManifestFile) -> Iterator[Problem]:
         else:
             used = where(file.path, first[identity])
             yield Problem(_already(used), subject_of(item), where(file.path, document))
+
+
+def _first_of(names: list[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more are"
 
 
 def _already(place: str) -> str:

@@ -83,7 +83,8 @@ class ManifestSource:
         if self._cluster.ledger is not self._saved:
             await self._save()
         faults = (*reading.faults, *self._readings.problems(), *self._save_fault)
-        problems = self._manifests.problems(self._cluster.refused) + faults
+        left_out = self._manifests.left_out(self._cluster.left_out)
+        problems = self._manifests.problems(self._cluster.refused) + left_out + faults
         if problems == self._reported:
             return changes
         self._reported = problems

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from proxy.cluster.cluster import Cluster, ClusterSettings, ObjectId, object_id
 from proxy.cluster.ledger import Ledger
+from proxy.cluster.mirrored_slices import CONTROLLER as MIRRORING_CONTROLLER
 from proxy.model.changes import Changes, PodWeight
 from proxy.model.decoding import Object
 from proxy.model.defaults import default_service
-from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, Endpoint, EndpointSlice
+from proxy.model.endpoint_slice import CONTROLLER, MANAGED_BY_LABEL, SERVICE_NAME_LABEL, Endpoint, EndpointSlice
 from proxy.model.endpoints import EndpointAddress, Endpoints, EndpointSubset
 from proxy.model.metadata import ObjectMeta
 from proxy.model.node import Node, deleted_node
@@ -49,8 +50,11 @@ def endpoints(name: str = "s", address: str = "127.0.2.1") -> Endpoints:
     return Endpoints(ObjectMeta(name=name, namespace="default"), (EndpointSubset((EndpointAddress(address),)),))
 
 
-def endpoint_slice(name: str = "x", owner: str = "s", address: str = "127.0.3.1") -> EndpointSlice:
-    metadata = ObjectMeta(name=name, namespace="default", labels={SERVICE_NAME_LABEL: owner})
+def endpoint_slice(
+    name: str = "x", owner: str = "s", address: str = "127.0.3.1", maker: str | None = None
+) -> EndpointSlice:
+    labels = {SERVICE_NAME_LABEL: owner} | ({} if maker is None else {MANAGED_BY_LABEL: maker})
+    metadata = ObjectMeta(name=name, namespace="default", labels=labels)
     return EndpointSlice(metadata, "IPv4", (Endpoint((address,)),))
 
 
@@ -167,6 +171,29 @@ def test_a_refused_version_is_reported_and_changes_nothing() -> None:
     assert not subject.refused
 
 
+def test_a_slice_of_another_clusters_controller_counts_only_where_nobody_does_its_work_here() -> None:
+    subject = cluster()
+    exported = endpoint_slice(maker=CONTROLLER)
+    assert addresses(subject.apply([exported, service()], []).slices) == ["127.0.3.1"]
+    assert not subject.left_out
+    changes = subject.apply([SELECTING, pod()], [])
+    assert addresses(changes.slices) == ["127.0.1.1"]
+    assert changes.removed_slices == (exported.key,)
+    assert list(subject.left_out) == [object_id(exported)]
+    assert addresses(subject.apply([service()], []).slices) == ["127.0.3.1"]
+    assert not subject.left_out
+
+
+def test_a_mirrored_slice_is_left_out_beside_the_endpoints_that_it_mirrors() -> None:
+    subject = cluster()
+    exported = endpoint_slice(maker=MIRRORING_CONTROLLER)
+    assert addresses(subject.apply([exported, service()], []).slices) == ["127.0.3.1"]
+    assert addresses(subject.apply([endpoints()], []).slices) == ["127.0.2.1"]
+    assert list(subject.left_out) == [object_id(exported)]
+    subject.apply([], [object_id(exported)])
+    assert not subject.left_out
+
+
 def test_a_service_that_waited_for_an_unclaimed_port_comes_in() -> None:
     old = cluster()
     (before,) = old.apply([service("gone", type="NodePort")], []).services
@@ -180,6 +207,7 @@ def test_a_service_that_waited_for_an_unclaimed_port_comes_in() -> None:
     assert subject.release_unclaimed() == NOTHING
 
 
+MAKERS = (None, "somebody", CONTROLLER, MIRRORING_CONTROLLER)
 NAMES = st.sampled_from("abc")
 LABELS = st.dictionaries(st.sampled_from(["app", "tier"]), st.sampled_from("12"), max_size=2)
 ADDRESSES = st.integers(1, 250).map(lambda last: f"127.0.9.{last}")
@@ -188,7 +216,7 @@ OBJECTS = st.one_of(
     st.builds(pod, st.sampled_from("pqrstu"), ADDRESSES, LABELS, st.sampled_from(["", "here", "there"])),
     st.builds(node, st.sampled_from(["here", "there"]), st.sampled_from(["", "west", "east"])),
     st.builds(endpoints, NAMES, ADDRESSES),
-    st.builds(endpoint_slice, st.sampled_from("xyz"), NAMES, ADDRESSES),
+    st.builds(endpoint_slice, st.sampled_from("xyz"), NAMES, ADDRESSES, st.sampled_from(MAKERS)),
 )
 BATCHES = st.lists(st.lists(st.tuples(st.booleans(), OBJECTS), max_size=6), max_size=6)
 
@@ -196,12 +224,21 @@ Row = tuple[str, str, str, str | None]
 """(Service, address, node, zone) of one endpoint."""
 
 
+def is_left_out(item: EndpointSlice, objects: dict[ObjectId, Object]) -> bool:
+    maker, owner = item.metadata.labels.get(MANAGED_BY_LABEL), item.metadata.labels[SERVICE_NAME_LABEL]
+    service = objects.get(("Service", "default", owner))
+    if maker not in MAKERS[2:] or not isinstance(service, Service) or service.spec.type == "ExternalName":
+        return False
+    mirrored = maker == MIRRORING_CONTROLLER and ("Endpoints", "default", owner) in objects
+    return bool(service.spec.selector) or mirrored
+
+
 def expected_rows(objects: dict[ObjectId, Object]) -> set[Row]:
     """Every endpoint of every Service, from first principles."""
     zones = {item.metadata.name: item.zone for item in objects.values() if isinstance(item, Node)}
     rows: set[Row] = set()
     for item in objects.values():
-        if isinstance(item, EndpointSlice):
+        if isinstance(item, EndpointSlice) and not is_left_out(item, objects):
             rows.add((item.metadata.labels[SERVICE_NAME_LABEL], item.endpoints[0].addresses[0], "", None))
         if not isinstance(item, Service) or item.spec.type == "ExternalName":
             continue

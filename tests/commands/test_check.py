@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.cli import main
+from tests.sources.exported_cluster import EXPORTED, LEFT_OUT
 
 _SERVICE = """
 apiVersion: v1
@@ -55,6 +56,13 @@ def test_a_problem_has_the_api_servers_words_and_its_place(check: Check, tmp_pat
         ],
         "",
     )
+
+
+def test_an_exported_cluster_is_no_problem_and_what_is_left_out_is_said(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "exported.yaml").write_text(EXPORTED)
+    status, (left_out, summary), _ = check("exported.yaml")
+    assert (status, summary) == (0, "2 Services, 2 endpoints, 0 problems")
+    assert left_out.startswith(f"exported.yaml: {LEFT_OUT}")
 
 
 def test_problems_of_allocation_and_of_the_plan_have_their_place_too(check: Check, tmp_path: Path) -> None:

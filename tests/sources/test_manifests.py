@@ -3,12 +3,18 @@
 import asyncio
 import re
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy.cluster.cluster import Cluster, ClusterSettings
+from proxy.sources.ledger_file import LedgerFile
+from proxy.sources.manifests import ManifestSource
+from tests.sources.exported_cluster import EXPORTED, LEFT_OUT
 from tests.sources.followed_manifests import following, replace_file
 
 pytestmark = pytest.mark.usefixtures("told_by_the_kernel")
@@ -198,3 +204,19 @@ def test_random_edits_end_where_a_fresh_load_ends(
             assert followed.problems == fresh.problems
 
     asyncio.run(follow_edits())
+
+
+async def test_an_exported_cluster_leads_to_its_pods_and_says_what_is_left_out(root: Path, state: Path) -> None:
+    (root / "exported.yaml").write_text(EXPORTED)
+    with LedgerFile(str(state)) as ledger_file:
+        source = ManifestSource([str(root)], Cluster(ClusterSettings(), ledger_file.load(), Random(1)), ledger_file)
+        async with aclosing(source.changes()) as batches:
+            first = await anext(batches)
+    assert {each.metadata.name: each.spec.cluster_ip for each in first.services} == {
+        "web": "127.96.7.1",
+        "outside": "127.96.7.2",
+    }
+    found = {each.service: [entry.addresses[0] for entry in each.endpoints] for each in first.slices}
+    assert found == {("shop", "web"): ["127.0.77.1"], ("shop", "outside"): ["127.0.77.2"]}
+    (problem,) = first.problems or ()
+    assert problem.message.startswith(LEFT_OUT)

@@ -17,6 +17,7 @@ from proxy.model.changes import Changes
 from proxy.sources.merged_changes import merged_changes
 from proxy.sources.standalone import StandaloneSource
 from proxy.startup_error import StartupError
+from tests.sources.exported_cluster import EXPORTED, LEFT_OUT
 
 SETTINGS = ClusterSettings(service_ranges=("10.0.0.0/24",), node_name="here")
 SERVICES = "/api/v1/namespaces/default/services"
@@ -187,3 +188,20 @@ async def test_a_port_that_is_taken_is_said_with_a_way_out(tmp_path: Path) -> No
         async with aclosing(second.changes()) as others:
             with pytest.raises(StartupError, match="choose another with --api-bind-address"):
                 await anext(others)
+
+
+async def test_an_exported_cluster_leads_to_its_pods_and_says_what_is_left_out(tmp_path: Path) -> None:
+    settings = ClusterSettings(service_ranges=("127.96.0.0/16",), node_name="here")
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    (manifests / "exported.yaml").write_text(EXPORTED)
+    exported = StandaloneSource(str(tmp_path / "state"), ("127.0.0.1", 0), settings, (str(manifests),))
+    async with aclosing(exported.changes()) as batches:
+        told = await until(batches, lambda told: len(told.slices) >= 2 and bool(told.problems))
+        names = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/"
+        assert (await request(tmp_path, "GET", f"{names}web-x7k2p"))[0] == 404
+        assert (await request(tmp_path, "GET", f"{names}outside-1"))[0] == 200
+    found = {each.service: [entry.addresses[0] for entry in each.endpoints] for each in told.slices}
+    assert found == {("shop", "web"): ["127.0.77.1"], ("shop", "outside"): ["127.0.77.2"]}
+    (problem,) = told.problems or ()
+    assert problem.message.startswith(LEFT_OUT)
