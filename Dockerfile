@@ -4,6 +4,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY proxy proxy
 COPY config/demo config/demo
+COPY config/example config/example
 # --build-arg COMPILED=true compiles the hot modules: the same, with less processor time.
 ARG COMPILED=false
 RUN if [ "$COMPILED" = true ]; then apt-get -qq update && apt-get -qq install --no-install-recommends gcc libc6-dev; fi \

@@ -6,6 +6,7 @@ Imports a command's module only when that command is asked for, so that every st
 
 import argparse
 import difflib
+import errno
 import importlib
 import os
 import signal
@@ -20,8 +21,9 @@ from proxy.startup_error import StartupError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
-        "run": "serve the Services in directories of manifests, or of a cluster",
+        "run": "serve the Services in manifests, in lines of the command, or of a cluster",
         "check": "say what is wrong with a configuration and manifests, without serving them",
+        "init": "write a directory of commented example manifests to begin with",
         "demo": "sample pods, sample Services and the proxy, to see it work",
         "get": "show what the running proxy holds",
         "describe": "show one Service of the running proxy in full",
@@ -31,6 +33,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 _SERVING = ("run", "demo")
+_UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF))
 _OK, _FAILED, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 
 
@@ -61,17 +64,31 @@ def main(
 ) -> int:
     """Run one command; the arguments default to those of the process. Returns the exit status."""
     output, errors = output or sys.stdout, errors or sys.stderr
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _dispatch(sys.argv[1:] if arguments is None else arguments, output, errors, environment or os.environ)
+        status = _dispatch(given, output, errors, os.environ if environment is None else environment)
+        output.flush()
+        return status
     except (_UsageError, StartupError) as error:
         print(f"svcproxy: {error}", file=errors)
         return _USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough; without this, Python would say so once more at its exit.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+        # Whoever read the output has seen enough.
+        _give_up_output()
         return _FAILED
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        _give_up_output()
+        print(f"svcproxy: standard output cannot be written: {error.strerror}", file=errors)
+        return _FAILED
+
+
+def _give_up_output() -> None:
+    """Without this, Python would try to write what is left at its exit, and complain."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as the process
 
 
 def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:

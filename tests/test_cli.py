@@ -87,10 +87,13 @@ def test_the_version_is_told() -> None:
     ("argument", "message"),
     [
         ("chek", 'unknown command "chek": did you mean "check"?'),
-        ("xyz", 'unknown command "xyz": the commands are run, check, demo, get, describe, top, explain, completion'),
+        (
+            "xyz",
+            f'unknown command "xyz": the commands are {", ".join(COMMANDS)}',
+        ),
         (
             "--xyz",
-            'unknown argument "--xyz": the commands are run, check, demo, get, describe, top, explain, completion',
+            f'unknown argument "--xyz": the commands are {", ".join(COMMANDS)}',
         ),
     ],
 )

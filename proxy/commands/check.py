@@ -6,6 +6,7 @@ empty state directory accepts too.
 
 import argparse
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from proxy.cluster.cluster import Cluster, object_id
 from proxy.cluster.ledger import Ledger
 from proxy.configuration.config import Configuration, ConfigurationError
-from proxy.configuration.flags import add_manifest_flags, configuration_from
+from proxy.configuration.flags import add_manifest_flags, configuration_from, manifest_paths
 from proxy.configuration.settings import cluster_settings, plan_settings
 from proxy.dns.name_places import name_places
 from proxy.dns.settings import SocketAddress
@@ -25,17 +26,27 @@ from proxy.model.decoding import Object
 from proxy.model.problem import Problem
 from proxy.plan.addresses import with_port
 from proxy.plan.planner import Planner
-from proxy.sources.manifest_file import subject_of
+from proxy.sources.manifest_file import ManifestFile, parse_manifest, subject_of
 from proxy.sources.manifest_reader import ManifestReader
 from proxy.sources.manifest_set import ManifestSet
+from proxy.sources.service_line import manifest_of
 from proxy.startup_error import StartupError
 
 _NODE_NAME = "this-node"
+_STANDARD_INPUT = "-"
+
+
+_EPILOG = """\
+examples:
+  svcproxy check DIR                                       what is wrong with the manifests below DIR
+  kustomize build overlay | svcproxy check -               or with what a program writes
+  svcproxy check --config FILE                             or with a configuration
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
     add_manifest_flags(parser)
-    parser.add_argument("paths", metavar="PATH", nargs="*", help="a manifest file, or a directory of them")
 
 
 def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
@@ -44,10 +55,15 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
     Raises StartupError for paths that cannot be checked.
     """
     configuration, problems = _configuration(arguments, environment)
-    paths = _paths([*configuration.manifests, *arguments.paths])
-    if not paths and not arguments.config:
-        raise StartupError("nothing to check: name files or directories of manifests, or a configuration with --config")
-    found = _check(paths, configuration)
+    paths = _paths(configuration.manifests)
+    given = manifest_of(configuration.services)
+    if not paths and not given and not arguments.config:
+        raise StartupError(
+            "nothing to check: name files or directories of manifests, - for standard input, or --config FILE"
+        )
+    if _STANDARD_INPUT in paths:
+        given = (*given, parse_manifest("standard input", sys.stdin.buffer.read()))
+    found = _check([path for path in paths if path != _STANDARD_INPUT], given, configuration)
     lines = sorted({str(problem) for problem in (*problems, *found.problems)})
     output.writelines(f"{line}\n" for line in (*lines, *map(str, found.left_out)))
     print(f"{found.summary}, {_counted(len(lines), 'problem')}", file=output)
@@ -89,13 +105,13 @@ def _configuration(
     try:
         return configuration_from(arguments, environment), ()
     except ConfigurationError as error:
-        return Configuration(manifests=tuple(arguments.manifests or ())), error.problems
+        return Configuration(manifests=manifest_paths(arguments)), error.problems
 
 
 def _paths(paths: Sequence[str]) -> tuple[str, ...]:
     seen: dict[str, str] = {}
     for path in paths:
-        if not os.path.exists(path):
+        if path != _STANDARD_INPUT and not os.path.exists(path):
             raise StartupError(f"{path} does not exist")
         real = os.path.realpath(path)
         if real in seen:
@@ -104,8 +120,8 @@ def _paths(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _check(paths: Sequence[str], configuration: Configuration) -> _Found:
-    reading = ManifestReader(paths, most_bytes=configuration.manifest_bytes).read(patient=False)
+def _check(paths: Sequence[str], given: Sequence[ManifestFile], configuration: Configuration) -> _Found:
+    reading = ManifestReader(paths, most_bytes=configuration.manifest_bytes, given=given).read(patient=False)
     manifests = ManifestSet()
     put, _ = manifests.update(reading.files)
     cluster = Cluster(cluster_settings(configuration, _NODE_NAME), Ledger(), Random(0))

@@ -54,7 +54,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     mode: str = "userspace"
     """How traffic is forwarded; "userspace" is the only way."""
     manifests: tuple[str, ...] = ()
-    """Directories of manifests to serve and to follow; a relative one starts where the program was started."""
+    """Manifest files, and directories of them, to serve and to follow; a relative one starts where the program was
+    started."""
+    services: tuple[str, ...] = ()
+    """Services in one line each, such as "web:8000=127.0.0.1:3000,:3001", beside those of `manifests`."""
     manifest_bytes: int = 64 * 1024 * 1024
     """How large a manifest file may be."""
     client_connection: ClientConnection = ClientConnection()

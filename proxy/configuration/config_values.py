@@ -19,6 +19,7 @@ from proxy.model.duration import parse_duration
 from proxy.model.field_errors import not_supported
 from proxy.model.names import dns_label_messages, dns_subdomain_messages
 from proxy.schedulers import registry
+from proxy.sources.service_line import parse_service_line
 
 PRIMARY = "primary"
 LOG_FORMATS = ("auto", "human", "json")
@@ -59,6 +60,14 @@ def _texts(value: object) -> tuple[str, ...]:
 def _paths(value: object) -> tuple[str, ...]:
     """Like `_texts`, but a comma is part of a path."""
     return (value,) if isinstance(value, str) else _texts(value)
+
+
+def _services(value: object) -> tuple[str, ...]:
+    """Lines, or one of them; a comma is part of a line."""
+    lines = _paths(value)
+    for line in lines:
+        parse_service_line(line)
+    return lines
 
 
 def _truth(value: object) -> bool:
@@ -336,6 +345,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "mode": _one_of(lambda: ("userspace",)),
         "manifests": _paths,
         "manifest_bytes": _count,
+        "services": _services,
         "client_connection": _client_connection,
         "in_cluster": _truth,
         "standalone": _truth,

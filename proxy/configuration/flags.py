@@ -6,7 +6,7 @@ and both pass through the same readers of values.
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from proxy.configuration.client_connection import ClientConnection
 from proxy.configuration.config import Configuration, load_configuration
 from proxy.configuration.config_values import read_dns_address, read_value
+from proxy.sources.service_line import SHAPE
 from proxy.startup_error import StartupError
 
 STANDARD_ERROR = "-"
@@ -54,10 +55,15 @@ _FLAGS = (
 
 
 def add_manifest_flags(parser: argparse.ArgumentParser) -> None:
-    """--config and --manifests, which every command that reads manifests has."""
+    """--config, manifests and --service, which every command that reads manifests has."""
     parser.add_argument("--config", metavar="FILE", help="a ProxyConfiguration file; flags override it")
+    parser.add_argument("--manifests", metavar="PATH", action="append", help="the same as PATH (may be repeated)")
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="a manifest file, or a directory of them")
     parser.add_argument(
-        "--manifests", metavar="DIR", action="append", help="serve the manifests below DIR (may be repeated)"
+        "--service",
+        metavar="LINE",
+        action="append",
+        help=f"a Service without a manifest, {SHAPE}, for example web:8000=127.0.0.1:3000,:3001 (may be repeated)",
     )
 
 
@@ -99,8 +105,10 @@ def configuration_from(arguments: argparse.Namespace, environment: Mapping[str, 
         text = getattr(arguments, flag.field, None)
         if text is not None:
             given[flag.field] = _read(flag, text)
-    if arguments.manifests is not None:
-        given["manifests"] = tuple(arguments.manifests)
+    if manifests := manifest_paths(arguments):
+        given["manifests"] = manifests
+    if getattr(arguments, "service", None) is not None:
+        given["services"] = _read_services(arguments.service)
     for name in ("access_log", "in_cluster", "standalone"):
         if getattr(arguments, name, None) is not None:
             given[name] = getattr(arguments, name)
@@ -111,6 +119,11 @@ def configuration_from(arguments: argparse.Namespace, environment: Mapping[str, 
     if configuration.state_directory:
         return configuration
     return replace(configuration, state_directory=default_state_directory(environment))
+
+
+def manifest_paths(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The manifests that the arguments name."""
+    return (*(arguments.manifests or ()), *getattr(arguments, "paths", ()))
 
 
 def _client_connection(arguments: argparse.Namespace, from_file: ClientConnection) -> ClientConnection:
@@ -124,6 +137,13 @@ def default_state_directory(environment: Mapping[str, str]) -> str:
     if not os.path.isabs(home):
         home = os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".local", "state")
     return os.path.join(home, "svcproxy")
+
+
+def _read_services(lines: Sequence[str]) -> object:
+    try:
+        return read_value("services", lines)
+    except ValueError as error:
+        raise StartupError(f"--service: {error}") from error
 
 
 def _read_dns_address(text: str) -> object:

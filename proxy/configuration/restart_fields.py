@@ -28,6 +28,7 @@ RESTART_FIELDS = (
     "namespace",
     "node_port_range",
     "service_cluster_ip_range",
+    "services",
     "shortcut",
     "shortcut_pins",
     "standalone",

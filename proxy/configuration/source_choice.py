@@ -1,6 +1,6 @@
 """Source choice: the one place that objects come from in a run, as the configuration asks.
 
-Imports the configuration and the sources. Invariant: exactly one source; a configuration that names none or several is
+Invariant: exactly one source; a configuration that names none or several is
 refused before anything is opened.
 """
 
@@ -21,7 +21,8 @@ from proxy.sources.kubernetes_api.known_state import KnownStateFile
 from proxy.sources.kubernetes_api.resource import Scope
 from proxy.sources.kubernetes_api.timing import Timing
 from proxy.sources.ledger_file import LedgerFile
-from proxy.sources.manifests import ManifestSource, require_directories
+from proxy.sources.manifests import ManifestSource, require_paths
+from proxy.sources.service_line import manifest_of
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
 
@@ -32,14 +33,16 @@ def check_source(configuration: Configuration) -> None:
     sources = {
         "--standalone": configuration.standalone,
         "--manifests": bool(configuration.manifests) and not configuration.standalone,
+        "--service": bool(configuration.services) and not configuration.manifests and not configuration.standalone,
         "--kubeconfig": bool(connection.kubeconfig),
         "--in-cluster": configuration.in_cluster,
     }
     named = [flag for flag, is_named in sources.items() if is_named]
     if not named:
         raise StartupError(
-            "nothing to serve: name a directory of manifests with --manifests DIR, a cluster with --kubeconfig FILE or "
-            "--in-cluster, take --standalone to drive the proxy with kubectl, or see svcproxy demo"
+            "nothing to serve: name manifests (svcproxy run PATH; svcproxy init writes some), processes (--service "
+            "web:8000=127.0.0.1:3000), a cluster (--kubeconfig FILE or --in-cluster), take --standalone to drive the "
+            "proxy with kubectl, or see svcproxy demo"
         )
     if len(named) > 1:
         raise StartupError(f"{' and '.join(named)} are two places for objects to come from: choose one")
@@ -47,7 +50,7 @@ def check_source(configuration: Configuration) -> None:
         raise StartupError("--context names a part of a kubeconfig: name the file with --kubeconfig FILE")
     if configuration.namespace and configuration.manifests:
         raise StartupError("--namespace is for a cluster: --manifests serves every namespace in its files")
-    require_directories(configuration.manifests)
+    require_paths(configuration.manifests)
 
 
 @contextlib.contextmanager
@@ -63,7 +66,8 @@ def open_source(configuration: Configuration, node_name: str, environment: Mappi
             yield _standalone_source(configuration, settings)
             return
         cluster = Cluster(settings, ledger_file.load(), Random())
-        yield ManifestSource(configuration.manifests, cluster, ledger_file, configuration.manifest_bytes)
+        given = manifest_of(configuration.services)
+        yield ManifestSource(configuration.manifests, cluster, ledger_file, configuration.manifest_bytes, given)
 
 
 def _standalone_source(configuration: Configuration, settings: ClusterSettings) -> Source:
@@ -73,9 +77,8 @@ def _standalone_source(configuration: Configuration, settings: ClusterSettings) 
 
     address, directory = configuration.api_bind_address, configuration.state_directory
     most = descriptor_budget(raise_limit(), standalone=True).bounds.api
-    return StandaloneSource(
-        directory, address, settings, configuration.manifests, most, most_bytes=configuration.manifest_bytes
-    )
+    given, most_bytes = manifest_of(configuration.services), configuration.manifest_bytes
+    return StandaloneSource(directory, address, settings, configuration.manifests, most, most_bytes, given)
 
 
 def _kubernetes_source(

@@ -1,6 +1,6 @@
-"""The directory watch: says when something may have changed below some directories.
+"""The directory watch: says when something may have changed at some paths: directories, and files.
 
-Imports this room. Invariant: it says so at once where the kernel tells (inotify), and in bounded time everywhere
+Invariant: it says so at once where the kernel tells (inotify), and in bounded time everywhere
 (network file systems, links outside the tree, the kernel's limit of watches reached), so that a listener who looks
 again each time misses nothing. It never says what changed: names in events can be outdated. While nothing happens,
 nothing runs but a look now and then.
@@ -29,7 +29,8 @@ Identity = tuple[int, int]
 class DirectoryWatch:
     """Watches one set of directories at a time. Belongs to one task; `wake` may be called by others of its loop.
 
-    `roots` may vanish and come back: the nearest directory above each is watched as well, for that name alone.
+    `roots` may vanish and come back: the nearest directory above each is watched as well, for that name alone. A root
+    that is a file is watched there, too.
     """
 
     def __init__(self, roots: Iterable[str]) -> None:
@@ -62,7 +63,8 @@ class DirectoryWatch:
         self._watched, self._error = watched, None
         names: dict[int, frozenset[str]] = {}
         for path, _, name in above:
-            if (watch := self._add(path, _COMES_AND_GOES)) is not None:
+            mask = _ANYTHING if os.path.isfile(os.path.join(path, name)) else _COMES_AND_GOES
+            if (watch := self._add(path, mask)) is not None:
                 names[watch] = names.get(watch, frozenset()) | {name}
         for path in inside:
             if (watch := self._add(path, _ANYTHING)) is not None:

@@ -42,15 +42,20 @@ class _UnusableFileError(Exception):
 
 
 class ManifestReader:
-    """Remembers what it read, by file. A file may have `most_bytes`. `clock` is the time that files are stamped with,
-    in nanoseconds."""
+    """Remembers what it read, by file. A file may have `most_bytes`. `given` was read by others, and is part of the
+    first reading. `clock` is the time that files are stamped with, in nanoseconds."""
 
     def __init__(
-        self, roots: Iterable[str], clock: Callable[[], int] = time.time_ns, most_bytes: int = MOST_BYTES
+        self,
+        roots: Iterable[str],
+        clock: Callable[[], int] = time.time_ns,
+        most_bytes: int = MOST_BYTES,
+        given: Iterable[ManifestFile] = (),
     ) -> None:
         self._roots = tuple(roots)
         self._most_bytes = most_bytes
         self._clock = clock
+        self._given = tuple(given)
         self._files: dict[str, ManifestFile] = {}
         self._signatures: dict[str, Signature | None] = {}
 
@@ -66,7 +71,7 @@ class ManifestReader:
         unsettled = {path for path, now in changed.items() if 0 <= present - now.modified < SETTLED_NANOSECONDS}
         if unsettled and patient:
             return Reading(unsettled=True)
-        files = []
+        files, self._given = [*self._given], ()
         for path, signature in changed.items():
             if (file := self._parse(path)) is not None:
                 files.append(file)

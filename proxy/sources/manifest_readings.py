@@ -1,6 +1,6 @@
-"""The manifest readings: one after the other, each when there may be something new below the directories.
+"""The manifest readings: one after the other, each when there may be something new at the paths.
 
-Imports this room. Invariant: reading blocks no event loop; a file that is being written is waited for, in bounded time.
+Invariant: reading blocks no event loop; a file that is being written is waited for, in bounded time.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from proxy.model.problem import Problem
 from proxy.sources.directory_watch import DirectoryWatch
+from proxy.sources.manifest_file import ManifestFile
 from proxy.sources.manifest_reader import MOST_BYTES, SETTLED_NANOSECONDS, ManifestReader, Reading
 
 _ATTEMPTS_TO_SETTLE = 5
@@ -16,10 +17,10 @@ _ATTEMPTS_TO_SETTLE = 5
 class ManifestReadings:
     """`read`, then `wait` for the next time to read; both belong to one task."""
 
-    def __init__(self, directories: Sequence[str], most_bytes: int = MOST_BYTES) -> None:
-        self._directories = tuple(directories)
-        self._reader = ManifestReader(directories, most_bytes=most_bytes)
-        self._watch = DirectoryWatch(directories)
+    def __init__(self, paths: Sequence[str], most_bytes: int = MOST_BYTES, given: Sequence[ManifestFile] = ()) -> None:
+        self._paths = tuple(paths)
+        self._reader = ManifestReader(paths, most_bytes=most_bytes, given=given)
+        self._watch = DirectoryWatch(paths)
         self._found: dict[str, tuple[int, int]] = {}
         self._reread_all = False
 
@@ -45,7 +46,7 @@ class ManifestReadings:
     def problems(self) -> tuple[Problem, ...]:
         """Why changes are not noticed at once, if they are not."""
         fault = self._watch.fault
-        return tuple(Problem(fault, where=path) for path in self._directories if fault)
+        return tuple(Problem(fault, where=path) for path in self._paths if fault)
 
     def close(self) -> None:
         """Stop watching."""

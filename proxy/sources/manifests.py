@@ -1,6 +1,6 @@
-"""The manifest source: the objects in directories of manifest files, followed as the files change.
+"""The manifest source: the objects in manifest files and directories of them, followed as the files change.
 
-Imports `model`, `cluster` and this room. Invariant: an address is on disk before anybody is told of it; a mistake in
+Invariant: an address is on disk before anybody is told of it; a mistake in
 a file is reported in `Changes.problems` and changes nothing else.
 """
 
@@ -17,6 +17,7 @@ from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.sources.first_seen import FirstSeen
 from proxy.sources.ledger_file import LedgerFile
+from proxy.sources.manifest_file import ManifestFile
 from proxy.sources.manifest_reader import MOST_BYTES, Reading
 from proxy.sources.manifest_readings import ManifestReadings
 from proxy.sources.manifest_set import ManifestSet
@@ -24,20 +25,26 @@ from proxy.startup_error import StartupError
 
 
 class ManifestSource:
-    """A Source (proxy/sources/source.py). Raises StartupError from `changes` if a directory is not there at first.
+    """A Source (proxy/sources/source.py). `given` are manifests beside those at `paths`. Raises StartupError
+    from `changes` if a path is not there at first.
 
     The caller keeps `ledger_file` open for as long as it uses `changes`, and closes that generator.
     """
 
     def __init__(
-        self, directories: Sequence[str], cluster: Cluster, ledger_file: LedgerFile, most_bytes: int = MOST_BYTES
+        self,
+        paths: Sequence[str],
+        cluster: Cluster,
+        ledger_file: LedgerFile,
+        most_bytes: int = MOST_BYTES,
+        given: Sequence[ManifestFile] = (),
     ) -> None:
-        self._directories = tuple(directories)
+        self._paths = tuple(paths)
         self._cluster = cluster
         self._ledger_file = ledger_file
         self._saved = cluster.ledger
         self._save_fault: tuple[Problem, ...] = ()
-        self._readings = ManifestReadings(directories, most_bytes)
+        self._readings = ManifestReadings(paths, most_bytes, given)
         self._manifests = ManifestSet()
         self._first_seen = FirstSeen()
         self._reported: tuple[Problem, ...] | None = None
@@ -59,7 +66,7 @@ class ManifestSource:
 
     async def changes(self) -> AsyncGenerator[Changes, None]:
         """The complete first state, then every difference, in order."""
-        require_directories(self._directories)
+        require_paths(self._paths)
         try:
             while True:
                 reading = await self._readings.read()
@@ -102,13 +109,11 @@ class ManifestSource:
             self._saved, self._save_fault = ledger, ()
 
 
-def require_directories(directories: Sequence[str]) -> None:
-    """Raises StartupError if one of these is not there or is no directory."""
-    for directory in directories:
-        if not os.path.exists(directory):
-            raise StartupError(f"manifest directory {directory} does not exist: make it, or correct --manifests")
-        if not os.path.isdir(directory):
-            raise StartupError(f"{directory} is not a directory: give --manifests the directory that it is in")
+def require_paths(paths: Sequence[str]) -> None:
+    """Raises StartupError if one of these is not there."""
+    for path in paths:
+        if not os.path.exists(path):
+            raise StartupError(f"manifests {path} do not exist: make them, or correct --manifests")
 
 
 def _moment() -> str:

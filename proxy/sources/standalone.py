@@ -22,10 +22,11 @@ from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.serving.bounded_connections import USUAL_BOUNDS
+from proxy.sources.manifest_file import ManifestFile
 from proxy.sources.manifest_loader import ManifestLoader
 from proxy.sources.manifest_reader import MOST_BYTES
 from proxy.sources.manifest_readings import ManifestReadings
-from proxy.sources.manifests import require_directories
+from proxy.sources.manifests import require_paths
 from proxy.sources.merged_changes import merged_changes
 from proxy.sources.standalone_events import StandaloneEvents
 
@@ -34,9 +35,9 @@ _log = logging.getLogger(__name__)
 
 class StandaloneSource:
     """A Source (proxy/sources/source.py) whose API keeps its state in `directory` and listens on `address`, for
-    `most_connections` at a time.
+    `most_connections` at a time. `manifests` are files and directories, `given` is beside them.
 
-    Raises StartupError from `changes` if the API cannot be served or a directory of `manifests` is not there at first.
+    Raises StartupError from `changes` if the API cannot be served or a path of `manifests` is not there at first.
     """
 
     def __init__(
@@ -47,13 +48,15 @@ class StandaloneSource:
         manifests: Sequence[str] = (),
         most_connections: int = USUAL_BOUNDS.api,
         most_bytes: int = MOST_BYTES,
+        given: Sequence[ManifestFile] = (),
     ) -> None:
         self._directory = directory
         self._address = address
         self._settings = settings
         self._most_connections = most_connections
         self._manifests = tuple(manifests)
-        self._readings = ManifestReadings(manifests, most_bytes)
+        self._has_manifests = bool(manifests or given)
+        self._readings = ManifestReadings(manifests, most_bytes, given)
         self._events = StandaloneEvents()
         self._told: list[Changes] = []
         self._news = asyncio.Event()
@@ -82,7 +85,7 @@ class StandaloneSource:
 
     async def changes(self) -> AsyncGenerator[Changes, None]:
         """The complete first state, then every difference, in order."""
-        require_directories(self._manifests)
+        require_paths(self._manifests)
         api = embedded_api(self._directory, self._address, self._settings, self._tell, Random(), self._most_connections)
         async with api as running, self._following(running) as follower:
             self._events.api = running
@@ -103,7 +106,7 @@ class StandaloneSource:
     async def _following(self, api: EmbeddedAPI) -> AsyncIterator[asyncio.Task[None]]:
         """Load the manifests, and keep loading them in a task whose end is news."""
         loader = ManifestLoader(api)
-        if self._manifests:
+        if self._has_manifests:
             await self._load(loader)
         follower = asyncio.create_task(self._follow(loader), name="follow manifests")
         follower.add_done_callback(lambda _: self._news.set())

@@ -144,7 +144,7 @@ def test_it_says_where_names_will_be_answered(check: Check, tmp_path: Path, text
         (["a.yaml", "a.yaml"], "a.yaml is given twice"),
         (["a.yaml", "./a.yaml"], "./a.yaml is given twice, once as a.yaml"),
         (["--config", "gone.yaml"], "configuration gone.yaml does not exist: correct --config"),
-        ([], "nothing to check: name files or directories of manifests, or a configuration with --config"),
+        ([], "nothing to check: name files or directories of manifests, - for standard input, or --config FILE"),
     ],
 )
 def test_what_cannot_be_checked_is_one_line(check: Check, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -156,3 +156,18 @@ def test_nothing_is_written_anywhere(check: Check, tmp_path: Path) -> None:
     (tmp_path / "svc.yaml").write_text(_service("a"))
     check("svc.yaml")
     assert os.listdir(tmp_path) == ["svc.yaml"]
+
+
+def test_standard_input_is_checked_like_a_file(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    standard_input = io.TextIOWrapper(io.BytesIO(_service("myapp", "ClusterIP").encode()))
+    monkeypatch.setattr("sys.stdin", standard_input)
+    status, lines, _ = check("-")
+    assert status == 1
+    assert lines[0].startswith("standard input (document 1): Service default/myapp: spec.sessionAffinity: ")
+
+
+def test_a_line_is_checked_like_a_manifest(check: Check) -> None:
+    assert check("--service", "web:80=:81,:82") == (0, ["1 Service, 2 endpoints, 0 problems"], "")
+    status, lines, _ = check("--service", "web:80=[::1]:81")
+    assert status == 1
+    assert lines[0].startswith("--service (document 1): Service default/web: spec.ipFamilies[0]: ")

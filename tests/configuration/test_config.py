@@ -42,6 +42,7 @@ hostnameOverride: node-1
 mode: userspace
 manifests: [one, "two, three"]
 manifestBytes: 1000
+services: ["web:80=:81,:82"]
 clientConnection: {kubeconfig: /etc/kubeconfig, context: mine}
 inCluster: true
 namespace: team-a
@@ -83,6 +84,7 @@ EVERY_VALUE = Configuration(
     mode="userspace",
     manifests=("one", "two, three"),
     manifest_bytes=1000,
+    services=("web:80=:81,:82",),
     client_connection=ClientConnection("/etc/kubeconfig", "mine"),
     in_cluster=True,
     namespace="team-a",

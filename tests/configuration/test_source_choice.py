@@ -18,12 +18,13 @@ FILE = ClientConnection(kubeconfig="kubeconfig")
 @pytest.mark.parametrize(
     ("configuration", "message"),
     [
-        (Configuration(), "nothing to serve: name a directory of manifests with --manifests DIR"),
+        (Configuration(), r"nothing to serve: name manifests \(svcproxy run PATH"),
         (Configuration(manifests=(".",), client_connection=FILE), "--manifests and --kubeconfig are two places"),
         (Configuration(client_connection=FILE, in_cluster=True), "--kubeconfig and --in-cluster are two places"),
         (Configuration(in_cluster=True, client_connection=ClientConnection(context="c")), "--context names a part of"),
         (Configuration(manifests=(".",), namespace="team"), "--namespace is for a cluster"),
-        (Configuration(manifests=("nowhere",)), "nowhere does not exist"),
+        (Configuration(manifests=("nowhere",)), "nowhere do not exist"),
+        (Configuration(services=("web:80=:81",), in_cluster=True), "--service and --in-cluster are two places"),
     ],
 )
 def test_what_names_no_source_or_two_is_refused(configuration: Configuration, message: str) -> None:
@@ -35,6 +36,7 @@ def test_what_names_no_source_or_two_is_refused(configuration: Configuration, me
     ("configuration", "source"),
     [
         (Configuration(manifests=(".",)), ManifestSource),
+        (Configuration(services=("web:80=:81",)), ManifestSource),
         (Configuration(client_connection=FILE, namespace="team"), KubernetesSource),
         (Configuration(in_cluster=True), KubernetesSource),
     ],
@@ -46,6 +48,7 @@ def test_the_source_is_the_one_asked_for(tmp_path: Path, configuration: Configur
         given = Configuration(
             state_directory=str(tmp_path),
             manifests=configuration.manifests,
+            services=configuration.services,
             client_connection=configuration.client_connection,
             in_cluster=configuration.in_cluster,
         )

@@ -65,16 +65,24 @@ async def test_a_missing_directory_is_one_clear_line(tmp_path: Path, state: Path
     with pytest.raises(StartupError) as caught:
         async with following(tmp_path / "gone", state=state):
             pass
-    assert str(caught.value) == (
-        f"manifest directory {tmp_path / 'gone'} does not exist: make it, or correct --manifests"
-    )
+    assert str(caught.value) == (f"manifests {tmp_path / 'gone'} do not exist: make them, or correct --manifests")
 
 
-async def test_a_file_in_the_place_of_a_directory_is_one_clear_line(tmp_path: Path, state: Path) -> None:
-    (tmp_path / "a.yaml").write_text("")
-    with pytest.raises(StartupError, match="is not a directory: give --manifests the directory that it is in"):
-        async with following(tmp_path / "a.yaml", state=state):
-            pass
+async def test_a_file_is_followed_as_it_is_written_replaced_removed_and_back(
+    tmp_path: Path, state: Path, service: Callable[..., str]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(service("x", "1"))
+    async with following(file, state=state) as followed:
+        await followed.after(lambda: file.write_text(service("x", "2")))
+        assert followed.notes == {"x": "2"}
+        await followed.after(lambda: replace_file(file, service("x", "3")))
+        assert followed.notes == {"x": "3"}
+        await followed.after(file.unlink)
+        assert followed.notes == {"x": "3"}
+        assert "does not exist any more" in followed.problems[0]
+        file.write_text(service("x", "4"))
+        await followed.until(lambda now: now.notes == {"x": "4"} and now.problems == [])
 
 
 async def test_a_directory_that_disappears_keeps_its_objects_until_it_is_back(

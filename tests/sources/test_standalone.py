@@ -175,7 +175,7 @@ async def test_what_is_wrong_in_a_manifest_is_a_problem_that_names_the_file(tmp_
 
 async def test_a_directory_that_is_not_there_keeps_it_from_starting(tmp_path: Path) -> None:
     async with aclosing(source(tmp_path, tmp_path / "none").changes()) as batches:
-        with pytest.raises(StartupError, match="does not exist"):
+        with pytest.raises(StartupError, match="do not exist"):
             await anext(batches)
 
 

@@ -1,5 +1,8 @@
 """Bad input: one clear line on standard error, nothing on standard output, and the exit status for it."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -8,18 +11,22 @@ import pytest
 
 from tests.system.harness.command import svcproxy_command
 from tests.system.harness.manifests import ManifestDirectory, port, service
+from tests.system.harness.process import PATIENCE
+from tests.system.harness.svcproxy import environment_in
 
 HEADER = "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
 
 REFUSED: Mapping[str, list[str]] = MappingProxyType(
     {
         "rum": ['unknown command "rum"', 'did you mean "run"?'],
-        "--manifests good": ['unknown argument "--manifests"', "run, check, demo, get"],
-        "run": ["nothing to serve", "--manifests DIR", "svcproxy demo"],
+        "--manifests good": ['unknown argument "--manifests"', "run, check, init, demo, get"],
+        "run": ["nothing to serve", "svcproxy run PATH", "--service web:8000=", "svcproxy demo"],
         "run --manifests": ["--manifests", "expected one argument", "--help"],
         "run --manifest good": ["--manifest"],
-        "run --manifests nowhere": ["manifest directory nowhere does not exist", "--manifests"],
-        "run --manifests a-file": ["a-file is not a directory"],
+        "run --manifests nowhere": ["manifests nowhere do not exist", "--manifests"],
+        "run nowhere": ["manifests nowhere do not exist"],
+        "run --service web": ["--service", "NAME:PORT", "web:8000="],
+        "init good": ["good is not empty"],
         "run --manifests good --scheduler fastest": ["--scheduler", '"fastest"', '"rr"', '"wlc"'],
         "run --manifests good --grace soon": ["--grace", "soon"],
         "run --manifests good --metrics-bind-address here": ["--metrics-bind-address", "127.0.0.1:10249"],
@@ -131,3 +138,20 @@ def test_version_is_no_error(directory: Path) -> None:
     completed = svcproxy_command(directory, "--version")
     assert (completed.returncode, completed.stderr) == (0, "")
     assert completed.stdout.startswith("svcproxy ")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "good"], ["completion", "bash"]])
+def test_a_full_disk_for_standard_output_is_one_line(directory: Path, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        completed = subprocess.run(
+            [sys.executable, "-m", "proxy", *arguments],
+            cwd=directory,
+            env=environment_in(directory),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert completed.returncode == 1
+    assert completed.stderr == b"svcproxy: standard output cannot be written: No space left on device\n"
