@@ -17,6 +17,7 @@ from proxy.cluster.pod_slices import pod_slices
 from proxy.cluster.selector_index import SelectorIndex
 from proxy.cluster.service_registry import ServiceRegistry
 from proxy.cluster.slice_store import SliceStore, controllers_for
+from proxy.cluster.topology_hints import CpuRatios, cpu_ratios, wants_hints
 from proxy.cluster.trigger_times import TriggerTimes
 from proxy.model.changes import Changes, ObjectKey, PodWeight
 from proxy.model.decoding import Object
@@ -58,6 +59,9 @@ class Cluster:
         self._triggers = TriggerTimes()
         self._endpoints: dict[ObjectKey, Endpoints] = {}
         self._zones: dict[str, str] = {}
+        self._nodes: dict[str, Node] = {}
+        self._ratios: CpuRatios = {}
+        self._by_processors: set[ObjectKey] = set()
         self._own_node: Node | None = None
         self._reported_services: dict[ObjectKey, Service] = {}
         self._reported_node: Node | None = None
@@ -150,16 +154,29 @@ class Cluster:
     def _set_node(self, name: str, node: Node | None) -> set[ObjectKey]:
         if name == self._node_name:
             self._own_node = node or deleted_node(name)
+        touched = self._set_processors(name, node)
         zone = node.zone if node is not None else ""
         if zone == self._zones.get(name, ""):
-            return set()
+            return touched
         self._zones.pop(name, None)
         if zone:
             self._zones[name] = zone
         residents = [
             key for key, pod in self._selectors.pods.items() if (pod.spec.node_name or self._node_name) == name
         ]
-        return set().union(*(self._selectors.services_of(key) for key in residents))
+        return touched.union(*(self._selectors.services_of(key) for key in residents))
+
+    def _set_processors(self, name: str, node: Node | None) -> set[ObjectKey]:
+        """The Services that have hints by the zones' processors, where those are now other ones."""
+        if node is None:
+            self._nodes.pop(name, None)
+        else:
+            self._nodes[name] = node
+        ratios = cpu_ratios(self._nodes.values())
+        if ratios == self._ratios:
+            return set()
+        self._ratios = ratios
+        return set(self._by_processors)
 
     def _changes(self, touched: set[ObjectKey]) -> Changes:
         """What is different in the `touched` Services, and in everything that was set, since the last time."""
@@ -195,9 +212,12 @@ class Cluster:
 
     def _make_slices(self, key: ObjectKey, service: Service | None) -> None:
         self._slices.do_the_work_of(controllers_for(service, key in self._endpoints), key)
+        self._by_processors.discard(key)
         if service is not None and service.spec.selector and service.spec.type != "ExternalName":
+            if wants_hints(service):
+                self._by_processors.add(key)
             pods = self._selectors.pods_of(key)
-            slices = pod_slices(service, pods, self._zones, self._node_name)
+            slices = pod_slices(service, pods, self._zones, self._node_name, self._ratios)
             self._slices.make(key, slices, self._triggers.observe(service, pods))
             return
         self._triggers.forget(key)

@@ -48,7 +48,9 @@ def pod_endpoint(service: Service, pod: Pod, family: str, zones: Mapping[str, st
         addresses=addresses,
         conditions=EndpointConditions(ready=ready, serving=serving, terminating=terminating),
         hostname=pod.spec.hostname if named else None,
-        target_ref=TargetReference(kind="Pod", name=pod.metadata.name, namespace=pod.metadata.namespace),
+        target_ref=TargetReference(
+            kind="Pod", name=pod.metadata.name, namespace=pod.metadata.namespace, uid=pod.metadata.uid
+        ),
         node_name=node or None,
         zone=zone or None,
         hints=_hints(service.spec.traffic_distribution, zone, node) if ready else None,

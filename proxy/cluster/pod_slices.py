@@ -1,6 +1,6 @@
 """EndpointSlices of a Service with a selector, made from its Pods.
 
-Imports `model` and this room's endpoints and names. Invariant: a pure function of its arguments; a slice has at most
+Invariant: a pure function of its arguments; a slice has at most
 100 endpoints, all of one family and with one list of ports, and a changed Pod changes its own slice, or at a full one
 splits it in two (the EndpointSlice controller's job, with a layout that needs no memory of the last one).
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from proxy.cluster.pod_endpoint import pod_endpoint, pod_ports, target_ports
 from proxy.cluster.slice_names import slice_name
+from proxy.cluster.topology_hints import CpuRatios, wants_hints, with_zone_hints
 from proxy.model.endpoint_slice import (
     CONTROLLER,
     HEADLESS_LABEL,
@@ -28,6 +29,7 @@ from proxy.model.service_address_validation import is_headless
 
 MAXIMUM_ENDPOINTS = 100
 _HASH_BITS = 64
+_NO_RATIOS: CpuRatios = {}
 
 _Member = tuple[int, Endpoint]
 """A hash of the Pod's name, and the Pod as an endpoint."""
@@ -37,29 +39,47 @@ _Group = tuple[tuple[EndpointPort, ...], tuple[str, ...]]
 
 
 def pod_slices(
-    service: Service, pods: Iterable[Pod], zones: Mapping[str, str], node_name: str
+    service: Service, pods: Iterable[Pod], zones: Mapping[str, str], node_name: str, ratios: CpuRatios = _NO_RATIOS
 ) -> tuple[EndpointSlice, ...]:
     """The slices of `service` from `pods`, which its selector matches.
 
-    `zones` maps nodes to their zones; `node_name` is the node of a Pod that names none. A family without any endpoint
-    has one slice without endpoints and ports, as in a real cluster.
+    `zones` maps nodes to their zones; `node_name` is the node of a Pod that names none. `ratios` are the zones' parts
+    of the processors, for a Service that asks for hints by them. A family without any endpoint has one slice without
+    endpoints and ports, as in a real cluster.
     """
     ordered = [(_hash_of(pod), pod) for pod in sorted(pods, key=lambda pod: pod.key)]
     return tuple(
         endpoint_slice
         for family in service.spec.ip_families
-        for endpoint_slice in _family_slices(service, family, ordered, zones, node_name)
+        for endpoint_slice in _family_slices(
+            service, family, _endpoints(service, family, ordered, zones, node_name, ratios)
+        )
     )
 
 
+def _endpoints(
+    service: Service,
+    family: str,
+    pods: list[tuple[int, Pod]],
+    zones: Mapping[str, str],
+    node_name: str,
+    ratios: CpuRatios,
+) -> Iterable[tuple[int, Pod, Endpoint]]:
+    """The Pods that have an address of the family, as endpoints with their hints."""
+    made = [(number, pod, pod_endpoint(service, pod, family, zones, node_name)) for number, pod in pods]
+    found = [(number, pod, endpoint) for number, pod, endpoint in made if endpoint is not None]
+    if not wants_hints(service):
+        return found
+    hinted = with_zone_hints([endpoint for _, _, endpoint in found], ratios)
+    return [(number, pod, endpoint) for (number, pod, _), endpoint in zip(found, hinted, strict=True)]
+
+
 def _family_slices(
-    service: Service, family: str, pods: list[tuple[int, Pod]], zones: Mapping[str, str], node_name: str
+    service: Service, family: str, endpoints: Iterable[tuple[int, Pod, Endpoint]]
 ) -> Iterator[EndpointSlice]:
     members: dict[_Group, list[_Member]] = defaultdict(list)
-    for number, pod in pods:
-        endpoint = pod_endpoint(service, pod, family, zones, node_name)
-        if endpoint is not None:
-            members[_group(service, pod)].append((number, endpoint))
+    for number, pod, endpoint in endpoints:
+        members[_group(service, pod)].append((number, endpoint))
     if not members:
         members[(), ()] = []
     for (ports, names), group in members.items():

@@ -47,6 +47,7 @@ class TargetReference(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     kind: str = ""
     name: str = ""
     namespace: str = ""
+    uid: str = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -1,13 +1,18 @@
-"""Node, with only its name, labels, taints and addresses.
+"""Node, with only its name, labels, taints, addresses, readiness and processors.
 
-Imports only the metadata of this room. Invariant: the zone is read from the label topology.kubernetes.io/zone alone.
+Invariant: the zone is read from the label topology.kubernetes.io/zone alone.
 """
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
 from proxy.model.metadata import ObjectMeta
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
+_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_SUFFIXES = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9}
 TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
 _SOME_TIME_AGO = "0001-01-01T00:00:00Z"
 
@@ -17,8 +22,15 @@ class NodeAddress(msgspec.Struct, frozen=True):
     address: str = ""
 
 
+class NodeCondition(msgspec.Struct, frozen=True):
+    type: str = ""
+    status: str = ""
+
+
 class NodeStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     addresses: tuple[NodeAddress, ...] = ()
+    allocatable: Mapping[str, str | int | float] = {}
+    conditions: tuple[NodeCondition, ...] = ()
 
 
 class Taint(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,6 +53,21 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.metadata.labels.get(ZONE_LABEL, "")
 
     @property
+    def is_ready(self) -> bool:
+        """Where no kubelet says whether it is, it is."""
+        return all(each.status == "True" for each in self.status.conditions if each.type == "Ready")
+
+    @property
+    def has_control_plane(self) -> bool:
+        """Whether it is a node of the control plane, on which other Pods are not expected."""
+        return any(role in self.metadata.labels for role in _CONTROL_PLANE)
+
+    @property
+    def millicpu(self) -> int:
+        """Thousandths of a processor that Pods may have; 0 where that is not known."""
+        return _thousandths(str(self.status.allocatable.get("cpu", "")))
+
+    @property
     def is_eligible(self) -> bool:
         """Whether load balancers shall send new traffic here (KEP-3836): it is not about to go away."""
         is_leaving = any(taint.key == TO_BE_DELETED_TAINT for taint in self.spec.taints)
@@ -50,3 +77,13 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
 def deleted_node(name: str) -> Node:
     """What is to be told of a Node that is gone: it took its labels with it."""
     return Node(ObjectMeta(name=name, deletion_timestamp=_SOME_TIME_AGO))
+
+
+def _thousandths(quantity: str) -> int:
+    """A quantity of processors (apimachinery's resource.Quantity, MilliValue, which rounds up); 0 for what is none."""
+    exponent = _SUFFIXES.get(quantity[-1:], 0)
+    try:
+        value = Decimal(quantity[:-1] if exponent else quantity).scaleb(exponent + 3)
+        return -int(-value // 1)
+    except (InvalidOperation, ValueError, OverflowError):
+        return 0

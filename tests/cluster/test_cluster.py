@@ -1,5 +1,6 @@
 """The whole: changes that are real differences, and whose sum is what a small model computes from scratch."""
 
+from collections import Counter
 from collections.abc import Iterable
 from random import Random
 
@@ -18,7 +19,7 @@ from proxy.model.defaults import default_service
 from proxy.model.endpoint_slice import CONTROLLER, MANAGED_BY_LABEL, SERVICE_NAME_LABEL, Endpoint, EndpointSlice
 from proxy.model.endpoints import EndpointAddress, Endpoints, EndpointSubset
 from proxy.model.metadata import ObjectMeta
-from proxy.model.node import Node, deleted_node
+from proxy.model.node import Node, NodeStatus, deleted_node
 from proxy.model.pod import Pod, PodSpec, PodStatus
 from proxy.model.service import Service, ServicePort, ServiceSpec
 
@@ -297,3 +298,40 @@ def test_the_order_of_a_batch_means_nothing(batch: list[Object], random: Random)
     random.shuffle(shuffled)
     one, other = cluster().apply(batch, []), cluster().apply(shuffled, [])
     assert (one.services, one.slices, one.node) == (other.services, other.slices, other.node)
+
+
+def test_hints_follow_the_processors_of_the_zones() -> None:
+    made = cluster()
+    annotated = service(selector={"app": "a"})
+    metadata = replace(annotated.metadata, annotations={"service.kubernetes.io/topology-mode": "Auto"})
+    nodes = [sized_node(zone, "4") for zone in "abc"]
+    pods = [pod(f"p{number}", f"127.0.1.{number}", node="a") for number in range(1, 7)]
+    first = made.apply([replace(annotated, metadata=metadata), *pods, *nodes[:2]], ())
+    assert hinted(first) == {"a": 3, "b": 3}
+    assert hinted(made.apply([nodes[2]], ())) == {"a": 2, "b": 2, "c": 2}
+    assert hinted(made.apply([sized_node("a", "16")], ())) == {"a": 4, "b": 1, "c": 1}
+    assert made.apply([sized_node("a", "16")], ()) == NOTHING
+    assert hinted(made.apply([], [("Node", "", "b"), ("Node", "", "c")])) == {}
+    assert made.apply([], [("Service", "default", "s")]).removed_services
+    assert made.apply(nodes, ()).slices == ()
+
+
+def test_an_endpoint_names_the_uid_of_its_pod() -> None:
+    made = pod()
+    changes = cluster().apply(
+        [service(selector={"app": "a"}), replace(made, metadata=replace(made.metadata, uid="u-1"))], ()
+    )
+    (reference,) = [each.target_ref for item in changes.slices for each in item.endpoints]
+    assert reference is not None
+    assert reference.uid == "u-1"
+
+
+def sized_node(zone: str, cpu: str) -> Node:
+    """A node that is named for its zone."""
+    return replace(node(zone, zone), status=NodeStatus(allocatable={"cpu": cpu}))
+
+
+def hinted(changes: Changes) -> dict[str, int]:
+    """How many endpoints are hinted for each zone."""
+    hints = (each.hints for item in changes.slices for each in item.endpoints)
+    return dict(Counter(each.for_zones[0].name for each in hints if each))
