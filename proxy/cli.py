@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import NoReturn, Protocol, TextIO, cast
 
 from proxy import __version__
-from proxy.startup_error import StartupError
+from proxy.startup_error import NoFirstStateError, StartupError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -71,7 +71,7 @@ def main(
         return status
     except (_UsageError, StartupError) as error:
         print(f"svcproxy: {error}", file=errors)
-        return _USAGE
+        return _FAILED if isinstance(error, NoFirstStateError) else _USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:

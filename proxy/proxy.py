@@ -126,6 +126,7 @@ class Proxy:
             self._reconciler,
             lambda: self._health_checks.problems,
             self._failing.problems,
+            source.hindrances,
             self._recorder.record,
         )
         self._synchronizer = Synchronizer(
@@ -142,6 +143,7 @@ class Proxy:
         self.inspector = ProxyInspector(
             lambda: self._configuration,
             source.statistics,
+            source.hindrances,
             planner=self._planner,
             reconciler=self._reconciler,
             paths=self._paths,

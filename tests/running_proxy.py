@@ -15,6 +15,7 @@ from proxy.dns.settings import SocketAddress
 from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
+from proxy.model.problem import Problem
 from proxy.model.service import Service
 from proxy.model.source_statistics import ResourceStatistics
 from proxy.proxy import Proxy
@@ -26,6 +27,7 @@ class ScriptedSource:
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Changes | Exception] = asyncio.Queue()
         self.resources: tuple[ResourceStatistics, ...] = ()
+        self.hindered_by: tuple[Problem, ...] = ()
         self.sink: EventSink | None = None
         self.rereads = 0
         self.ended = False
@@ -48,6 +50,9 @@ class ScriptedSource:
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         return self.resources
+
+    def hindrances(self) -> tuple[Problem, ...]:
+        return self.hindered_by
 
     def api_address(self) -> SocketAddress | None:
         return None

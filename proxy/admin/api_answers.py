@@ -13,6 +13,9 @@ from proxy.model.problem import Problem
 from proxy.reports.recent_changes import Change
 from proxy.reports.report import EndpointReport, ServiceReport, WorkerReport
 
+NO_FIRST_STATE = "NoFirstState"
+"""The `reason` of an error that says that there is nothing to list yet."""
+
 
 class ServicesAnswer(msgspec.Struct, frozen=True):
     """/api/v1/services, by namespace and name."""

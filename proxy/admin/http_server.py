@@ -1,6 +1,6 @@
 """The proxy's HTTP: health on one address; health, metrics, the API and the page on another.
 
-Imports this room; aiohttp serves it. Invariant: nothing here changes what the proxy does, and a port that is taken
+Invariant: nothing here changes what the proxy does, and a port that is taken
 costs this server and nothing else.
 """
 
@@ -13,6 +13,7 @@ from proxy.admin.admin_token import AdminToken
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.api_routes import api_routes
 from proxy.admin.broadcast import MOST_VIEWERS
+from proxy.admin.first_state import first_state_required
 from proxy.admin.flow_routes import flow_routes
 from proxy.admin.guard import add_headers, guard, is_loopback
 from proxy.admin.health_routes import health_routes
@@ -64,7 +65,14 @@ class HTTPServer:
         health = tuple(health_routes(self._inspected, counts))
         places = BoundedConnections("metrics", self._bounds.admin, failure)
         health_places = BoundedConnections("healthz", self._bounds.health, failure)
-        guarded = web.Application(middlewares=[places.mark_busy, guard(self._token, metrics[0]), errors_as_json])
+        guarded = web.Application(
+            middlewares=[
+                places.mark_busy,
+                guard(self._token, metrics[0]),
+                errors_as_json,
+                first_state_required(self._inspected),
+            ]
+        )
         guarded.on_response_prepare.append(add_headers)
         admin = (
             # The metrics address has a /healthz of its own, as kube-proxy's has.

@@ -1,6 +1,6 @@
 """What the HTTP servers ask of the running proxy.
 
-Imports `model` and this room's reports. Invariant: every member reads; none of them changes what the proxy does.
+Invariant: every member reads; none of them changes what the proxy does.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -44,6 +44,10 @@ class Inspected(Protocol):
     @property
     def configuration(self) -> Mapping[str, Any]:
         """What is in force, as the document that would say it."""
+
+    @property
+    def waiting_for(self) -> str:
+        """Why nothing is known yet, in words; empty once there is a first state."""
 
     def health(self) -> HealthReport:
         """Whether the proxy keeps up, and whether this node shall get traffic."""

@@ -1,6 +1,6 @@
 """Answers in JSON, errors among them.
 
-Imports nothing of ours; msgspec writes, aiohttp sends. Invariant: an error is one line under the key `error`, whoever
+Invariant: an error is one line under the key `error`, whoever
 asked for what.
 """
 
@@ -9,10 +9,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """What went wrong, and where there is one the way out."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong, and where there is one the way out; `reason` is for programs."""
 
     error: str
+    reason: str = ""
 
 
 def json_answer(body: object, status: int = 200) -> web.Response:

@@ -69,6 +69,7 @@ _RESOURCE_GAUGES = (
 _RESOURCE_COUNTERS = (
     ("watch_lists_total", "lists", "Complete lists that were taken, the first among them."),
     ("watch_failures_total", "failures", "Requests to the API server that did not end well."),
+    ("watch_errors_total", "errors", "ERROR events of the API server, that a version is too old (410) aside."),
     ("watch_decode_errors_total", "unreadable", "Answers of the API server that could not be read."),
 )
 

@@ -1,6 +1,6 @@
 """The way to a running proxy: its API over HTTP, as a command asks it.
 
-Imports how a start fails and nothing else of ours. Invariant: GET alone, and what keeps it from an answer is a
+Invariant: GET alone, and what keeps it from an answer is a
 StartupError in one line with the way out.
 """
 
@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from proxy.startup_error import StartupError
+from proxy.admin.api_answers import NO_FIRST_STATE
+from proxy.startup_error import NoFirstStateError, StartupError
 
 DEFAULT_SERVER = "127.0.0.1:10249"
 SERVER_VARIABLE, TOKEN_VARIABLE = "SVCPROXY_SERVER", "SVCPROXY_TOKEN_FILE"
@@ -31,6 +32,7 @@ class _Failure(msgspec.Struct):
     """What an answer that is none says."""
 
     error: str = ""
+    reason: str = ""
 
 
 class AdminAPI:
@@ -47,7 +49,8 @@ class AdminAPI:
     def get(self, path: str, body: type[Body], **query: str) -> Body:
         """The answer at /api/v1/`path`; parts of the query that are empty are left out.
 
-        Raises StartupError where nobody answers as svcproxy does, NotFoundError where it says so.
+        Raises StartupError where nobody answers as svcproxy does, NoFirstStateError where it knows nothing yet,
+        NotFoundError where it says so.
         """
         wanted = urlencode({name: text for name, text in query.items() if text})
         status, answer = self._fetch(f"/api/v1/{path}" + (f"?{wanted}" if wanted else ""))
@@ -102,13 +105,16 @@ class AdminAPI:
 
     def _refusal(self, status: int, answer: bytes) -> Exception:
         try:
-            said = msgspec.json.decode(answer, type=_Failure).error
+            failure = msgspec.json.decode(answer, type=_Failure)
         except msgspec.MsgspecError:
-            said = ""
+            failure = _Failure()
+        said = failure.error
         if not said:
             return StartupError(f"{self.server} answered {status}: is it svcproxy's metricsBindAddress?")
         if status == http.client.UNAUTHORIZED:
             return StartupError(f"{self.server} asks for a token: name the file that holds it with --token-file")
+        if failure.reason == NO_FIRST_STATE:
+            return NoFirstStateError(f"{self.server}: {said}")
         return NotFoundError(said) if status == http.client.NOT_FOUND else StartupError(f"{self.server}: {said}")
 
 

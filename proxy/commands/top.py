@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+import msgspec
+
 from proxy.client.admin_api import add_server_flags, admin_api
 from proxy.client.columns import Column
 from proxy.client.live_feed import LiveFeed
@@ -51,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
     """Show until told to stop, or once. Raises StartupError."""
     view = _View(arguments)
-    with LiveFeed(admin_api(arguments, environment)) as feed:
+    api = admin_api(arguments, environment)
+    # The stream is there before there is anything to see, and this is not.
+    api.get("workers", msgspec.Raw)
+    with LiveFeed(api) as feed:
         feed.wait()
         if not (arguments.once or arguments.batch) and output.isatty():
             return _screen(feed, view, arguments)

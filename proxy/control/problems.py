@@ -20,7 +20,8 @@ REMINDER_INTERVAL = 60.0
 
 class Problems:
     """`record` takes the Events, `of_health_checks` gives what is wrong with their ports, `of_endpoints` which Services
-    fail. `of_source` is what the source said last, `of_node` what is wrong with this machine."""
+    fail, `of_start` why there is no first state yet. `of_source` is what the source said last, `of_node` what is wrong
+    with this machine."""
 
     def __init__(
         self,
@@ -28,6 +29,7 @@ class Problems:
         reconciler: Reconciler,
         of_health_checks: Callable[[], Iterable[Problem]],
         of_endpoints: Callable[[], Iterable[Problem]],
+        of_start: Callable[[], Iterable[Problem]],
         record: Callable[[ServiceEvent], None],
     ) -> None:
         self.of_source: tuple[Problem, ...] = ()
@@ -36,6 +38,7 @@ class Problems:
         self._reconciler = reconciler
         self._of_health_checks = of_health_checks
         self._of_endpoints = of_endpoints
+        self._of_start = of_start
         self._log = ProblemLog()
         self._events = ServiceEvents(planner.services, record)
 
@@ -45,7 +48,7 @@ class Problems:
             Problem(str(failure), subject=f"Service {failure.frontend.service}", reason="FailedToListen")
             for failure in self._reconciler.failures.values()
         )
-        return (*self._of_objects(), *unbound, *self._of_health_checks())
+        return (*self._of_start(), *self._of_objects(), *unbound, *self._of_health_checks())
 
     def _of_objects(self) -> tuple[Problem, ...]:
         return (*self.of_source, *self.of_node, *self._planner.problems(), *self._of_endpoints())

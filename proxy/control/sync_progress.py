@@ -1,6 +1,6 @@
 """Tells a person that the first lists are coming, while a large cluster keeps them waiting.
 
-Imports `model` and the logs. Invariants: a first state that comes soon is announced by nothing; on a terminal it is one
+Invariants: a first state that comes soon is announced by nothing; on a terminal it is one
 line that moves and is gone in the end, elsewhere a log line now and then.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TextIO
 
 from proxy.logs import CLEAR_LINE, fields
+from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
 
 FRAME = 0.1
@@ -106,3 +107,12 @@ def in_words(received: dict[str, int]) -> str:
     """`received 12,345 objects: services 1,000, endpointslices 11,345`."""
     parts = ", ".join(f"{resource.partition('.')[0]} {count:,}" for resource, count in received.items())
     return f"received {sum(received.values()):,} objects: {parts}"
+
+
+def first_state_missing(hindrances: Iterable[Problem], resources: Iterable[ResourceStatistics]) -> str:
+    """Why there is nothing to show yet, in a line."""
+    reasons = "; ".join(map(str, hindrances))
+    received = received_objects(resources)
+    if not received and not reasons:
+        return "the first state is not known yet: try again in a moment"
+    return f"the first lists of the cluster are not there yet: {reasons or in_words(received)}"

@@ -31,7 +31,7 @@ class Synchronizer:
     and nothing listens yet.
 
     `revision` is the same as long as every Service's report is, counts aside. `known_state_of` is as in
-    ProxyStatistics. `plan_changed` is set with every delta.
+    ProxyStatistics. `has_state` is whether the source has said anything. `plan_changed` is set with every delta.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Synchronizer:
         self.plan_changed = asyncio.Event()
         self.recent_changes = RecentChanges()
         self.known_state_of = ""
+        self.has_state = False
         self.revision = 0
 
     def apply(self, changes: Changes) -> None:
@@ -66,6 +67,7 @@ class Synchronizer:
         began, is_first = monotonic(), not self._health.ready
         self._health.queued(began)
         self._metrics.queued(changes, datetime.now(UTC))
+        self.has_state = True
         self._learn(changes)
         delta = self._planner.apply(changes)
         if is_first:

@@ -18,6 +18,7 @@ from proxy.control.problems import Problems
 from proxy.control.proxy_health import ProxyHealth
 from proxy.control.reconciler import Reconciler
 from proxy.control.sync_metrics import SyncMetrics
+from proxy.control.sync_progress import first_state_missing
 from proxy.control.synchronizer import Synchronizer
 from proxy.dns.name_service import NameService
 from proxy.inspection.count_reader import CountReader
@@ -44,12 +45,13 @@ from proxy.workers.row_ledger import RowLedger
 
 class ProxyInspector:
     """An Inspected (proxy/admin/inspected.py). `configuration` gives the one in force, `followed` how the source keeps
-    up with an API server."""
+    up with an API server, `hindrances` why it has no first state."""
 
     def __init__(
         self,
         configuration: Callable[[], Configuration],
         followed: Callable[[], tuple[ResourceStatistics, ...]],
+        hindrances: Callable[[], tuple[Problem, ...]],
         *,
         planner: Planner,
         reconciler: Reconciler,
@@ -74,6 +76,7 @@ class ProxyInspector:
         self._health = health
         self._failing = failing
         self.followed = followed
+        self._hindrances = hindrances
         self.flows = FlowInspector(planner, reconciler, paths, data_plane.ask, self._worker_of)
         self.name_service = name_service
         self.measurements: CollectorRegistry = metrics.registry
@@ -87,6 +90,10 @@ class ProxyInspector:
     @property
     def draining(self) -> bool:
         return self._health.draining
+
+    @property
+    def waiting_for(self) -> str:
+        return "" if self._synchronizer.has_state else first_state_missing(self._hindrances(), self.followed())
 
     @property
     def revision(self) -> int:

@@ -1,6 +1,6 @@
 """What a source says of itself: how it keeps up with where its objects come from.
 
-Imports nothing of ours. Invariant: read-only numbers of one moment; nothing is decided by them.
+Invariant: read-only numbers of one moment; nothing is decided by them.
 """
 
 import msgspec
@@ -11,7 +11,8 @@ class ResourceStatistics(msgspec.Struct, frozen=True):
 
     `objects` are known, `receiving` have come of a list that is not complete yet, `rejected` cannot be used. `lists`
     were taken in full, `failures` ended a request, `unreadable` of those were answers that nobody could read.
-    `silent_seconds` is how long ago the server was last heard of, None where it never was.
+    `silent_seconds` is how long ago the server was last heard of, None where it never was. `errors` are ERROR events,
+    that the version is too old (410) aside.
     """
 
     resource: str
@@ -22,3 +23,4 @@ class ResourceStatistics(msgspec.Struct, frozen=True):
     failures: int
     unreadable: int
     silent_seconds: float | None
+    errors: int = 0

@@ -1,6 +1,6 @@
 """The Kubernetes source: the objects of a cluster, followed through its API server.
 
-Imports `model` and the room kubernetes_api. Invariant: nothing is yielded before complete lists of Services and
+Invariant: nothing is yielded before complete lists of Services and
 EndpointSlices are known, or the last known state where the API server is away; from then on what is served stays until
 the API server says otherwise.
 """
@@ -56,6 +56,12 @@ class KubernetesSource:
         """How it keeps up with the API server."""
         now = asyncio.get_running_loop().time()
         return tuple(list_watch.statistics(now) for list_watch in self._view.list_watches)
+
+    def hindrances(self) -> tuple[Problem, ...]:
+        """Why there is no first state yet, as far as the API server says; nothing from then on."""
+        if self._serving:
+            return ()
+        return tuple(Problem(said) for said in (*self._faults(), *self._notices()))
 
     def api_address(self) -> None:
         """There is no API of its own."""
@@ -145,6 +151,9 @@ class KubernetesSource:
         faults = [f"API server {self._connection.server}: {fault}" for fault in self._view.faults]
         return [*faults, self._file_fault] if self._file_fault else faults
 
+    def _notices(self) -> list[str]:
+        return [f"API server {self._connection.server}: {notice}" for notice in self._view.notices]
+
     def _next(self) -> Changes:
         """What changed, and the problems if those are others than before."""
         changes = self._view.drain()
@@ -152,7 +161,8 @@ class KubernetesSource:
             self._unsaved.set()
         if self._view.synced:
             self._restored = ""
-        problems = tuple(Problem(fault) for fault in self._faults()) + self._view.object_problems
+        said = (*self._faults(), *self._notices())
+        problems = tuple(map(Problem, said)) + self._view.object_problems
         if self._restored:
             problems += (Problem(f"serving last known state of {self._restored}"),)
         if problems == self._reported:

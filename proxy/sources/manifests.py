@@ -57,6 +57,10 @@ class ManifestSource:
         """There is no server to keep up with."""
         return ()
 
+    def hindrances(self) -> tuple[Problem, ...]:
+        """There is no server to wait for."""
+        return ()
+
     def api_address(self) -> None:
         """There is no API of its own."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from proxy.dns.settings import SocketAddress
 from proxy.events.event_sink import EventSink
 from proxy.model.changes import Changes
+from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
 
 
@@ -25,6 +26,10 @@ class Source(Protocol):
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
         """How it keeps up with each resource of a server; nothing where there is no server."""
+        ...
+
+    def hindrances(self) -> tuple[Problem, ...]:
+        """Why there is no first state yet, where a server is followed; nothing from then on."""
         ...
 
     def api_address(self) -> SocketAddress | None:

@@ -71,6 +71,10 @@ class StandaloneSource:
         """There is no server to keep up with."""
         return ()
 
+    def hindrances(self) -> tuple[Problem, ...]:
+        """There is no server to wait for."""
+        return ()
+
     def api_address(self) -> SocketAddress | None:
         """Where the embedded API answers, once it does."""
         api = self._events.api

@@ -72,6 +72,7 @@ class FakeProxy:
     draining = False
     healthy = True
     eligible = True
+    waiting_for = ""
 
     def __init__(self, *services: ServiceReport) -> None:
         self.services = {report.service.key: report for report in services}

@@ -24,7 +24,7 @@ def proxy(answering: Start, monkeypatch: pytest.MonkeyPatch) -> Answering:
     """Its stream ends at once, and is opened again at once."""
     monkeypatch.setattr("proxy.client.live_feed._PAUSE", 0.0)
     event = b"event: snapshot\ndata: " + msgspec.json.encode(FRAME) + b"\n\n"
-    return answering({"/api/v1/stream": (200, event)})
+    return answering({"/api/v1/stream": (200, event), "/api/v1/workers": (200, b"{}")})
 
 
 @pytest.fixture(autouse=True)

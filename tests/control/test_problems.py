@@ -31,8 +31,14 @@ class Parts:
         planner: Any = SimpleNamespace(services={}, problems=lambda: tuple(self.planned))
         reconciler: Any = SimpleNamespace(failures=self.failures)
         self.of_endpoints: list[Problem] = []
+        self.of_start: list[Problem] = []
         self.problems = Problems(
-            planner, reconciler, lambda: self.of_health_checks, lambda: self.of_endpoints, self.recorded.append
+            planner,
+            reconciler,
+            lambda: self.of_health_checks,
+            lambda: self.of_endpoints,
+            lambda: self.of_start,
+            self.recorded.append,
         )
 
     def fail(self) -> None:
@@ -42,6 +48,11 @@ class Parts:
 @pytest.fixture
 def parts() -> Parts:
     return Parts()
+
+
+def test_what_keeps_the_first_state_away_is_a_problem(parts: Parts) -> None:
+    parts.of_start.append(Problem("API server: cannot list services"))
+    assert parts.problems.all() == (Problem("API server: cannot list services"),)
 
 
 def test_all_that_is_wrong_is_in_one_place(parts: Parts) -> None:

@@ -27,6 +27,7 @@ class FakeAPI:
         self.token = "first-token"
         self.streaming_lists = True
         self.silent_streaming_lists = False
+        self.failing_streaming_lists = ""
         self.refuse: dict[tuple[str, str], int] = {}
         self.oldest = 0
         self.port = 0
@@ -152,6 +153,9 @@ class FakeAPI:
             return _status(422, "sendInitialEvents is forbidden for watch unless WatchList is enabled")
         if not initial and start < self.oldest:
             return _status(410, "too old resource version")
+        if initial and self.failing_streaming_lists:
+            failure = {"kind": "Status", "code": 500, "message": self.failing_streaming_lists}
+            return web.Response(body=_line("ERROR", failure), content_type="application/json")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         stream: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._streams[plural].add(stream)

@@ -59,6 +59,38 @@ async def test_takes_pages_where_a_streaming_list_never_ends(cluster: FakeAPI, k
         await assert_converges(followed, cluster, kubeconfig)
 
 
+async def test_takes_pages_where_a_streaming_list_ends_with_an_error_and_says_so(
+    cluster: FakeAPI, kubeconfig: Path
+) -> None:
+    cluster.failing_streaming_lists = "the required storage feature RequestWatchProgress is disabled"
+    async with following(kubeconfig) as followed:
+        await watching(followed, cluster)
+        told = (
+            f"API server {cluster.url}: lists come in pages, since a streaming list was answered with: "
+            "the required storage feature RequestWatchProgress is disabled (500)"
+        )
+        assert followed.problems == [told]
+        assert {each.errors for each in followed.source.statistics()} == {1}
+        await assert_converges(followed, cluster, kubeconfig)
+
+
+async def test_what_keeps_it_from_its_first_state_is_known(cluster: FakeAPI, kubeconfig: Path) -> None:
+    cluster.failing_streaming_lists = "no progress"
+    cluster.refuse["services", "list"] = 500
+    async with following(kubeconfig) as followed:
+        first = asyncio.create_task(followed.next())
+        async with asyncio.timeout(BOUND_SECONDS):
+            await cluster.asked("services", 4)
+        assert sorted(str(problem) for problem in followed.source.hindrances()) == [
+            f"API server {cluster.url}: cannot list services in the cluster: services may not be had (500)",
+            f"API server {cluster.url}: lists come in pages, since a streaming list was answered with: "
+            "no progress (500)",
+        ]
+        cluster.refuse.clear()
+        await first
+        assert followed.source.hindrances() == ()
+
+
 async def test_a_streaming_list_that_is_cut_begins_anew(cluster: FakeAPI, kubeconfig: Path) -> None:
     cluster.put(SERVICE, service("a-first-and-gone"))
     cluster.put(SLICE, endpoint_slice("a-first-and-gone", "web-0"))

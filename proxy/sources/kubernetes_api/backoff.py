@@ -1,6 +1,6 @@
 """Backoff: how long to wait before the next attempt, with jitter.
 
-Imports nothing of ours; randomness is passed in. Invariant: every delay is between `first` and `longest` seconds.
+Randomness is passed in. Invariant: every delay is between `first` and `longest` seconds.
 Decorrelated jitter (Brooker, "Exponential Backoff and Jitter"): clients that failed together do not return together.
 """
 
@@ -8,19 +8,19 @@ from random import Random
 
 
 class Backoff:
-    """The delays of one series of failures."""
+    """The delays of one series of failures; `last` is the one that was given last, in seconds."""
 
     def __init__(self, first: float, longest: float, random: Random) -> None:
         self._first = first
         self._longest = longest
         self._random = random
-        self._previous = first
+        self.last = first
 
     def next(self) -> float:
         """Seconds to wait now; on average longer each time."""
-        self._previous = min(self._longest, self._random.uniform(self._first, 3 * self._previous))
-        return self._previous
+        self.last = min(self._longest, self._random.uniform(self._first, 3 * self.last))
+        return self.last
 
     def reset(self) -> None:
         """The next failure begins a new series."""
-        self._previous = self._first
+        self.last = self._first

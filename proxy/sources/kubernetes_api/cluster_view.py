@@ -1,6 +1,6 @@
 """Cluster view: everything that is followed of one cluster, as one stream of changes.
 
-Imports `model` and the list-watches of this room; no socket, no clock. Invariant: the sum of all that `drain` gave is
+No socket, no clock. Invariant: the sum of all that `drain` gave is
 what the stores hold.
 """
 
@@ -51,6 +51,11 @@ class ClusterView:
     def faults(self) -> tuple[str, ...]:
         """Why the API server is not followed in full, in words; empty if it is."""
         return tuple(dict.fromkeys(each.fault for each in self.list_watches if each.fault))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the API server said of how it is followed, though it is."""
+        return tuple(dict.fromkeys(each.notice for each in self.list_watches if each.notice))
 
     @property
     def object_problems(self) -> tuple[Problem, ...]:

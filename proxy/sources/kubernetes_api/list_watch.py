@@ -1,9 +1,9 @@
 """List-watch: what to ask the API server next about one resource, and what its answers mean.
 
-Imports `model` and this room's payloads, store and backoff; no socket, the clock is an argument. Invariant: what is
-served stays until a complete list replaces it; a watch goes on from the last version seen, and from a new list
-wherever that could have missed something. After k8s.io/client-go/tools/cache/reflector.go and KEP-3157 (streaming
-lists).
+No socket, the clock is an argument. Invariant: what is served stays until a complete list replaces it; a watch goes on
+from the last version seen, and from a new list wherever that could have missed something; a streaming list that did
+not come to its end is followed by one in pages, whatever the reason. After client-go/tools/cache/reflector.go and
+KEP-3157 (streaming lists).
 """
 
 import enum
@@ -47,7 +47,7 @@ class ListWatch(Generic[T]):
     """Ask for `request`, not before `ready_at`, and feed what comes of it to one of the `on_` methods.
 
     `store` holds the result. `synced` is whether a complete list was ever taken, `fault` what keeps the API server
-    from being followed at this moment, or an empty string.
+    from being followed at this moment, or an empty string. `notice` is why lists come in pages, where the server says.
     """
 
     def __init__(self, resource: Resource[T], timing: Timing, random: Random) -> None:
@@ -56,6 +56,7 @@ class ListWatch(Generic[T]):
         self.phase = Phase.STREAMING_LIST
         self.synced = False
         self.fault = ""
+        self.notice = ""
         self.ready_at = 0.0
         self._timing = timing
         self._random = random
@@ -71,6 +72,7 @@ class ListWatch(Generic[T]):
         self._lists = 0
         self._failures = 0
         self._unreadable = 0
+        self._errors = 0
 
     def statistics(self, now: float) -> ResourceStatistics:
         """How the resource is kept up with."""
@@ -83,6 +85,7 @@ class ListWatch(Generic[T]):
             failures=self._failures,
             unreadable=self._unreadable,
             silent_seconds=None if self._heard is None else max(0.0, now - self._heard),
+            errors=self._errors,
         )
 
     @property
@@ -146,19 +149,19 @@ class ListWatch(Generic[T]):
                     self._advance(version)
                     if initial_events_end and self.phase is Phase.STREAMING_LIST:
                         self._take(version)
-                case Failure():
-                    self._begin_list()
-                    self._retry(now)
+                case Failure(code, message):
+                    self._on_error(code, message, now)
                     return False
         return True
 
     def on_end(self, now: float, *, orderly: bool) -> None:
         """The stream is over: the server closed it, or (not `orderly`) the connection broke."""
-        lived = now - self._opened >= self._timing.longest_delay
-        if lived:
+        lived = now - self._opened
+        if lived >= self._backoff.last:
+            # It was worth its pause: the server is there again, if not for long.
             self._backoff.reset()
         self._interrupted()
-        if lived and orderly:
+        if lived >= self._timing.longest_delay and orderly:
             self.ready_at = now
         else:
             self._retry(now)
@@ -182,7 +185,9 @@ class ListWatch(Generic[T]):
             self._begin_list()
             self.ready_at = now
             return
-        if code == 410:
+        if phase is Phase.STREAMING_LIST:
+            self._begin_list()
+        elif code == 410:
             self._pages = not self._following
             self._begin_list()
         elif phase is Phase.WATCH and (code in (400, 422) or _VERSION_AHEAD in message):
@@ -191,8 +196,9 @@ class ListWatch(Generic[T]):
         self._retry(now)
 
     def on_unreachable(self, reason: str, now: float) -> None:
-        """There was no answer at all."""
-        self._interrupted()
+        """There was no answer at all, so a streaming list has not begun."""
+        if self.phase is not Phase.STREAMING_LIST:
+            self._interrupted()
         self.fault = f"cannot be reached: {reason}"
         self._retry(now)
 
@@ -218,13 +224,31 @@ class ListWatch(Generic[T]):
             return (*watch, ("resourceVersion", self._position))
         return (*watch, ("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan"))
 
+    def _on_error(self, code: int, message: str, now: float) -> None:
+        """The stream ended with an ERROR; client-go lists in pages after any error of a streaming list."""
+        phase = self.phase
+        self._begin_list()
+        if code != 410:
+            self._errors += 1
+        if phase is Phase.STREAMING_LIST:
+            self.notice = f"lists come in pages, since a streaming list was answered with: {_said(code, message)}"
+            self.ready_at = now
+            self._failures += 1
+            return
+        if code != 410:
+            self.fault = self._refusal(phase, code, message)
+        self._retry(now)
+
     def _begin_list(self) -> None:
-        self.phase = Phase.STREAMING_LIST if self._streaming_lists else Phase.LIST
+        streams = self._streaming_lists and self.phase is not Phase.STREAMING_LIST
+        self.phase = Phase.STREAMING_LIST if streams else Phase.LIST
         self._incoming = ObjectStore()
         self._following, self._position, self._doubtful = "", "", False
 
     def _take(self, version: str) -> None:
         """The list is complete: it is what there is, as of `version`."""
+        if self.phase is Phase.STREAMING_LIST:
+            self.notice = ""
         self.store.replace_from(self._incoming)
         self._lists += 1
         self._begin_list()
@@ -253,9 +277,14 @@ class ListWatch(Generic[T]):
         return f"{'list' if phase is Phase.LIST else 'watch'} {self.resource.title} in {where}"
 
     def _refusal(self, phase: Phase, code: int, message: str) -> str:
-        said = f"{message} ({code})" if message else f"status {code}"
+        said = _said(code, message)
         if code == 403:
             return f"may not {self._doing(phase)}: {said}: grant the verbs list and watch (config/kubernetes/rbac.yaml)"
         if code == 401:
             return f"may not {self._doing(phase)}: the credentials are not accepted: {said}"
         return f"cannot {self._doing(phase)}: {said}"
+
+
+def _said(code: int, message: str) -> str:
+    """What the server said, for a person."""
+    return f"{message} ({code})" if message else f"status {code}"

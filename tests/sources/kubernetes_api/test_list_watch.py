@@ -86,15 +86,62 @@ def test_a_streaming_list_is_nothing_until_its_last_bookmark_and_then_the_same_s
     assert list_watch.patience == 630.0
 
 
-def test_a_streaming_list_that_breaks_off_begins_anew() -> None:
+NO_PROGRESS = (
+    "a watch stream was requested by the client but the required storage feature RequestWatchProgress is disabled"
+)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda each: each.on_events([Failure(500, NO_PROGRESS)], 1.0),
+        lambda each: each.on_events([Failure(410, "too old")], 1.0),
+        lambda each: each.on_end(1.0, orderly=False),
+        lambda each: each.on_end(1.0, orderly=True),
+        lambda each: each.on_refused(500, "internal", 1.0),
+        lambda each: each.on_refused(403, "forbidden", 1.0),
+        lambda each: each.on_refused(410, "too old", 1.0),
+        lambda each: each.on_garbled("nonsense", 1.0),
+        lambda each: each.on_silence(1.0),
+    ],
+)
+def test_whatever_ends_a_streaming_list_it_is_followed_by_pages(end: "object") -> None:
     list_watch = fresh()
     list_watch.on_accepted(0.0)
     list_watch.on_events([Put(observed("gone-since", 1))], 0.0)
-    list_watch.on_end(1.0, orderly=False)
-    assert asked(list_watch)["sendInitialEvents"] == "true"
+    assert callable(end)
+    end(list_watch)
+    assert asked(list_watch) == {"limit": "500"}
     list_watch.on_accepted(2.0)
-    list_watch.on_events([Put(observed("a", 2)), end_of_list(3)], 2.0)
+    list_watch.on_page(ListPage((observed("a", 2),), "3"), 2.0)
     assert names(list_watch) == ["a"]
+    assert list_watch.fault == ""
+
+
+def test_an_error_of_a_streaming_list_is_told_until_one_works() -> None:
+    list_watch = fresh()
+    list_watch.on_accepted(0.0)
+    list_watch.on_events([Failure(500, NO_PROGRESS)], 1.0)
+    assert list_watch.ready_at == 1.0
+    told = f"lists come in pages, since a streaming list was answered with: {NO_PROGRESS} (500)"
+    assert list_watch.notice == told
+    list_watch.on_page(ListPage((), "3"), 2.0)
+    assert list_watch.notice == told
+    assert list_watch.statistics(2.0).errors == 1
+    list_watch.on_events([Failure(410, "too old")], 3.0)
+    assert asked(list_watch)["sendInitialEvents"] == "true"
+    list_watch.on_events([end_of_list(5)], 4.0)
+    assert list_watch.notice == ""
+    assert list_watch.statistics(4.0).errors == 1
+
+
+def test_an_error_of_a_watch_is_told_until_the_server_answers_again() -> None:
+    list_watch = watching("a")
+    list_watch.on_events([Failure(500, "etcdserver: leader changed")], 1.0)
+    assert list_watch.fault == "cannot watch services in the cluster: etcdserver: leader changed (500)"
+    assert (list_watch.statistics(1.0).errors, names(list_watch)) == (1, ["a"])
+    list_watch.on_accepted(2.0)
+    assert list_watch.fault == ""
 
 
 @pytest.mark.parametrize("code", [400, 422])
@@ -254,6 +301,22 @@ def test_streams_that_end_at_once_are_asked_for_less_and_less_often() -> None:
     list_watch.on_accepted(now)
     list_watch.on_end(now + LONG, orderly=False)
     assert list_watch.ready_at - now - LONG <= 1.5
+
+
+def test_a_watch_that_was_worth_its_pause_is_asked_for_soon() -> None:
+    list_watch = watching()
+    now = 0.0
+    for _ in range(20):
+        list_watch.on_unreachable("refused", now)
+        now = list_watch.ready_at
+    for _ in range(5):
+        list_watch.on_accepted(now)
+        list_watch.on_end(now + 31.0, orderly=False)
+        now = list_watch.ready_at
+        list_watch.on_accepted(now)
+        list_watch.on_end(now + 5.0, orderly=False)
+        assert list_watch.ready_at - now - 5.0 <= 1.5
+        now = list_watch.ready_at
 
 
 def test_a_silent_watch_is_replaced() -> None:
