@@ -5,6 +5,7 @@ and the namespaces that every cluster has are there.
 """
 
 import contextlib
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -13,7 +14,8 @@ from typing import NamedTuple
 
 from proxy.apiserver.controller import EndpointController
 from proxy.apiserver.document import Document, Stored
-from proxy.apiserver.http.certificate import serving_certificate
+from proxy.apiserver.http.certificate import ServingCertificate
+from proxy.apiserver.http.certificate_renewal import kept_valid
 from proxy.apiserver.http.kubeconfig import load_or_make_token, write_kubeconfig
 from proxy.apiserver.http.server import APIServer
 from proxy.apiserver.kinds import NAMESPACES, SERVICES
@@ -30,6 +32,8 @@ from proxy.model.service import Service
 from proxy.serving.bounded_connections import USUAL_BOUNDS
 
 FIELD_MANAGER = "svcproxy"
+
+_log = logging.getLogger(__name__)
 
 
 class EmbeddedAPI(NamedTuple):
@@ -59,7 +63,7 @@ async def embedded_api(
         cluster = Cluster(settings, _ledger(store), random)
         controller = EndpointController(cluster, store, on_changes, rfc3339_now, _new_uid)
         operations = Operations(store, controller, Proposals(store, controller.trial, rfc3339_now, random, _new_uid))
-        certificate = serving_certificate(directory, address[0], datetime.now(UTC))
+        certificate = ServingCertificate(directory, address[0], datetime.now(UTC))
         token = load_or_make_token(directory)
         server = APIServer(store, operations, certificate, token, random, most_connections)
         async with store.running():
@@ -67,11 +71,16 @@ async def embedded_api(
             await _make_namespaces(store, operations)
             try:
                 url = await server.start(address)
-                yield EmbeddedAPI(
-                    store, operations, url, write_kubeconfig(directory, url, certificate.authority, token)
-                )
+                kubeconfig = write_kubeconfig(directory, url, certificate.authority, token)
+                async with kept_valid(certificate, lambda pem: _trust(directory, url, pem, token)):
+                    yield EmbeddedAPI(store, operations, url, kubeconfig)
             finally:
                 await server.stop()
+
+
+def _trust(directory: str, url: str, authority: bytes, token: str) -> None:
+    write_kubeconfig(directory, url, authority, token)
+    _log.warning("the API has a new authority: who copied the kubeconfig needs the new one")
 
 
 def rfc3339_now() -> str:

@@ -1,10 +1,9 @@
 """The ledger file: what was given out, kept in the state directory across restarts.
 
-Imports `cluster` for the ledger's form. Invariant: the file on disk is always a whole ledger, old or new, and never
+Invariant: the file on disk is always a whole ledger, old or new, and never
 replaced by an empty one because it could not be read; one process at a time holds the directory.
 """
 
-import contextlib
 import fcntl
 import os
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import Self
 import msgspec
 
 from proxy.cluster.ledger import Ledger
+from proxy.replacement import Replacement
 from proxy.startup_error import StartupError
 
 _VERSION = 1
@@ -60,14 +60,9 @@ class LedgerFile:
     def save(self, ledger: Ledger) -> None:
         """Replace the file by this ledger; it is on disk when this returns. Raises OSError."""
         content = msgspec.json.format(msgspec.json.encode(_Saved(_VERSION, ledger)))
-        temporary = f"{self.path}.new"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path)
-        _sync_directory(self.directory)
+        with Replacement(self.path) as replacement:
+            replacement.file.write(content)
+            replacement.finish()
 
     def close(self) -> None:
         """Let another process have the directory."""
@@ -102,13 +97,3 @@ def _lock(directory: str) -> int:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
     return descriptor
-
-
-def _sync_directory(directory: str) -> None:
-    """Make a rename in it durable, where the file system knows how."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from proxy.apiserver.http.certificate import serving_certificate
+from proxy.apiserver.http.certificate import ServingCertificate
 from proxy.serving import tls_server
 from proxy.serving.bounded_connections import BoundedConnections
 from proxy.serving.bounded_site import BoundedSite
@@ -26,7 +26,7 @@ class Served:
     """An application that answers at once, or at /held when it is released."""
 
     def __init__(self, directory: Path, host: str) -> None:
-        certificate = serving_certificate(str(directory), host, datetime.now(UTC))
+        certificate = ServingCertificate(str(directory), host, datetime.now(UTC))
         self.host = host
         self.trusting = ssl.create_default_context(cadata=certificate.authority.decode())
         self.release = asyncio.Event()

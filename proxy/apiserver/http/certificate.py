@@ -1,7 +1,7 @@
 """Certificates: an authority of this installation's own, and one for the API that it signs.
 
-Imports `cryptography`. Invariant: keys are readable by their owner alone; files are replaced whole; a certificate is
-made anew before it ends, and clients that trust the authority need not notice.
+Invariant: keys are readable by their owner alone; files are replaced whole; a certificate is made anew before it ends
+or where it is not valid yet, and clients that trust the authority need not notice.
 """
 
 import ipaddress
@@ -30,28 +30,47 @@ class _Pair(NamedTuple):
     key: ec.EllipticCurvePrivateKey
 
 
-class ServingCertificate(NamedTuple):
-    """`context` serves TLS; `authority` is the PEM that clients trust."""
+class ServingCertificate:
+    """The certificate in `directory`, good for this machine's loopback and for `address`. `context` serves TLS,
+    `authority` is the PEM that clients trust."""
 
-    context: ssl.SSLContext
-    authority: bytes
+    def __init__(self, directory: str, address: str, now: datetime) -> None:
+        """Use what is there, made or renewed where need be. Raises OSError."""
+        self._directory = directory
+        self._addresses = tuple(dict.fromkeys((*_ADDRESSES, address)))
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.renew(now)
+        self.load()
 
+    @property
+    def authority(self) -> bytes:
+        return self._pairs[0].certificate.public_bytes(serialization.Encoding.PEM)
 
-def serving_certificate(directory: str, address: str, now: datetime) -> ServingCertificate:
-    """What is in `directory`, made or renewed where need be, good for this machine's loopback and for `address`."""
-    addresses = tuple(dict.fromkeys((*_ADDRESSES, address)))
-    authority = _loaded(directory, "ca")
-    if authority is None or _ends_soon(authority, now):
-        authority = _authority(now)
-        _save(directory, "ca", authority)
-    serving = _loaded(directory, "serving")
-    if serving is None or _ends_soon(serving, now) or not _is_good_for(serving, authority, addresses):
-        serving = _serving(authority, addresses, now)
-        _save(directory, "serving", serving)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(_path(directory, "serving.crt"), _path(directory, "serving.key"))
-    return ServingCertificate(context, authority.certificate.public_bytes(serialization.Encoding.PEM))
+    @property
+    def valid_until(self) -> str:
+        """RFC 3339."""
+        return self._pairs[1].certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it, or the authority, is to be made anew by now."""
+        return not all(_is_valid(pair, now) for pair in self._pairs)
+
+    def renew(self, now: datetime) -> None:
+        """Make anew what is not valid or will soon not be; `load` puts it to use. Raises OSError."""
+        authority = _loaded(self._directory, "ca")
+        if authority is None or not _is_valid(authority, now):
+            authority = _authority(now)
+            _save(self._directory, "ca", authority)
+        serving = _loaded(self._directory, "serving")
+        if serving is None or not _is_valid(serving, now) or not _is_good_for(serving, authority, self._addresses):
+            serving = _serving(authority, self._addresses, now)
+            _save(self._directory, "serving", serving)
+        self._pairs = authority, serving
+
+    def load(self) -> None:
+        """Serve those who connect from now on with the certificate on disk. Raises OSError."""
+        self.context.load_cert_chain(_path(self._directory, "serving.crt"), _path(self._directory, "serving.key"))
 
 
 def _authority(now: datetime) -> _Pair:
@@ -107,8 +126,10 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _ends_soon(pair: _Pair, now: datetime) -> bool:
-    return pair.certificate.not_valid_after_utc - now < _RENEWED_BEFORE
+def _is_valid(pair: _Pair, now: datetime) -> bool:
+    """Whether it is valid already, and for a while to come: a clock that was wrong may have put it in the future."""
+    certificate = pair.certificate
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc - _RENEWED_BEFORE
 
 
 def _is_good_for(pair: _Pair, authority: _Pair, addresses: tuple[str, ...]) -> bool:

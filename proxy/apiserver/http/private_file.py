@@ -1,17 +1,13 @@
 """Private files: keys, tokens and what holds them.
 
-Imports nothing of ours. Invariant: only the owner can read such a file, at any moment, and it is always whole.
+Invariant: only the owner can read such a file, at any moment, and it is always whole.
 """
 
-import os
+from proxy.replacement import Replacement
 
 
 def write_private(path: str, content: bytes) -> None:
     """Replace the file at `path`, which only its owner may read."""
-    temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    with Replacement(path) as replacement:
+        replacement.file.write(content)
+        replacement.finish()

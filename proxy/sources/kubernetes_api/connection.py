@@ -1,9 +1,11 @@
 """Connection: requests to one API server, with credentials that are fresh.
 
-Imports kubernetes_asyncio's REST client, on first use, and the credentials of this room. Invariant: a refused token is
-never sent twice without having been read again; whatever goes wrong on the way is a ConnectionFailedError.
+kubernetes_asyncio's REST client is imported on first use. Invariant: a refused token is never sent twice without having
+been read again, and credentials are read once however many requests wait for them; whatever goes wrong on the way is a
+ConnectionFailedError.
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -37,6 +39,7 @@ class Connection:
         self._headers: dict[str, str] = {}
         self._identity: tuple[object, ...] = ()
         self._client: Any = None
+        self._refreshing = asyncio.Lock()
         self.server = ""
 
     def check(self) -> None:
@@ -65,8 +68,9 @@ class Connection:
 
     async def _ask(self, method: str, path: str, headers: dict[str, str], **more: object) -> aiohttp.ClientResponse:
         try:
-            if self._read_at is None or self._clock() - self._read_at > self._lifetime:
-                await self._refresh()
+            async with self._refreshing:
+                if self._read_at is None or self._clock() - self._read_at > self._lifetime:
+                    await self._refresh()
             response: aiohttp.ClientResponse = await self._client.request(
                 method,
                 f"{self.server}{path}",

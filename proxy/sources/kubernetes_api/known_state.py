@@ -1,6 +1,6 @@
 """Known state: what a cluster looked like when it was last followed, in a file in the state directory.
 
-Imports `model`. Invariant: the file is always whole, old or new; one of another version, another cluster or another
+Invariant: the file is always whole, old or new; one of another version, another cluster or another
 part of the cluster is never used; writing it takes the event loop a tenth of a millisecond at a time.
 """
 
@@ -17,6 +17,7 @@ from proxy.model.changes import PodWeight
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.node import Node
 from proxy.model.service import Service
+from proxy.replacement import Replacement
 
 T = TypeVar("T")
 
@@ -83,13 +84,11 @@ class KnownStateFile:
 
     async def save(self, objects: KnownObjects) -> None:
         """Replace the file; it is on disk when this returns. Raises KnownStateError."""
-        temporary = f"{self.path}.{os.getpid()}.new"
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            with _create(temporary) as file:
-                await self._write(file, list(_parts(objects)))
-                await asyncio.to_thread(_finish, file)
-            os.replace(temporary, self.path)
+            with Replacement(self.path) as replacement:
+                await self._write(replacement.file, list(_parts(objects)))
+                await asyncio.to_thread(replacement.finish)
         except OSError as error:
             message = f"{self.path}: cannot be written: {error.strerror}: a restart needs the API server"
             raise KnownStateError(message) from error
@@ -100,10 +99,6 @@ class KnownStateFile:
         for part in parts:
             _write_frame(file, part)
             await asyncio.sleep(0)
-
-
-def _create(path: str) -> BinaryIO:
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 def _parts(objects: KnownObjects) -> Iterator[KnownObjects]:
@@ -146,8 +141,3 @@ def _exactly(file: BinaryIO, length: int) -> bytes:
     if len(content) < length:
         raise EOFError("it ends too early")
     return content
-
-
-def _finish(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
