@@ -100,7 +100,7 @@ $(BIN)/python:
 	"$$python" -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	@echo "installing svcproxy into $(VENV)"
+	@echo "installing svcproxy, its nine libraries and textual (33 packages with what those need) into $(VENV)"
 	@$(PIP) install --editable '.[top]'
 	@touch $@
 

@@ -6,6 +6,7 @@ Also the prose: no sentence has more than 30 words, since the reader should need
 import argparse
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
@@ -188,3 +189,9 @@ def sentences(text: str) -> Iterator[str]:
 def test_a_long_sentence_is_found() -> None:
     text = "# Head\n\nShort one. " + "word " * 31 + "end.\n\n```\n" + "code " * 40 + "\n```\n| " + "cell " * 40
     assert [len(each.split()) for each in sentences(text) if len(each.split()) > MOST_WORDS] == [32]
+
+
+def test_the_readme_counts_the_libraries() -> None:
+    numbers = {8: "eight", 9: "nine", 10: "ten", 11: "eleven"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"Python with {numbers[len(project['dependencies'])]} libraries" in (ROOT / "README.md").read_text()

@@ -1,6 +1,6 @@
 """The demo from start to end: servers, the proxy in front of them, and the words once everything listens.
 
-Imports this room and `model`. Invariant: the servers run for as long as the proxy does.
+Invariant: the servers run for as long as the proxy does.
 """
 
 import time
@@ -30,8 +30,9 @@ _ANOTHER_POD_PORT = (
 _ANOTHER_NODE_PORT = "choose another one, for example `svcproxy demo --node-port 30081`"
 
 
-async def demonstrate(places: Places, output: TextIO, run_proxy: RunProxy) -> int:
-    """Run the demo on the manifests in `places`; returns the proxy's exit status.
+async def demonstrate(places: Places, output: TextIO, run_proxy: RunProxy, other: int = 0) -> int:
+    """Run the demo on the manifests in `places`; returns the proxy's exit status. `other` is the process of a demo that
+    runs already, or 0.
 
     Raises DemoManifestError and PortUnavailableError, before the proxy is started.
     """
@@ -40,9 +41,11 @@ async def demonstrate(places: Places, output: TextIO, run_proxy: RunProxy) -> in
     def announce(
         services: Iterable[Service], problems: Iterable[Problem], page: str, name_servers: Sequence[tuple[str, int]]
     ) -> None:
-        output.write(announcement(services, problems, places, page, name_servers, time.time()))
+        output.write(announcement(services, problems, places, page, name_servers, time.time(), other))
         output.flush()
 
-    async with running_backends(demo_pods(found), _ANOTHER_POD_PORT):
+    async with running_backends(demo_pods(found), _ANOTHER_POD_PORT) as served:
         check_node_ports((each for each in found if isinstance(each, Service)), _ANOTHER_NODE_PORT)
-        return await run_proxy(announce)
+        status = await run_proxy(announce)
+    output.write(f"\n{served.summary()}")
+    return status

@@ -1,9 +1,10 @@
 """The servers of the demo's echo pod: what comes in goes out again, over TCP and over UDP.
 
-Imports nothing of ours. Invariant: a client that does not read stops being read from, so memory stays bounded.
+Invariant: a client that does not read stops being read from, so memory stays bounded.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 
@@ -12,7 +13,11 @@ class EchoStreamProtocol(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count = count
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._count()
         # uvloop's transports are none of asyncio's classes, only alike.
         self._transport = cast("asyncio.Transport", transport)
 
@@ -31,8 +36,12 @@ class EchoDatagramProtocol(asyncio.DatagramProtocol):
 
     _transport: asyncio.DatagramTransport
 
+    def __init__(self, count: Callable[[], None]) -> None:
+        self._count = count
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._count()
         self._transport.sendto(data, addr)

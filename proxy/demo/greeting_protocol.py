@@ -1,9 +1,10 @@
 """The server of the demo's redis pod: it speaks first, as many TCP services do, and answers PING.
 
-Imports nothing of ours. Invariant: a line is answered once, in order; a line is never kept beyond its longest size.
+Invariant: a line is answered once, in order; a line is never kept beyond its longest size.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 _LONGEST_LINE = 1024
@@ -12,14 +13,16 @@ _LONGEST_LINE = 1024
 class GreetingProtocol(asyncio.Protocol):
     """One connection. Lines end in LF or CRLF; PING and QUIT are known in either case of letters."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, count: Callable[[], None]) -> None:
         self._name = name
+        self._count = count
         self._pending = b""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none of asyncio's classes, only alike.
         self._transport = cast("asyncio.Transport", transport)
+        self._count()
         self._transport.write(f"+OK redis-demo ready, this is {self._name}\r\n".encode())
 
     def data_received(self, data: bytes) -> None:

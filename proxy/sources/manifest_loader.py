@@ -5,6 +5,7 @@ manager, which takes what the files say from whoever else set it and leaves the 
 had and have no more is deleted, also when that happened while nobody was looking.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -14,6 +15,7 @@ from proxy.apiserver.embedded_api import EmbeddedAPI
 from proxy.apiserver.kinds import ENDPOINTS, KINDS, NAMESPACES, PODS, SERVICES, Kind, kind_named
 from proxy.apiserver.status import StatusError
 from proxy.apiserver.writes.admission import observed_of_pod
+from proxy.apiserver.writes.last_applied import LAST_APPLIED
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
 from proxy.apiserver.writes.patching import APPLY_PATCH, MERGE_PATCH
 from proxy.apiserver.writes.proposals import Patch
@@ -107,6 +109,7 @@ class ManifestLoader:
         kind, key = _place(object_id(item))
         document = {"apiVersion": kind.api_version, "kind": kind.kind, **document_of(item)}
         observed = document.pop("status", None)
+        document = _with_last_applied(document)
         namespace: Document = {"metadata": {"name": key[0]}}
         if key[0] and self._api.store.get(NAMESPACES, ("", key[0])) is None:
             await self._api.operations.create(NAMESPACES, "", namespace, _MERGE)
@@ -132,6 +135,14 @@ class ManifestLoader:
                 identity = (kind.kind, *key)
                 if applied and not self._manifests.place_of(identity):
                     yield identity
+
+
+def _with_last_applied(document: Document) -> Document:
+    """With the annotation from which kubectl apply tells what it may take away, so that it goes on from the files."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
+    metadata = document["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), LAST_APPLIED: text}
+    return {**document, "metadata": {**metadata, "annotations": annotations}}
 
 
 def _place(identity: ObjectId) -> tuple[Kind, tuple[str, str]]:

@@ -9,8 +9,10 @@ import aiohttp
 import pytest
 
 from proxy.demo.backends import running_backends
+from proxy.demo.free_ports import can_bind
 from proxy.demo.pods import DemoPod
 from proxy.demo.port_check import PortUnavailableError
+from proxy.demo.served import Served
 from proxy.model.pod import ContainerPort
 
 WAY_ROUND = "take another"
@@ -20,7 +22,7 @@ def pod(role: str, address: str, *ports: ContainerPort) -> DemoPod:
     return DemoPod(f"{role}-pod", role, address, ports or (ContainerPort(8080),))
 
 
-def running(*pods: DemoPod) -> contextlib.AbstractAsyncContextManager[None]:
+def running(*pods: DemoPod) -> contextlib.AbstractAsyncContextManager[Served]:
     return running_backends(pods, WAY_ROUND)
 
 
@@ -93,6 +95,34 @@ async def test_the_echo_pod_gives_back_datagrams_on_the_same_port(address: str) 
             client.connect((address, 8080))
             await loop.sock_sendall(client, b"hello")
             assert await asyncio.wait_for(loop.sock_recv(client, 100), 10) == b"hello"
+
+
+async def test_what_each_pod_served_is_counted(address: str) -> None:
+    pods = (pod("myapp", address), pod("echo", address, ContainerPort(8081)))
+    async with running(*pods) as served, aiohttp.ClientSession() as session:
+        for path in ("/", "/hostname.html"):
+            async with session.get(f"http://{address}:8080{path}") as response:
+                await response.read()
+    assert served.summary() == "Served:\n\n  myapp: 2 requests\n  echo: 0 connections and datagrams\n"
+
+
+async def test_a_web_pod_listens_on_port_80_too_where_that_is_permitted(address: str) -> None:
+    if not can_bind("TCP", address, 80):
+        pytest.skip("port 80 is taken, or not permitted")
+    async with (
+        running(pod("myapp", address)),
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{address}/hostname.html") as response,
+    ):
+        assert await response.text() == "myapp-pod\n"
+
+
+async def test_a_taken_port_80_is_no_harm(address: str) -> None:
+    if not can_bind("TCP", address, 80):
+        pytest.skip("port 80 is taken, or not permitted")
+    with socket.create_server((address, 80)):
+        async with running(pod("myapp", address)), connected(address):
+            pass
 
 
 async def test_nothing_listens_afterwards(address: str) -> None:

@@ -24,7 +24,7 @@ class FakeTransport(asyncio.Transport):
 
 
 def test_reading_stops_while_the_client_takes_nothing() -> None:
-    transport, protocol = FakeTransport(), EchoStreamProtocol()
+    transport, protocol = FakeTransport(), EchoStreamProtocol(lambda: None)
     protocol.connection_made(transport)
     protocol.data_received(b"hello")
     assert transport.written == b"hello"

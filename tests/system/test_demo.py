@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.demo.free_ports import can_bind
+from proxy.demo.manifests import copy_manifests
 from tests.lane import alone, is_free
 from tests.system.harness.manifests import service
 from tests.system.harness.places import Places
@@ -164,12 +166,12 @@ def test_the_table_is_kubectls(start_demo: StartDemo) -> None:
     table = {
         line.split()[0]: line.split() for line in demo.stdout if line.startswith(("NAME", "echo ", "myapp", "redis"))
     }
-    assert table["NAME"] == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE"]
-    assert table["myapp"][1::2] == ["NodePort", "<none>", f"{table['myapp'][-1]}"]
-    assert table["myapp"][4] == f"80:{NODE_PORT}/TCP"
+    assert table["NAME"] == ["NAME", "TYPE", "CLUSTER-IP", "PORT(S)"]
+    assert table["myapp"][1] == "NodePort"
+    assert table["myapp"][3] == f"80:{NODE_PORT}/TCP"
     assert table["myapp-headless"][2] == "None"
-    assert table["redis"][4] == "6379/TCP"
-    assert table["echo"][4] == "7007/TCP,7007/UDP"
+    assert table["redis"][3] == "6379/TCP"
+    assert table["echo"][3] == "7007/TCP,7007/UDP"
 
 
 @pytest.mark.requires("curl", "kubectl")
@@ -217,7 +219,7 @@ def test_the_printed_edit_makes_the_loop_stay_and_undoing_it_go_round(start_demo
     shell(edit)
     wait_until(lambda: len(names_seen(demo, 10)) == 1)
     assert len(names_seen(demo)) == 1
-    shell(edit.replace("None/sessionAffinity: ClientIP", "ClientIP/sessionAffinity: None"))
+    shell(edit.replace("None/y: ClientIP", "ClientIP/y: None"))
     wait_until(lambda: len(names_seen(demo, 10)) == 5)
     assert set(names_seen(demo).values()) == {ROUNDS // 5}
 
@@ -235,9 +237,54 @@ def test_ends_cleanly_with_status_0(start_demo: StartDemo, number: signal.Signal
     assert is_free(POD_PORTS["127.0.10.1"], "127.0.10.1")
 
 
-def test_a_taken_node_port_gets_one_line_with_the_way_round(start_demo: StartDemo) -> None:
+def test_taken_ports_are_passed_over(start_demo: StartDemo) -> None:
+    with socket.create_server(("0.0.0.0", NODE_PORT)), socket.create_server(("127.0.10.1", 8080)):
+        demo = start_demo()
+        assert f":{NODE_PORT}/" not in printed_line(demo, "while true")
+        assert len(names_seen(demo, 10)) == 5
+
+
+@pytest.mark.requires("curl")
+def test_it_ends_with_what_was_served(start_demo: StartDemo) -> None:
+    demo = start_demo()
+    names_seen(demo, 10)
+    assert demo.stop(signal.SIGINT) == 0
+    assert demo.stdout[demo.stdout.index("Served:") :] == [
+        *("Served:", ""),
+        *("  myapp: 10 requests, by pod: 2, 2, 2, 2, 2", "  redis: 0 connections"),
+        "  echo: 0 connections and datagrams",
+    ]
+
+
+def test_a_second_demo_names_the_first(start_demo: StartDemo) -> None:
+    first = start_demo()
+    second = start_demo("--metrics-bind-address=127.0.0.1:0")
+    assert second.stdout[0] == f"Another demo runs (pid {first.pid}); this one has other ports."
+
+
+@pytest.mark.requires("curl", "kubectl")
+def test_an_empty_demo_takes_the_classic_manifest_without_a_warning(start_demo: StartDemo, tmp_path: Path) -> None:
+    demo = start_demo("--empty", "--state-dir", str(tmp_path / "state"))
+    if not can_bind("TCP", "127.0.10.1", 80) and os.geteuid() != 0:
+        pytest.skip("port 80 is not permitted")
+    first = f"export HOME={tmp_path / 'kubectl'}; {printed_line(demo, 'export KUBECONFIG=')}"
+    shell(f"{first}; {printed_line(demo, 'kubectl create service')}")
+    number = shell(f"{first}; kubectl get svc myapp -o jsonpath='{{.spec.ports[0].nodePort}}'")
+    loop = f"curl -s --max-time 5 http://127.0.0.1:{number}/hostname.html || true"
+    wait_until(lambda: shell(loop).startswith("myapp-deploy-"))
+
+
+@pytest.mark.requires("kubectl")
+def test_kubectl_apply_warns_of_nothing(start_demo: StartDemo, tmp_path: Path) -> None:
+    demo = start_demo("--state-dir", str(tmp_path / "state"))
+    first = f"export HOME={tmp_path / 'kubectl'}; {printed_line(demo, 'export KUBECONFIG=')}"
+    said = shell(f"{first}; kubectl apply -f {tmp_path / 'state' / 'manifests'} 2>&1")
+    assert "arning" not in said
+
+
+def test_a_node_port_that_was_asked_for_and_is_taken_gets_one_line_with_the_way_round(start_demo: StartDemo) -> None:
     with socket.create_server(("0.0.0.0", NODE_PORT)):
-        demo = start_demo(ready=False)
+        demo = start_demo("--node-port", str(NODE_PORT), ready=False)
         assert demo.wait() == 1
     (line,) = demo.stderr
     assert line.startswith(f"svcproxy: port 0.0.0.0:{NODE_PORT}/TCP is taken by ")
@@ -246,9 +293,10 @@ def test_a_taken_node_port_gets_one_line_with_the_way_round(start_demo: StartDem
     assert demo.stdout == []
 
 
-def test_a_taken_pod_port_gets_one_line_with_the_way_round(start_demo: StartDemo) -> None:
+def test_a_taken_port_of_a_kept_copy_gets_one_line_with_the_way_round(start_demo: StartDemo, tmp_path: Path) -> None:
+    copy_manifests(tmp_path / "state" / "manifests")
     with socket.create_server(("127.0.10.1", 8080)):
-        demo = start_demo(ready=False)
+        demo = start_demo("--state-dir", str(tmp_path / "state"), ready=False)
         assert demo.wait() == 1
     (line,) = demo.stderr
     assert line.startswith("svcproxy: port 127.0.10.1:8080/TCP is taken by ")
