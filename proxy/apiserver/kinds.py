@@ -1,6 +1,6 @@
 """The kinds that the embedded API serves, and how clients find them.
 
-Imports msgspec alone. Invariant: one entry a kind; routing, discovery, tables and OpenAPI are made from these entries
+Invariant: one entry a kind; routing, discovery, tables and OpenAPI are made from these entries
 and from nothing else, so they cannot disagree.
 """
 
@@ -11,7 +11,8 @@ STATUS_VERBS = ("get", "patch", "update")
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One resource of the API. `group` is empty for core; `has_status` means that `/status` is served."""
+    """One resource of the API. `group` is empty for core; `has_status` means that `/status` is served; `deprecation` is
+    the warning to whoever uses it."""
 
     group: str
     version: str
@@ -23,6 +24,7 @@ class Kind(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = VERBS
     has_status: bool = False
+    deprecation: str = ""
 
     @property
     def api_version(self) -> str:
@@ -46,7 +48,15 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 SERVICES = Kind("", "v1", "Service", "services", "service", ("svc",), categories=("all",), has_status=True)
-ENDPOINTS = Kind("", "v1", "Endpoints", "endpoints", "endpoints", ("ep",))
+ENDPOINTS = Kind(
+    "",
+    "v1",
+    "Endpoints",
+    "endpoints",
+    "endpoints",
+    ("ep",),
+    deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+)
 PODS = Kind("", "v1", "Pod", "pods", "pod", ("po",), categories=("all",), has_status=True)
 NODES = Kind("", "v1", "Node", "nodes", "node", ("no",), namespaced=False, has_status=True)
 NAMESPACES = Kind(

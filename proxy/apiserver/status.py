@@ -129,6 +129,11 @@ def method_not_allowed(kind: Kind | None = None) -> StatusError:
     return failure(405, "MethodNotAllowed", message, details)
 
 
+def no_kubelet(subresource: str) -> StatusError:
+    """501: what a kubelet would do."""
+    return failure(501, "NotImplemented", f"{subresource} needs a kubelet, and there is none behind this API")
+
+
 def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
     """415: the body's Content-Type is none of `accepted`."""
     message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"

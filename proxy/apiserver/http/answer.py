@@ -41,10 +41,15 @@ def object_answer(
     representation = representation_of(request, kind)
     body = representation.one(found)
     response = web.Response(body=body, status=code, content_type=representation.form.media_type)
+    add_warnings(response, warnings)
+    return response
+
+
+def add_warnings(response: web.StreamResponse, warnings: Iterable[str]) -> None:
+    """Headers that kubectl prints as warnings; before the response is prepared."""
     for warning in warnings:
         quoted = warning.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')
-    return response
 
 
 def list_answer(request: web.Request, kind: Kind, page: ListPage) -> web.Response:

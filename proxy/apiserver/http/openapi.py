@@ -1,6 +1,6 @@
 """OpenAPI v3: the documents by which kubectl explains, validates and computes patches.
 
-Imports the schema and its OpenAPI form. Invariant: made once; the hash in a document's URL changes with its content,
+Invariant: made once; the hash in a document's URL changes with its content,
 so clients may keep what they have.
 """
 
@@ -67,7 +67,7 @@ def _operation(kind: Kind, action: str, body: Document | None = None) -> Documen
     """An operation; those with a body take the parameters of a write, by which kubectl knows that the server is the
     one to find unknown fields."""
     operation = {
-        "operationId": f"{action}{kind.group.title().replace('.', '')}{kind.version.title()}{kind.kind}",
+        "operationId": operation_id(kind, action),
         "responses": {"200": {"description": "OK", **_content(kind)}},
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": group_version_kind(kind),
@@ -76,6 +76,11 @@ def _operation(kind: Kind, action: str, body: Document | None = None) -> Documen
         return operation
     parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in WRITE_PARAMETERS]
     return {**operation, "parameters": parameters, "requestBody": body}
+
+
+def operation_id(kind: Kind, action: str) -> str:
+    """A name that no other operation has."""
+    return f"{action}{kind.group.title().replace('.', '')}{kind.version.title()}{kind.kind}"
 
 
 def _body(kind: Kind) -> Document:

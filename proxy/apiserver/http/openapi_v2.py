@@ -1,7 +1,7 @@
 """OpenAPI v2: the document by which kubectl before 1.27 explains and validates, and every kubectl validates a List.
 
-Imports the schema in its OpenAPI v3 form. Field numbers are those of gnostic's openapiv2/OpenAPIv2.proto, the only form
-in which kubectl reads this document. Invariant: says the same as the v3 documents; made once.
+Field numbers are those of gnostic's openapiv2/OpenAPIv2.proto, the form in which kubectl reads this document; other
+clients ask for JSON. Invariant: says the same as the v3 documents; made once.
 """
 
 import functools
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 from proxy.apiserver.document import Document
-from proxy.apiserver.http.openapi import WRITE_PARAMETERS
+from proxy.apiserver.http.openapi import WRITE_PARAMETERS, operation_id
 from proxy.apiserver.http.openapi_schema import REFERENCE_PREFIX, group_version_kind, schemas_of
 from proxy.apiserver.kinds import KINDS, Kind
 from proxy.apiserver.schema.protobuf import message, text, texts
@@ -32,15 +32,61 @@ def openapi_v2_document() -> bytes:
     )
 
 
+@functools.cache
+def openapi_v2_json() -> bytes:
+    """The same document in JSON."""
+    schemas = schemas_of({kind: record_of(kind) for kind in KINDS})
+    document = {
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": "svcproxy"},
+        "paths": {_url(kind): {"patch": _patch(kind)} for kind in KINDS},
+        "definitions": {name: _definition(schema) for name, schema in schemas.items()},
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _definition(schema: Document) -> Document:
+    """A schema of version 3 as version 2 has it."""
+    if "allOf" in schema:
+        (reference,) = schema["allOf"]
+        said = {"description": schema["description"]} if "description" in schema else {}
+        return {**said, "$ref": f"#/definitions/{reference['$ref'].removeprefix(REFERENCE_PREFIX)}"}
+    found = {name: value for name, value in schema.items() if name not in ("oneOf", "properties")}
+    if "oneOf" in schema:
+        found["type"] = "string"
+    if "properties" in schema:
+        found["properties"] = {name: _definition(value) for name, value in schema["properties"].items()}
+    for name in ("items", "additionalProperties"):
+        if name in schema:
+            found[name] = _definition(schema[name])
+    return found
+
+
+def _patch(kind: Kind) -> Document:
+    return {
+        "operationId": operation_id(kind, "patch"),
+        "parameters": [
+            {"in": "query", "name": name, "type": "string", "uniqueItems": True} for name in WRITE_PARAMETERS
+        ],
+        "responses": {"200": {"description": "OK"}},
+        "x-kubernetes-action": "patch",
+        _GROUP_VERSION_KIND: group_version_kind(kind),
+    }
+
+
+def _url(kind: Kind) -> str:
+    scope = "/namespaces/{namespace}" if kind.namespaced else ""
+    return f"{kind.root}{scope}/{kind.plural}/{{name}}"
+
+
 def _path(kind: Kind) -> bytes:
     """`Paths.path`: the PATCH of one kind, by whose parameters kubectl knows that there are dry runs."""
-    scope = "/namespaces/{namespace}" if kind.namespaced else ""
     operation = message(
         8,
         *(_query_parameter(name) for name in WRITE_PARAMETERS),
         _extension(13, _GROUP_VERSION_KIND, group_version_kind(kind)),
     )
-    return _named(2, f"{kind.root}{scope}/{kind.plural}/{{name}}", operation)
+    return _named(2, _url(kind), operation)
 
 
 def _query_parameter(name: str) -> bytes:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from aiohttp import web
 
 from proxy.apiserver import status
-from proxy.apiserver.document import Document, metadata_of
+from proxy.apiserver.document import Document, Stored, metadata_of
 from proxy.apiserver.http.answer import (
     deleted_answer,
     list_answer,
@@ -24,7 +24,7 @@ from proxy.apiserver.http.bodies import parsed_body
 from proxy.apiserver.http.listing import check_known, listed, selection
 from proxy.apiserver.http.query_flag import query_flag
 from proxy.apiserver.http.representation import status_event
-from proxy.apiserver.http.target import Target
+from proxy.apiserver.http.target import OF_A_KUBELET, Target
 from proxy.apiserver.http.watching import watch_events, watch_request
 from proxy.apiserver.kinds import NAMESPACES, PODS, SERVICES
 from proxy.apiserver.schema.schema import meta_record, record_of
@@ -34,6 +34,7 @@ from proxy.apiserver.writes.operations import Operations
 from proxy.apiserver.writes.options import delete_options, write_options
 from proxy.apiserver.writes.proposals import Patch
 
+_NOT_IN_NAMES = ("/", "%")
 _ANSWERS_WITH_DELETED = (SERVICES, PODS, NAMESPACES)
 
 _Action = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
@@ -64,6 +65,11 @@ class Resources:
 
     async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Do what the request asks. Raises StatusError."""
+        if forbidden := [word for word in _NOT_IN_NAMES if word in target.name]:
+            raise status.bad_request(f"Name parameter invalid: \"{target.name}\": may not contain '{forbidden[0]}'")
+        if target.subresource in OF_A_KUBELET:
+            self._require(target)
+            raise status.no_kubelet(target.subresource)
         watch = target.watch or query_flag(request.query, "watch")
         if request.method == "GET" and watch and not target.subresource:
             return await self._watch(request, target)
@@ -76,10 +82,13 @@ class Resources:
 
     async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
         check_known(self._store, request.query)
+        return object_answer(request, target.kind, self._require(target))
+
+    def _require(self, target: Target) -> Stored:
         stored = self._store.get(target.kind, target.key)
         if stored is None:
             raise status.not_found(target.kind, target.name)
-        return object_answer(request, target.kind, stored)
+        return stored
 
     async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
         return list_answer(request, target.kind, listed(self._store, target, request.query))

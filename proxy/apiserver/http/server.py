@@ -10,7 +10,7 @@ from random import Random
 from aiohttp import web
 
 from proxy.apiserver import status
-from proxy.apiserver.http.answer import status_answer
+from proxy.apiserver.http.answer import add_warnings, status_answer
 from proxy.apiserver.http.authentication import require_token
 from proxy.apiserver.http.certificate import ServingCertificate
 from proxy.apiserver.http.information import information
@@ -56,6 +56,7 @@ class APIServer:
     async def start(self, address: tuple[str, int]) -> str:
         """Listen on `address`, with port 0 on any free port; gives the URL. Raises StartupError."""
         application = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._connections.mark_busy])
+        application.on_response_prepare.append(_warn)
         application.router.add_route("*", "/{path:.*}", self._answer)
         # A client that goes away takes its watch along; a write that has begun is finished all the same.
         runner = web.AppRunner(application, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True)
@@ -103,6 +104,13 @@ class APIServer:
         if request.method not in ("GET", "HEAD"):
             raise status.method_not_allowed()
         return answer
+
+
+async def _warn(request: web.Request, response: web.StreamResponse) -> None:
+    """Whoever asks for a kind that has a successor is told, whatever becomes of the request."""
+    target = target_of(request.path)
+    if target is not None and target.kind.deprecation:
+        add_warnings(response, (target.kind.deprecation,))
 
 
 def _failure(code: int, line: str) -> web.Response:

@@ -1,14 +1,15 @@
 """Targets: what a URL of the API is about.
 
-Imports the kinds. Invariant: one place knows the shape of URLs; what is no URL of this API has no target.
+Invariant: one place knows the shape of URLs; what is no URL of this API has no target.
 """
 
 from typing import NamedTuple
 
 from proxy.apiserver.document import Key
-from proxy.apiserver.kinds import Kind, kind_of_resource
+from proxy.apiserver.kinds import PODS, Kind, kind_of_resource
 
 STATUS = "status"
+OF_A_KUBELET = ("attach", "exec", "log", "portforward")
 
 
 class Target(NamedTuple):
@@ -44,11 +45,13 @@ def target_of(path: str) -> Target | None:
         return None
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
-    if (name and kind.namespaced and not namespace) or (
-        subresource and not (subresource == STATUS and kind.has_status)
-    ):
+    if (name and kind.namespaced and not namespace) or (subresource and not _has(kind, subresource)):
         return None
     return Target(kind, namespace, name, subresource, watch)
+
+
+def _has(kind: Kind, subresource: str) -> bool:
+    return (subresource == STATUS and kind.has_status) or (kind is PODS and subresource in OF_A_KUBELET)
 
 
 def _in_namespace(rest: list[str]) -> tuple[str, list[str]]:

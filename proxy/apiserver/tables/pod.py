@@ -1,8 +1,8 @@
 """Rows of Pods.
 
-Imports the admin room's ages. Invariant: the words are those of printPod (kubernetes pkg/printers/internalversion):
+Invariant: the words are those of printPod (kubernetes pkg/printers/internalversion):
 the first init container that is not through speaks for the pod, then the first container that is in trouble. Where no
-kubelet reports on containers, they are as ready as the pod is for its Services: unless it says otherwise.
+kubelet reports on containers, they are as ready as the pod's condition says.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def pod_row(document: Document, now: float) -> Row:
     if not first.is_initializing or _condition(status, "Initialized") == "True":
         summary = _running(status, first, sidecars)
     if status.get("phase") == "Running" and not status.get("containerStatuses"):
-        ready = len(spec.get("containers", [])) if _condition(status, "Ready") in ("", "True") else 0
+        ready = len(spec.get("containers", [])) if _condition(status, "Ready") == "True" else 0
         summary = msgspec.structs.replace(summary, ready=summary.ready + ready)
     restarts = str(summary.restarts)
     last = _last_restart(status)

@@ -39,8 +39,13 @@ def admitted(kind: Kind, document: Document, current: Document | None, trial: Tr
 
 
 def observed_of_pod(observed: Document) -> Document:
-    """A Pod's status with its phase: one with an address runs, since no kubelet is there to say so."""
-    return {"phase": "Running" if observed.get("podIP") or observed.get("podIPs") else "Pending", **observed}
+    """A Pod's status in full: one with an address runs and is ready, unless it says otherwise, since no kubelet is
+    there to say so."""
+    has_address = bool(observed.get("podIP") or observed.get("podIPs"))
+    complete = {"phase": "Running" if has_address else "Pending", **observed}
+    if has_address and complete["phase"] == "Running" and not complete.get("conditions"):
+        complete["conditions"] = [{"type": "Ready", "status": "True"}]
+    return complete
 
 
 def _with_defaults(kind: Kind, document: Document) -> Document:

@@ -116,7 +116,7 @@ async def test_it_is_given_to_whoever_reads_protobuf(session: aiohttp.ClientSess
         assert await response.read() == openapi_v2_document()
 
 
-async def test_it_is_not_acceptable_to_whoever_reads_json_alone(session: aiohttp.ClientSession) -> None:
-    async with session.get("/openapi/v2", headers={"Accept": "application/json"}) as response:
+async def test_it_is_not_acceptable_to_whoever_reads_neither_form(session: aiohttp.ClientSession) -> None:
+    async with session.get("/openapi/v2", headers={"Accept": "text/html"}) as response:
         assert response.status == 406
         assert (await response.json())["reason"] == "NotAcceptable"

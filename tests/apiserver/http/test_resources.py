@@ -58,8 +58,8 @@ async def test_a_created_service_comes_back_with_everything_filled_in(call: Call
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic eA==", "Bearer"])
-@pytest.mark.parametrize("path", [SERVICES, "/version", "/healthz", "/api", "/openapi/v3", "/nothing"])
-async def test_nothing_is_answered_without_the_token(
+@pytest.mark.parametrize("path", [SERVICES, "/", "/metrics", "/api", "/openapi/v3", "/nothing", "/readyz/ping"])
+async def test_nothing_else_is_answered_without_the_token(
     session: aiohttp.ClientSession, path: str, authorization: str
 ) -> None:
     async with session.get(path, headers={"Authorization": authorization}) as response:
@@ -68,10 +68,16 @@ async def test_nothing_is_answered_without_the_token(
         assert (answer["kind"], answer["reason"], answer["message"]) == ("Status", "Unauthorized", "Unauthorized")
 
 
+@pytest.mark.parametrize("path", ["/version", "/healthz", "/livez", "/readyz", "/readyz?verbose"])
+async def test_health_and_version_are_for_everybody(session: aiohttp.ClientSession, path: str) -> None:
+    async with session.get(path, headers={"Authorization": ""}) as response:
+        assert response.status == 200
+
+
 async def test_the_token_is_good_as_a_bearer_token_alone(session: aiohttp.ClientSession) -> None:
     token = session.headers["Authorization"].removeprefix("Bearer ")
     for scheme, code in (("Basic", 401), ("", 401), ("bearer", 200)):
-        async with session.get("/version", headers={"Authorization": f"{scheme} {token}"}) as response:
+        async with session.get("/api", headers={"Authorization": f"{scheme} {token}"}) as response:
             assert response.status == code
 
 

@@ -34,7 +34,7 @@ def test_a_pod_that_nobody_reports_on_has_no_status() -> None:
 
 @pytest.mark.parametrize(
     ("conditions", "expected"),
-    [([], "2/2"), (READY, "2/2"), ([{"type": "Ready", "status": "False"}], "0/2")],
+    [([], "0/2"), (READY, "2/2"), ([{"type": "Ready", "status": "False"}], "0/2")],
 )
 def test_without_a_kubelet_the_containers_are_as_ready_as_the_pod(conditions: Any, expected: str) -> None:
     assert ready_and_status(2, phase="Running", conditions=conditions) == (expected, "Running")
