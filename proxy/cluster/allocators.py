@@ -9,7 +9,7 @@ from random import Random
 from typing import NamedTuple
 
 from proxy.cluster.cluster_ips import ClusterIPAllocator
-from proxy.cluster.ledger import Grant
+from proxy.cluster.ledger import Grant, no_grant
 from proxy.cluster.node_ports import NodePortAllocator
 
 KUBERNETES_SERVICE = ("default", "kubernetes")
@@ -31,6 +31,10 @@ class Allocators(NamedTuple):
             self.cluster_ips[family].release(address)
         for number in grant.numbers:
             self.node_ports.release(number)
+
+    def hold(self, grant: Grant) -> None:
+        """Take everything in `grant`, which nobody may have."""
+        self.exchange(no_grant((grant.namespace, grant.name)), grant)
 
     def exchange(self, given: Grant, wanted: Grant) -> None:
         """Take back what only `given` has and take again what only `wanted` has, which nobody else may have."""

@@ -1,8 +1,10 @@
 """The ledger: every address and port that was given out, so that a restart gives the same ones.
 
-Imports `model` alone; reading and writing the file is the source's. Invariant: a frozen value that serialises
-losslessly, one grant a Service, sorted by Service; an empty grant is left out.
+Reading and writing the file is the source's. Invariant: a frozen value that serialises losslessly, one grant a Service,
+sorted by Service. An empty grant is left out.
 """
+
+from collections.abc import Set
 
 import msgspec
 from msgspec.structs import replace
@@ -35,6 +37,15 @@ class Grant(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     def numbers(self) -> frozenset[int]:
         """Every port number held, whatever for."""
         return frozenset({self.health_check_node_port, *(grant.node_port for grant in self.node_ports)} - {0})
+
+    def except_for(self, resources: Set[str | int]) -> "Grant":
+        """This grant less these addresses and port numbers."""
+        return replace(
+            self,
+            cluster_ips={family: address for family, address in self.cluster_ips.items() if address not in resources},
+            node_ports=tuple(grant for grant in self.node_ports if grant.node_port not in resources),
+            health_check_node_port=0 if self.health_check_node_port in resources else self.health_check_node_port,
+        )
 
     def without(self, other: "Grant") -> "Grant":
         """What of this grant is not in `other`."""

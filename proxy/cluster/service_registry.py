@@ -1,21 +1,26 @@
 """The Services in force, the versions that are not, and why.
 
-Imports `model` and this room's admission. Invariant: an accepted version stays in force until a better one or a
-removal arrives; a refused version is tried again whenever something is released; every grant is reserved in the
-allocators, those of Services not seen yet included.
+Invariants: an accepted version stays in force until a better one or a removal arrives. What a version states comes
+before what another was given. A refused version is tried again whenever something is released. Every grant is reserved
+in the allocators, those of Services not seen yet included.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from types import MappingProxyType
 
-from proxy.cluster.admission import admit
+from proxy.cluster.admission import Admission, admit
 from proxy.cluster.allocators import Allocators
+from proxy.cluster.giving_way import Resource, held_by, moves_for, stated_by
 from proxy.cluster.ledger import Grant, Ledger, no_grant
 from proxy.cluster.not_admitted import NotAdmittedError
 from proxy.cluster.restoration import restored
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import FieldError
 from proxy.model.service import Service
+from proxy.model.service_update import carry_over, validate_service_update
+
+_ROUNDS = 20
+"""How often a group of Services that exchange their numbers is tried without those that spoil it."""
 
 
 class ServiceRegistry:
@@ -76,13 +81,16 @@ class ServiceRegistry:
             self._newest[service.key] = service
             self._admit(service)
             touched.add(service.key)
-        return touched | self._retry()
+        touched |= self._retry()
+        if self._may_be_in_the_way(fresh):
+            touched |= self._give_way() | self._retry()
+        return touched
 
     def release_unclaimed(self) -> set[ObjectKey]:
         """Take back what Services that never appeared hold; returns the Services that may have changed by that."""
         for key in self._grants.keys() - self._newest.keys():
             self._release(key)
-        return self._retry()
+        return self._retry() | self._give_way() | self._retry()
 
     def _retry(self) -> set[ObjectKey]:
         """Try refused versions again as long as something becomes free; each round admits one or is the last."""
@@ -94,14 +102,64 @@ class ServiceRegistry:
                 touched.add(key)
         return touched
 
+    def _may_be_in_the_way(self, fresh: Iterable[Service]) -> bool:
+        """Whether one of these was refused, or holds what a refused one states."""
+        wanted = frozenset().union(*(stated_by(self._newest[key]) for key in self._refused))
+        held = (held_by(self._grants[service.key]) for service in fresh if service.key in self._grants)
+        return bool(wanted) and (
+            any(each.key in self._refused for each in fresh) or not all(map(wanted.isdisjoint, held))
+        )
+
+    def _give_way(self) -> set[ObjectKey]:
+        """Let Services move whose numbers others state; returns the Services that may have changed."""
+        fixed: set[ObjectKey] = set()
+        for _ in range(_ROUNDS):
+            moves = moves_for(self._refused, self._newest, self._grants, fixed)
+            if not moves:
+                break
+            failed = self._admit_together(moves)
+            if failed is None:
+                return set(moves)
+            fixed.add(failed)
+        return set()
+
+    def _admit_together(self, moves: Mapping[ObjectKey, Set[Resource]]) -> ObjectKey | None:
+        """Admit all of `moves`, or leave everything as it was and name the Service that cannot come in."""
+        before = {key: self._grants.get(key) or no_grant(key) for key in moves}
+        kept = {key: grant.except_for(moves[key]) for key, grant in before.items()}
+        for key, grant in before.items():
+            self._allocators.release(grant.without(kept[key]))
+        admitted: dict[ObjectKey, Admission] = {}
+        for key in sorted(moves, key=lambda key: (not _states_a_number(self._newest[key]), key)):
+            try:
+                admitted[key] = admit(self._newest[key], None, kept[key], self._allocators)
+            except NotAdmittedError:
+                for other in moves:
+                    self._allocators.release(admitted[other].grant if other in admitted else kept[other])
+                for grant in before.values():
+                    self._allocators.hold(grant)
+                return key
+        for key, admission in admitted.items():
+            self._accept(key, admission)
+            self._released = True
+        return None
+
     def _admit(self, service: Service) -> None:
         key = service.key
         held = self._grants.get(key) or no_grant(key)
         try:
-            admission = admit(service, self._in_force.get(key), held, self._allocators)
+            admission = admit(service, self._version_to_update(service), held, self._allocators)
         except NotAdmittedError as error:
             self._refused[key] = error.errors
-            return
+        else:
+            self._accept(key, admission)
+
+    def _version_to_update(self, service: Service) -> Service | None:
+        """The version in force, or None where `service` changes what the API lets nobody change: it is made anew."""
+        old = self._in_force.get(service.key)
+        return None if old is None or validate_service_update(old, carry_over(old, service)) else old
+
+    def _accept(self, key: ObjectKey, admission: Admission) -> None:
         self._refused.pop(key, None)
         self._in_force[key] = admission.service
         self._hold(key, admission.grant)

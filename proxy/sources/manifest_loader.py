@@ -5,8 +5,10 @@ manager, which takes what the files say from whoever else set it and leaves the 
 had and have no more is deleted, also when that happened while nobody was looking.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
+from random import Random
 
 import msgspec
 
@@ -19,7 +21,11 @@ from proxy.apiserver.writes.last_applied import LAST_APPLIED
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
 from proxy.apiserver.writes.patching import APPLY_PATCH, MERGE_PATCH
 from proxy.apiserver.writes.proposals import Patch
-from proxy.cluster.cluster import ObjectId, object_id
+from proxy.cluster.allocators import allocators_for
+from proxy.cluster.cluster import ClusterSettings, ObjectId, object_id
+from proxy.cluster.giving_way import moves_for
+from proxy.cluster.ledger import Grant, Ledger, grant_of
+from proxy.cluster.service_registry import ServiceRegistry
 from proxy.cluster.slice_store import controllers_for, made_by_controller
 from proxy.model.decoding import Object, decode
 from proxy.model.endpoint_slice import MANAGED_BY_LABEL, EndpointSlice
@@ -36,8 +42,9 @@ _MERGE = WriteOptions(field_manager=FIELD_MANAGER)
 class ManifestLoader:
     """Brings the API up to one reading after the other."""
 
-    def __init__(self, api: EmbeddedAPI) -> None:
+    def __init__(self, api: EmbeddedAPI, settings: ClusterSettings) -> None:
         self._api = api
+        self._settings = settings
         self._manifests = ManifestSet()
         self._refused: dict[ObjectId, tuple[Object, tuple[FieldError, ...]]] = {}
         self._of_controllers: dict[ObjectId, EndpointSlice] = {}
@@ -59,6 +66,7 @@ class ManifestLoader:
         self._keep_apart(newest, removed)
         for item in sorted(newest.values(), key=_order):
             await self._apply(item)
+        await self._exchange(newest)
         await self._choose_slices()
         refused = {identity: errors for identity, (_, errors) in self._refused.items()}
         return self._manifests.problems(refused) + self._manifests.left_out(sorted(self._left_out))
@@ -73,6 +81,41 @@ class ManifestLoader:
             if isinstance(item, EndpointSlice) and made_by_controller(item):
                 self._of_controllers[identity] = item
                 del newest[identity]
+
+    async def _exchange(self, newest: Mapping[ObjectId, Object]) -> None:
+        """Make Services anew that hold what others of the files state, so that all come in (cluster/giving_way.py)."""
+        refused = [item.key for item, _ in self._refused.values() if isinstance(item, Service)]
+        if not any(identity in self._refused for identity in newest):
+            return
+        stated = {item.key: item for item in self._manifests.services()}
+        stored = {key: each.document for key, each in self._api.store.objects(SERVICES).items()}
+        grants = {key: grant_of(service) for key, service in _services(stored)}
+        fixed = {key for key, document in stored.items() if metadata_of(document).get("finalizers")}
+        while moves := moves_for(refused, stated, grants, fixed):
+            if not (failed := self._refused_together([stated[key] for key in moves], grants.values())):
+                break
+            fixed |= failed
+        for key in moves.keys() & stored.keys():
+            await self._api.operations.delete(SERVICES, key, DeleteOptions())
+        for item in sorted((stated[key] for key in moves), key=_order):
+            await self._apply(item)
+            if object_id(item) in self._refused and item.key in stored:
+                await self._restore(item.key, stored[item.key])
+
+    def _refused_together(self, services: Iterable[Service], grants: Iterable[Grant]) -> Set[tuple[str, str]]:
+        """Which of these could not come in, were all that holds what another states made anew."""
+        allocators = allocators_for(self._settings.service_ranges, self._settings.node_port_range, Random(0))
+        registry = ServiceRegistry(allocators, Ledger(tuple(grants)))
+        registry.apply(services, ())
+        return registry.refused.keys()
+
+    async def _restore(self, key: tuple[str, str], document: Document) -> None:
+        """Bring back what was in force; what it held may be another's by now."""
+        again: Document = {name: document[name] for name in ("apiVersion", "kind", "spec")}
+        metadata = metadata_of(document)
+        again["metadata"] = {name: metadata[name] for name in ("name", "labels", "annotations") if name in metadata}
+        with contextlib.suppress(StatusError):
+            await self._api.operations.create(SERVICES, key[0], again, _MERGE)
 
     async def _choose_slices(self) -> None:
         """Apply those slices of controllers whose work is not done here, and take back the others."""
@@ -143,6 +186,13 @@ def _with_last_applied(document: Document) -> Document:
     metadata = document["metadata"]
     annotations = {**(metadata.get("annotations") or {}), LAST_APPLIED: text}
     return {**document, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _services(documents: Mapping[tuple[str, str], Document]) -> Iterator[tuple[tuple[str, str], Service]]:
+    for key, document in documents.items():
+        service = decode(document)
+        assert isinstance(service, Service), "the store holds Services under their kind"
+        yield key, service
 
 
 def _place(identity: ObjectId) -> tuple[Kind, tuple[str, str]]:

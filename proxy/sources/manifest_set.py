@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from proxy.cluster.cluster import ObjectId, object_id
 from proxy.model.decoding import Object
 from proxy.model.problem import FieldError, Problem
+from proxy.model.service import Service
 from proxy.sources.manifest_file import ManifestFile, subject_of, where
 
 _WHY_LEFT_OUT = (
@@ -49,6 +50,10 @@ class ManifestSet:
     def ignored(self) -> tuple[str, ...]:
         """The kinds of the objects that the proxy has no use for, one entry an object."""
         return tuple(kind for file in self._files.values() for kind in file.ignored)
+
+    def services(self) -> Iterator[Service]:
+        """Every Service that is in force."""
+        return (item for item in self._in_force.values() if isinstance(item, Service))
 
     def update(
         self, files: Iterable[ManifestFile], deleted: Iterable[str] = ()

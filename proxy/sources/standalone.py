@@ -109,7 +109,7 @@ class StandaloneSource:
     @contextlib.asynccontextmanager
     async def _following(self, api: EmbeddedAPI) -> AsyncIterator[asyncio.Task[None]]:
         """Load the manifests, and keep loading them in a task whose end is news."""
-        loader = ManifestLoader(api)
+        loader = ManifestLoader(api, self._settings)
         if self._has_manifests:
             await self._load(loader)
         follower = asyncio.create_task(self._follow(loader), name="follow manifests")

@@ -167,7 +167,7 @@ def test_a_refused_version_is_reported_and_changes_nothing() -> None:
     assert subject.apply([refused], []) == NOTHING
     ((identity, errors),) = subject.refused.items()
     assert identity == ("Service", "default", "s")
-    assert "may not change once set" in str(errors[0])
+    assert "the provided network does not match the current range" in str(errors[0])
     assert subject.apply([SELECTING], []) == NOTHING
     assert not subject.refused
 

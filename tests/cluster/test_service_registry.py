@@ -3,6 +3,7 @@
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,9 +41,9 @@ def test_a_refused_version_leaves_the_old_one_in_force_until_a_good_one_comes() 
     services = registry()
     services.apply([service("a")], [])
     before = services.in_force[key("a")]
-    services.apply([service("a", cluster_ip="10.0.0.99")], [])
+    services.apply([service("a", cluster_ip="10.9.0.99")], [])
     assert services.in_force[key("a")] == before
-    assert "may not change once set" in str(services.refused[key("a")][0])
+    assert "does not match the current range" in str(services.refused[key("a")][0])
     services.apply([service("a", session_affinity="ClientIP")], [])
     assert services.in_force[key("a")].spec.session_affinity == "ClientIP"
     assert not services.refused
@@ -134,6 +135,80 @@ def test_the_ledger_is_one_object_until_something_changes() -> None:
     assert services.ledger is before
 
 
+def test_a_manifest_may_change_what_the_api_lets_nobody_change() -> None:
+    services = registry()
+    services.apply([service("a", cluster_ip="10.0.0.9", node_port=30009)], [])
+    services.apply([service("a", cluster_ip="10.0.0.10")], [])
+    assert services.in_force[key("a")].spec.cluster_ips == ("10.0.0.10",)
+    assert node_port(services, "a") == 30009
+    services.apply([service("b", cluster_ip="10.0.0.9")], [])
+    assert not services.refused
+
+
+BEFORE = [service("a", "10.0.0.9", 30043), service("b", "10.0.0.10", 30044), service("c", "10.0.0.11", 30045)]
+AFTER = [service("a", "10.0.0.10", 30044), service("b", "10.0.0.11", 30045), service("c", "10.0.0.9", 30043)]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("number", [2, 3])
+def test_services_that_exchange_their_numbers_are_all_served(number: int, is_restarted: bool) -> None:
+    after = AFTER if number == 3 else [service("a", "10.0.0.10", 30044), service("b", "10.0.0.9", 30043)]
+    services = registry()
+    services.apply(BEFORE[:number], [])
+    if is_restarted:
+        services = registry(services.ledger)
+    services.apply(after, [])
+    assert not services.refused
+    for each in after:
+        spec = services.in_force[each.key].spec
+        assert (spec.cluster_ip, spec.ports[0].node_port) == (each.spec.cluster_ip, each.spec.ports[0].node_port)
+
+
+def test_the_exchange_may_come_one_file_after_the_other() -> None:
+    services = registry()
+    services.apply(BEFORE, [])
+    for each in AFTER:
+        services.apply([each], [])
+    assert not services.refused
+    assert [node_port(services, name) for name in "abc"] == [30044, 30045, 30043]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_is_stated_comes_before_what_was_given(is_restarted: bool) -> None:
+    services = registry()
+    services.apply([service("given")], [])
+    before = services.in_force[key("given")]
+    stated = service("a", before.spec.cluster_ip, before.spec.ports[0].node_port)
+    if is_restarted:
+        services = registry(services.ledger)
+    services.apply([stated, service("given")] if is_restarted else [stated], [])
+    assert not services.refused
+    assert node_port(services, "a") == before.spec.ports[0].node_port
+    assert node_port(services, "given") not in (0, node_port(services, "a"))
+    assert services.in_force[key("given")].spec.cluster_ip != before.spec.cluster_ip
+
+
+def test_one_who_cannot_move_keeps_what_it_has_and_whoever_waits_for_it_does_too() -> None:
+    services = registry()
+    services.apply(BEFORE, [])
+    before = dict(services.in_force)
+    services.apply([AFTER[0], AFTER[1], service("c", "10.0.0.9", 29)], [])
+    assert dict(services.in_force) == before
+    assert services.refused.keys() == {key("a"), key("b"), key("c")}
+    services.apply([AFTER[2]], [])
+    assert not services.refused
+
+
+def test_of_two_who_state_one_number_the_first_moves() -> None:
+    services = registry()
+    services.apply([service("x", node_port=30001)], [])
+    services.apply([service("b", node_port=30001), service("a", node_port=30001)], [])
+    assert services.refused.keys() == {key("a"), key("b")}
+    services.apply([service("x")], [])
+    assert node_port(services, "a") == 30001
+    assert services.refused.keys() == {key("b")}
+
+
 NAMES = st.sampled_from("abcde")
 PUT = st.builds(
     service,
@@ -185,3 +260,36 @@ def test_no_address_or_port_is_held_twice(batches: list[tuple[list[Service], lis
         ports = [entry.spec.ports[0].node_port for entry in services.in_force.values()]
         assert len(set(addresses)) == len(addresses)
         assert len(set(ports)) == len(ports)
+
+
+STATED = st.lists(
+    st.builds(service, NAMES, st.sampled_from(["", "10.0.0.3", "10.0.0.4"]), st.sampled_from([0, 30001, 30002, 30003])),
+    max_size=5,
+    unique_by=lambda entry: entry.key,
+)
+
+
+def is_consistent(batch: list[Service]) -> bool:
+    addresses = [entry.spec.cluster_ip for entry in batch if entry.spec.cluster_ip]
+    ports = [entry.spec.ports[0].node_port for entry in batch if entry.spec.ports[0].node_port]
+    return len(set(addresses)) == len(addresses) and len(set(ports)) == len(ports)
+
+
+@given(STATED, STATED.filter(is_consistent), st.booleans())
+def test_manifests_that_agree_are_all_served_whatever_was_before(
+    before: list[Service], after: list[Service], is_restarted: bool
+) -> None:
+    services = registry()
+    services.apply(before, [])
+    gone = {entry.key for entry in before} - {entry.key for entry in after}
+    if is_restarted:
+        services = registry(services.ledger)
+        services.apply(after, [])
+        services.release_unclaimed()
+    else:
+        services.apply(after, gone)
+    assert not services.refused
+    for entry in after:
+        spec = services.in_force[entry.key].spec
+        assert entry.spec.cluster_ip in ("", spec.cluster_ip)
+        assert entry.spec.ports[0].node_port in (0, spec.ports[0].node_port)

@@ -152,14 +152,14 @@ async def test_a_ledger_that_cannot_be_written_is_a_problem_and_no_standstill(
     root: Path, state: Path, service: Callable[..., str]
 ) -> None:
     async with following(root, state=state) as followed:
-        (state / "ledger.json.new").mkdir(parents=True)
+        (state / "ledger.json").mkdir(parents=True)
         (root / "a.yaml").write_text(service("x"))
         await followed.until(lambda now: "x" in now.notes)
         assert followed.problems == [
             f"{state}/ledger.json: cannot be written: Is a directory: "
             "addresses given out now may be others after a restart"
         ]
-        (state / "ledger.json.new").rmdir()
+        (state / "ledger.json").rmdir()
         (root / "b.yaml").write_text(service("y"))
         await followed.until(lambda now: now.problems == [])
         assert followed.addresses["x"] in (state / "ledger.json").read_text()
@@ -220,3 +220,33 @@ async def test_an_exported_cluster_leads_to_its_pods_and_says_what_is_left_out(r
     assert found == {("shop", "web"): ["127.0.77.1"], ("shop", "outside"): ["127.0.77.2"]}
     (problem,) = first.problems or ()
     assert problem.message.startswith(LEFT_OUT)
+
+
+EXCHANGED = """
+apiVersion: v1
+kind: Service
+metadata: {name: a}
+spec: {type: NodePort, clusterIP: 127.96.3.%s, ports: [{port: 80, nodePort: 3040%s}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: b}
+spec: {type: NodePort, clusterIP: 127.96.3.%s, ports: [{port: 80, nodePort: 3040%s}]}
+"""
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_services_that_exchange_addresses_and_node_ports_are_both_served(
+    root: Path, state: Path, is_restarted: bool
+) -> None:
+    replace_file(root / "a.yaml", EXCHANGED % (3, 3, 4, 4))
+    async with following(root, state=state) as followed:
+        assert followed.addresses == {"a": "127.96.3.3", "b": "127.96.3.4"}
+        if not is_restarted:
+            await followed.after(lambda: replace_file(root / "a.yaml", EXCHANGED % (4, 4, 3, 3)))
+            assert followed.addresses == {"a": "127.96.3.4", "b": "127.96.3.3"}
+            assert followed.problems == []
+    replace_file(root / "a.yaml", EXCHANGED % (4, 4, 3, 3))
+    async with following(root, state=state) as followed:
+        assert followed.addresses == {"a": "127.96.3.4", "b": "127.96.3.3"}
+        assert followed.problems == []

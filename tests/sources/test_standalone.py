@@ -18,6 +18,7 @@ from proxy.sources.merged_changes import merged_changes
 from proxy.sources.standalone import StandaloneSource
 from proxy.startup_error import StartupError
 from tests.sources.exported_cluster import EXPORTED, LEFT_OUT
+from tests.sources.followed_manifests import replace_file
 
 SETTINGS = ClusterSettings(service_ranges=("10.0.0.0/24",), node_name="here")
 SERVICES = "/api/v1/namespaces/default/services"
@@ -205,3 +206,56 @@ async def test_an_exported_cluster_leads_to_its_pods_and_says_what_is_left_out(t
     assert found == {("shop", "web"): ["127.0.77.1"], ("shop", "outside"): ["127.0.77.2"]}
     (problem,) = told.problems or ()
     assert problem.message.startswith(LEFT_OUT)
+
+
+EXCHANGED = """
+apiVersion: v1
+kind: Service
+metadata: {name: a}
+spec: {type: NodePort, clusterIP: 10.0.0.%s, ports: [{port: 80, nodePort: 3040%s}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: b}
+spec: {type: NodePort, clusterIP: 10.0.0.%s, ports: [{port: 80, nodePort: 3040%s}]}
+"""
+
+
+def addresses(told: Changes) -> dict[str, tuple[str, int]]:
+    return {each.metadata.name: (each.spec.cluster_ip, each.spec.ports[0].node_port) for each in told.services}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_services_that_exchange_addresses_and_node_ports_are_both_served(
+    tmp_path: Path, is_restarted: bool
+) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    replace_file(manifests / "a.yaml", EXCHANGED % (3, 3, 4, 4))
+    expected = {"a": ("10.0.0.4", 30404), "b": ("10.0.0.3", 30403)}
+    async with aclosing(source(tmp_path, manifests).changes()) as batches:
+        before = await until(batches, lambda told: len(told.services) == 2)
+        assert addresses(before) == {"a": ("10.0.0.3", 30403), "b": ("10.0.0.4", 30404)}
+        replace_file(manifests / "a.yaml", EXCHANGED % (4, 4, 3, 3))
+        if not is_restarted:
+            after = await until(batches, lambda told: addresses(told) == expected)
+            assert not after.problems
+    async with aclosing(source(tmp_path, manifests).changes()) as batches:
+        restarted = await until(batches, lambda told: addresses(told) == expected)
+        assert not restarted.problems
+
+
+async def test_one_that_cannot_come_in_keeps_the_others_where_they_are(tmp_path: Path) -> None:
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    replace_file(manifests / "a.yaml", EXCHANGED % (3, 3, 4, 4))
+    async with aclosing(source(tmp_path, manifests).changes()) as batches:
+        await until(batches, lambda told: len(told.services) == 2)
+        _, before = await request(tmp_path, "GET", f"{SERVICES}/a")
+        spoilt = (EXCHANGED % (4, 4, 3, 3)).replace("nodePort: 30403", "nodePort: 29")
+        replace_file(manifests / "a.yaml", spoilt)
+        told = await until(batches, lambda told: bool(told.problems))
+        assert {problem.subject for problem in told.problems or ()} == {"Service default/a", "Service default/b"}
+        _, after = await request(tmp_path, "GET", f"{SERVICES}/a")
+        assert after["metadata"]["uid"] == before["metadata"]["uid"]
+        assert after["spec"]["ports"] == before["spec"]["ports"]
