@@ -1,6 +1,6 @@
 """The token that the admin address may ask for.
 
-Imports nothing of ours but how a start fails. Invariants: it comes from a file, so that no list of processes shows it;
+Invariants: it comes from a file, so that no list of processes shows it;
 it is compared in a time that does not depend on how much of it was guessed.
 """
 
@@ -9,6 +9,7 @@ import binascii
 import hmac
 
 from proxy.startup_error import StartupError
+from proxy.state_directory import warn_of_readers
 
 
 class AdminToken:
@@ -40,6 +41,7 @@ def read_admin_token(path: str) -> AdminToken | None:
         raise StartupError(f"adminTokenFile: {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise StartupError(f"adminTokenFile: {path} is not UTF-8 text") from error
+    warn_of_readers(path, "adminTokenFile")
     if not secret or any(character.isspace() for character in secret):
         raise StartupError(f"adminTokenFile: {path} must hold one token without white space inside")
     return AdminToken(secret)

@@ -20,7 +20,7 @@ from proxy.apiserver.http.certificate_renewal import kept_valid
 from proxy.apiserver.http.kubeconfig import load_or_make_token, write_kubeconfig
 from proxy.apiserver.http.server import APIServer
 from proxy.apiserver.kinds import NAMESPACES, SERVICES
-from proxy.apiserver.storage.database import Database
+from proxy.apiserver.storage.recovery import opened_database
 from proxy.apiserver.storage.store import Store
 from proxy.apiserver.terminating_pods import removing_terminated_pods
 from proxy.apiserver.writes.operations import Operations
@@ -60,7 +60,7 @@ async def embedded_api(
 
     Raises StartupError, ValueError for settings that make no sense.
     """
-    with contextlib.closing(Database(directory)) as database:
+    with opened_database(directory) as database:
         store = Store(database)
         cluster = Cluster(settings, _ledger(store), random)
         controller = EndpointController(cluster, store, on_changes, rfc3339_now, _new_uid)

@@ -25,6 +25,7 @@ from proxy.sources.manifests import ManifestSource, require_paths
 from proxy.sources.service_line import manifest_of
 from proxy.sources.source import Source
 from proxy.startup_error import StartupError
+from proxy.state_directory import check_state_directory
 
 
 def check_source(configuration: Configuration) -> None:
@@ -57,6 +58,7 @@ def check_source(configuration: Configuration) -> None:
 def open_source(configuration: Configuration, node_name: str, environment: Mapping[str, str]) -> Iterator[Source]:
     """The source, whatever it holds closed at the end; made inside the running loop. Raises StartupError."""
     if configuration.follows_cluster:
+        check_state_directory(configuration.state_directory)
         yield _kubernetes_source(configuration, node_name, environment)
         return
     settings = cluster_settings(configuration, node_name)

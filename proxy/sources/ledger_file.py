@@ -1,10 +1,13 @@
 """The ledger file: what was given out, kept in the state directory across restarts.
 
-Invariant: the file on disk is always a whole ledger, old or new, and never
+Invariant: the file on disk is always a whole ledger, old or new, with a checksum and a copy beside it, and never
 replaced by an empty one because it could not be read; one process at a time holds the directory.
 """
 
+import contextlib
 import fcntl
+import hashlib
+import logging
 import os
 from types import TracebackType
 from typing import Self
@@ -14,9 +17,12 @@ import msgspec
 from proxy.cluster.ledger import Ledger
 from proxy.replacement import Replacement
 from proxy.startup_error import StartupError
+from proxy.state_directory import prepare_state_directory, set_aside
 
 _VERSION = 1
 _WAY_OUT = "restore it from a backup, or move it away to have every address given anew"
+
+_log = logging.getLogger(__name__)
 
 
 class _Versioned(msgspec.Struct, frozen=True):
@@ -24,45 +30,47 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 
 class _Saved(msgspec.Struct, frozen=True):
+    """`checksum` is None in a file of a version that wrote none."""
+
     version: int
     ledger: Ledger
+    checksum: str | None = None
+
+
+class _DamagedError(Exception):
+    """The file is no ledger; the text says why."""
 
 
 class LedgerFile:
     """The ledger in one state directory, held from construction to `close`.
 
-    Raises StartupError if the directory cannot be made or another process holds it.
+    Raises StartupError if the directory cannot be made, is not safe, or another process holds it.
     """
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self.path = os.path.join(directory, "ledger.json")
+        self._copy = f"{self.path}.copy"
+        prepare_state_directory(directory)
         self._lock = _lock(directory)
 
     def load(self) -> Ledger:
-        """What was saved last; an empty ledger if there is none. Raises StartupError for what is not a ledger."""
+        """What was saved last, from the copy where the file is damaged; an empty ledger if there is none. Raises
+        StartupError for what is not a ledger."""
         try:
-            with open(self.path, "rb") as file:
-                content = file.read()
-        except FileNotFoundError:
-            return Ledger()
-        except OSError as error:
-            raise StartupError(f"{self.path}: cannot be read: {error.strerror}") from error
-        try:
-            version = msgspec.json.decode(content, type=_Versioned).version
-            if version != _VERSION:
-                message = f"{self.path}: has version {version}, this svcproxy knows {_VERSION}: use the newer svcproxy"
-                raise StartupError(f"{message}, or another directory with --state-dir")
-            return msgspec.json.decode(content, type=_Saved).ledger
-        except msgspec.MsgspecError as error:
-            raise StartupError(f"{self.path}: is damaged ({error}): {_WAY_OUT}") from error
+            found = _read(self.path)
+        except _DamagedError as error:
+            return self._restored(error)
+        return Ledger() if found is None else found
 
     def save(self, ledger: Ledger) -> None:
         """Replace the file by this ledger; it is on disk when this returns. Raises OSError."""
-        content = msgspec.json.format(msgspec.json.encode(_Saved(_VERSION, ledger)))
-        with Replacement(self.path) as replacement:
-            replacement.file.write(content)
-            replacement.finish()
+        saved = _Saved(_VERSION, ledger, _checksum(ledger))
+        content = msgspec.json.format(msgspec.json.encode(saved))
+        for path in (self.path, self._copy):
+            with Replacement(path) as replacement:
+                replacement.file.write(content)
+                replacement.finish()
 
     def close(self) -> None:
         """Let another process have the directory."""
@@ -76,12 +84,53 @@ class LedgerFile:
     ) -> None:
         self.close()
 
+    def _restored(self, damage: _DamagedError) -> Ledger:
+        try:
+            copy = _read(self._copy)
+        except _DamagedError:
+            copy = None
+        if copy is None:
+            raise StartupError(f"{self.path}: is damaged ({damage}): {_WAY_OUT}") from damage
+        try:
+            aside = set_aside(self.path)
+            self.save(copy)
+        except OSError as error:
+            message = f"{self.path}: is damaged ({damage}), and cannot be replaced: {error.strerror}"
+            raise StartupError(f"{message}: make room, or choose another directory with --state-dir") from error
+        _log.warning(f"{self.path}: is damaged ({damage}): set aside as {aside}, and the last good copy is used")
+        return copy
+
+
+def _read(path: str) -> Ledger | None:
+    """The ledger in a file, None where there is none. Raises _DamagedError, StartupError where it is not damage."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StartupError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version != _VERSION:
+            message = f"{path}: has version {version}, this svcproxy knows {_VERSION}: use the newer svcproxy"
+            raise StartupError(f"{message}, or another directory with --state-dir")
+        saved = msgspec.json.decode(content, type=_Saved)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _DamagedError(str(error)) from error
+    if saved.checksum not in (None, _checksum(saved.ledger)):
+        raise _DamagedError("its checksum is another")
+    return saved.ledger
+
+
+def _checksum(ledger: Ledger) -> str:
+    return f"sha256:{hashlib.sha256(msgspec.json.encode(ledger, order='deterministic')).hexdigest()}"
+
 
 def _lock(directory: str) -> int:
-    """Make the directory and lock it; the descriptor that holds the lock."""
+    """Lock the directory; the descriptor that holds the lock."""
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        descriptor = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(os.path.join(directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         message = f"state directory {directory} cannot be used: {error.strerror}"
         raise StartupError(f"{message}: choose another with --state-dir") from error
@@ -94,6 +143,8 @@ def _lock(directory: str) -> int:
         raise StartupError(
             f"{message}: stop that one, or give this one a directory of its own with --state-dir"
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    # Who holds it is for people, and no reason not to start on a full disk.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
     return descriptor

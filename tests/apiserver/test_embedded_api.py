@@ -69,7 +69,7 @@ async def test_made_objects_that_are_out_of_date_at_a_start_are_put_right(tmp_pa
         await api.operations.create(SERVICES, "default", service("web"), OPTIONS)
         await api.operations.create(PODS, "default", pod("a", "web", "10.1.0.1"), OPTIONS)
         expected = {each.key for each in stored(api)["endpointslices"]}
-    with contextlib.closing(Database(str(tmp_path))) as database:
+    with contextlib.closing(Database(str(tmp_path / "objects.sqlite"))) as database:
         database._connection.execute("UPDATE object SET name = 'web-stale' WHERE resource LIKE 'endpointslices%'")
         rows = database._connection.execute("SELECT document FROM object WHERE name = 'web-stale'").fetchall()
         (name,) = (key[1] for key in expected)
@@ -91,16 +91,17 @@ async def test_a_service_whose_address_is_no_longer_in_the_range_is_kept_and_rep
 
 
 async def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
-    with contextlib.closing(Database(str(tmp_path))) as database:
+    with contextlib.closing(Database(str(tmp_path / "objects.sqlite"))) as database:
         database._connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StartupError, match="has version 99"):
-        Database(str(tmp_path))
+        Database(str(tmp_path / "objects.sqlite"))
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "objects.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(StartupError, match=r"objects.sqlite: cannot be used"):
-        Database(str(tmp_path))
+    with pytest.raises(StartupError, match=r"objects.sqlite: is damaged \(file is not a database\)"):
+        async with running(tmp_path, []):
+            pass
 
 
 def _model(document: dict[str, Any]) -> client.V1Service:

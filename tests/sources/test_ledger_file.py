@@ -32,7 +32,7 @@ def test_the_file_is_the_users_alone_and_says_its_version(directory: Path) -> No
         ledger_file.save(_LEDGER)
     assert (directory / "ledger.json").stat().st_mode & 0o777 == 0o600
     assert json.loads((directory / "ledger.json").read_text())["version"] == 1
-    assert sorted(os.listdir(directory)) == ["ledger.json", "lock"]
+    assert sorted(os.listdir(directory)) == ["ledger.json", "ledger.json.copy", "lock"]
 
 
 def test_a_save_that_fails_leaves_the_old_ledger(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +54,41 @@ def test_a_damaged_file_is_refused_and_stays(directory: Path, content: str) -> N
         with pytest.raises(StartupError, match=r"ledger\.json: is damaged .*: restore it from a backup, or move it"):
             ledger_file.load()
     assert (directory / "ledger.json").read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"version": 1, "ledger": {"grants": 3}}'])
+def test_of_a_damaged_file_the_copy_is_used_and_it_is_set_aside(
+    directory: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with LedgerFile(str(directory)) as ledger_file:
+        ledger_file.save(Ledger())
+        ledger_file.save(_LEDGER)
+        (directory / "ledger.json").write_text(content)
+        assert ledger_file.load() == ledger_file.load() == _LEDGER
+    (record,) = caplog.records
+    assert "set aside as" in record.message
+    assert (directory / "ledger.json.damaged").read_text() == content
+
+
+def test_a_ledger_that_is_not_what_was_saved_is_damaged(directory: Path) -> None:
+    """One digit of an address is another: it is a ledger still."""
+    path = directory / "ledger.json"
+    with LedgerFile(str(directory)) as ledger_file:
+        ledger_file.save(_LEDGER)
+        (directory / "ledger.json.copy").unlink()
+        path.write_text(path.read_text().replace("127.96.1.1", "127.96.1.7"))
+        with pytest.raises(StartupError, match="its checksum is another"):
+            ledger_file.load()
+
+
+def test_a_file_that_was_saved_without_a_checksum_is_good(directory: Path) -> None:
+    path = directory / "ledger.json"
+    with LedgerFile(str(directory)) as ledger_file:
+        ledger_file.save(_LEDGER)
+        document = json.loads(path.read_text())
+        del document["checksum"]
+        path.write_text(json.dumps(document))
+        assert ledger_file.load() == _LEDGER
 
 
 def test_the_file_of_a_newer_version_is_refused(directory: Path) -> None:

@@ -18,9 +18,36 @@ def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(tmp_path / "token").st_mode) == 0o600
 
 
-def test_a_file_that_was_emptied_gets_a_new_token(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("\n")
-    assert load_or_make_token(str(tmp_path))
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"two words", b"a\x1b[2J"])
+def test_a_file_without_a_token_is_set_aside_and_that_of_the_kubeconfig_is_used(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_kubeconfig(str(tmp_path), "https://127.0.0.1:6443", b"PEM", "secret")
+    (tmp_path / "token").write_bytes(content)
+    assert load_or_make_token(str(tmp_path)) == load_or_make_token(str(tmp_path)) == "secret"
+    assert (tmp_path / "token.damaged").read_bytes() == content
+    (record,) = caplog.records
+    assert "that of the kubeconfig is used" in record.message
+
+
+@pytest.mark.parametrize("kubeconfig", [None, "", "[]", '{"users": []}', '{"users": [{"user": {"token": "a b"}}]}'])
+def test_without_either_a_new_token_is_made_and_told(
+    tmp_path: Path, kubeconfig: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    if kubeconfig is not None:
+        (tmp_path / "kubeconfig").write_text(kubeconfig)
+    (tmp_path / "token").write_bytes(b"\xff")
+    assert len(load_or_make_token(str(tmp_path))) > 40
+    assert "take the kubeconfig anew" in caplog.text
+
+
+def test_what_the_kubeconfig_says_already_is_not_written_again(tmp_path: Path) -> None:
+    path = write_kubeconfig(str(tmp_path), "https://127.0.0.1:6443", b"PEM", "secret")
+    before = os.stat(path).st_ino
+    write_kubeconfig(str(tmp_path), "https://127.0.0.1:6443", b"PEM", "secret")
+    assert os.stat(path).st_ino == before
+    write_kubeconfig(str(tmp_path), "https://127.0.0.1:6444", b"PEM", "secret")
+    assert os.stat(path).st_ino != before
 
 
 def test_the_path_is_good_in_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

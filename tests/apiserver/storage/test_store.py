@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -45,7 +46,7 @@ def delete(name: str, kind: Kind = PODS) -> Write:
 
 @contextlib.asynccontextmanager
 async def opened(directory: str, **limits: int) -> AsyncIterator[Store]:
-    with contextlib.closing(Database(directory)) as database:
+    with contextlib.closing(Database(os.path.join(directory, "objects.sqlite"))) as database:
         store = Store(database, **limits)
         async with store.running():
             yield store
@@ -111,7 +112,7 @@ async def test_a_write_that_fails_on_disk_is_undone_and_seen_by_nobody(tmp_path:
             raise sqlite3.OperationalError("database or disk is full")
 
     undone: list[bool] = []
-    with contextlib.closing(Broken(str(tmp_path))) as database:
+    with contextlib.closing(Broken(str(tmp_path / "objects.sqlite"))) as database:
         store = Store(database)
         async with store.running():
             with store.watching(PODS, "") as watcher:
