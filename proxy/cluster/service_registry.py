@@ -17,6 +17,7 @@ from proxy.cluster.restoration import restored
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import FieldError
 from proxy.model.service import Service
+from proxy.model.service_address_validation import is_headless
 from proxy.model.service_update import carry_over, validate_service_update
 
 _ROUNDS = 20
@@ -155,9 +156,14 @@ class ServiceRegistry:
             self._accept(key, admission)
 
     def _version_to_update(self, service: Service) -> Service | None:
-        """The version in force, or None where `service` changes what the API lets nobody change: it is made anew."""
+        """The version in force, or None where `service` changes what the API lets nobody change: it is made anew.
+
+        So it is where a Service was headless by its manifest and is no more; the API would keep it headless.
+        """
         old = self._in_force.get(service.key)
-        return None if old is None or validate_service_update(old, carry_over(old, service)) else old
+        if old is None or (is_headless(old.spec) and not is_headless(service.spec)):
+            return None
+        return None if validate_service_update(old, carry_over(old, service)) else old
 
     def _accept(self, key: ObjectKey, admission: Admission) -> None:
         self._refused.pop(key, None)

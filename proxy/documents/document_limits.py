@@ -17,7 +17,7 @@ class DocumentLimits(msgspec.Struct, frozen=True):
     `repeated_values` those that aliases stand for."""
 
     depth: int = 100
-    values: int = 2_000_000
+    values: int = 5_000_000
     repeated_values: int = 100_000
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 from msgspec.structs import replace
 
-from proxy.documents.document_limits import USUAL_LIMITS, require_limits
+from proxy.documents.document_limits import USUAL_LIMITS, require_limits, too_many_values
 from proxy.documents.document_text import invisible_characters, is_invisible, text_of
 from proxy.documents.json_documents import load_json
 from proxy.documents.syntax_error import DocumentSyntaxError
@@ -26,6 +26,8 @@ from proxy.model.pod import Pod
 from proxy.model.problem import FieldError, Problem
 from proxy.model.service import Service
 from proxy.model.service_validation import validate_service
+
+MOST_DOCUMENTS = 200_000
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -69,6 +71,8 @@ def parse_manifest(path: str, content: bytes, previous: ManifestFile | None = No
         text = text_of(content)
     except DocumentSyntaxError as error:
         return unusable(path, str(error))
+    if text.count("\n---") >= MOST_DOCUMENTS:
+        return unusable(path, f"holds more than {MOST_DOCUMENTS:,} documents: split it")
     known = previous.documents if previous else {}
     parsed: dict[str, tuple[ManifestDocument, ...]] = {}
     documents: list[ManifestDocument] = []
@@ -150,6 +154,8 @@ def _is_json(path: str, text: str) -> bool:
 
 
 def _load_json(text: str) -> list[object]:
+    if sum(map(text.count, "{[,")) > USUAL_LIMITS.values:
+        raise DocumentSyntaxError(too_many_values(USUAL_LIMITS))
     documents = load_json(text)
     require_limits(documents, USUAL_LIMITS)
     return documents

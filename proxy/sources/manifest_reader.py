@@ -106,10 +106,11 @@ class ManifestReader:
         # Opening a pipe waits for a writer, and a device may do anything.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
                 raise _UnusableFileError(NO_REGULAR_FILE)
-            content = file.read(self._most_bytes + 1)
-        if len(content) > self._most_bytes:
+            content = b"" if status.st_size > self._most_bytes else file.read(self._most_bytes + 1)
+        if max(status.st_size, len(content)) > self._most_bytes:
             raise _UnusableFileError(f"is larger than {self._most_bytes:,} bytes: split it, or raise manifestBytes")
         return content
 

@@ -145,6 +145,17 @@ def test_a_manifest_may_change_what_the_api_lets_nobody_change() -> None:
     assert not services.refused
 
 
+def test_a_service_may_become_headless_and_back() -> None:
+    services = registry()
+    services.apply([service("a", cluster_ip="10.0.0.9")], [])
+    services.apply([default_service(Service(ObjectMeta(name="a", namespace="default"), HEADLESS))], [])
+    assert services.in_force[key("a")].spec.cluster_ips == ("None",)
+    services.apply([service("a"), service("b", cluster_ip="10.0.0.9")], [])
+    assert not services.refused
+    assert services.in_force[key("a")].spec.cluster_ip.startswith("10.0.0.")
+
+
+HEADLESS = ServiceSpec(type="ClusterIP", ports=(ServicePort(80),), cluster_ip="None")
 BEFORE = [service("a", "10.0.0.9", 30043), service("b", "10.0.0.10", 30044), service("c", "10.0.0.11", 30045)]
 AFTER = [service("a", "10.0.0.10", 30044), service("b", "10.0.0.11", 30045), service("c", "10.0.0.9", 30043)]
 

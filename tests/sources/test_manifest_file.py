@@ -261,3 +261,18 @@ def test_a_json_file_has_the_limits_of_a_yaml_file() -> None:
     assert _messages("a.json", '{"a":' * 200 + "1" + "}" * 200) == [
         "a.json (document 1): nested more than 100 levels deep"
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("a.yaml", "---\n" * 200_001, "a.yaml: holds more than 200,000 documents: split it"),
+        (
+            "a.json",
+            "[" + "{}," * 2_500_001 + "{}]",
+            "a.json (document 1): more than 5,000,000 values: split the document",
+        ),
+    ],
+)
+def test_many_small_values_are_refused_before_they_are_made(path: str, text: str, message: str) -> None:
+    assert _messages(path, text) == [message]
