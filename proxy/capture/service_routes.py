@@ -1,6 +1,6 @@
 """Makes the service ranges addresses of this machine, where that is permitted.
 
-Imports nothing of ours; uses pyroute2. 127/8 is local on Linux as it is; any other range becomes so by one route of
+127/8 is local on Linux as it is; any other range becomes so by one route of
 type `local` on the loopback device, which needs CAP_NET_ADMIN. Invariant: only routes added here are removed here.
 """
 
@@ -10,12 +10,12 @@ import socket
 from collections.abc import Iterable
 from os import strerror
 
+from proxy.capture.local_route import is_local
 from proxy.logs import fields
 
 _log = logging.getLogger(__name__)
 
 _LOCAL_TABLE = 255
-_LOCAL_TYPE = 2
 _SCOPE_HOST = 254
 
 
@@ -39,7 +39,7 @@ class ServiceRoutes:
     def add(self, ranges: Iterable[str]) -> None:
         """Route each CIDR to this machine. What may not be routed is said once; its frontends then fail to bind."""
         for cidr in ranges:
-            if _is_local(cidr) or self._make_local(cidr):
+            if is_local(_an_address_of(cidr)) or self._make_local(cidr):
                 network = ipaddress.ip_network(cidr)
                 self._local.append((_family_of(cidr), int(network.network_address), int(network.netmask)))
 
@@ -71,29 +71,9 @@ def _family_of(text: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in text else socket.AF_INET
 
 
-def _is_local(cidr: str) -> bool:
-    """Whether packets to the range stay on this machine already."""
+def _an_address_of(cidr: str) -> str:
     network = ipaddress.ip_network(cidr)
-    address = str(network[1] if network.num_addresses > 1 else network[0])
-    if network.version == 6:
-        return _has_local_route(address)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
-
-
-def _has_local_route(address: str) -> bool:
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    try:
-        with IPRoute() as routes:
-            return any(route["type"] == _LOCAL_TYPE for route in routes.route("get", dst=address))
-    except NetlinkError:
-        return False
+    return str(network[1] if network.num_addresses > 1 else network[0])
 
 
 def _change_route(command: str, cidr: str) -> None:

@@ -4,11 +4,12 @@ Imports `plan`, the data plane's questions, and this room. Invariant: nothing th
 does.
 """
 
-import socket
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from proxy.capture.bind_failure import BindFailure
+from proxy.capture.local_route import is_local
 from proxy.capture.steering import ANY_WORKER
 from proxy.dataplane.foresight import Foresight
 from proxy.dataplane.question import Answer, Foresee, Foreseen, ListAffinity, ListConnections, Question
@@ -61,7 +62,7 @@ class FlowInspector:
         frontends = self._planner.frontends
         frontend = find(asked, frontends, self._sockets.is_listening)
         if frontend is None:
-            return explain_unknown(asked, _is_local(address))
+            return explain_unknown(asked, await asyncio.to_thread(is_local, address))
         return await self._explain(asked, frontend)
 
     async def explain_service(self, key: ObjectKey, client: str) -> tuple[ExplanationReport, ...] | None:
@@ -107,14 +108,3 @@ class FlowInspector:
             for worker, answer in answers.items()
             if isinstance(answer, Foreseen) and answer.foresight is not None
         }
-
-
-def _is_local(address: str) -> bool:
-    """Whether the kernel takes the address for one of this machine."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except OSError:
-        return False
-    return True

@@ -11,10 +11,11 @@ ORDERLY = frozenset(("client_closed", "backend_closed"))
 
 
 class Accounts:
-    """Begun before any client comes; `settle` compares."""
+    """Begun before any client comes; `settle` compares. `labels` say of which Service, where not of all."""
 
-    def __init__(self, proxy: Svcproxy) -> None:
+    def __init__(self, proxy: Svcproxy, **labels: str) -> None:
         self._proxy = proxy
+        self._labels = labels
         self._descriptors = self._open_descriptors()
 
     def settle(self, connections: int, received: int, sent: int) -> None:
@@ -42,7 +43,7 @@ class Accounts:
         }
 
     def _total(self, name: str) -> int:
-        return int(sample(self._proxy, name))
+        return int(sample(self._proxy, name, **self._labels))
 
     def _open_descriptors(self) -> int:
         """Sockets of the workers: their pipes are kept for the next bulk transfer."""

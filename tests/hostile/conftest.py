@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.checked_services import CheckedServices
 from tests.hostile.memory_cgroup import MemoryCgroup, memory_cgroup
 from tests.hostile.network import Network
 from tests.system.harness.manifests import Manifest, endpoint_slice, port, service
@@ -43,6 +44,14 @@ def memory() -> Iterator[MemoryCgroup]:
 def few_files() -> FewFiles:
     """`under=few_files(64)` gives the program so many descriptors and no more."""
     return lambda limit: ("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh")
+
+
+@pytest.fixture
+def checked_services(places: Places) -> Iterator[CheckedServices]:
+    """A TCP and a UDP Service, with their backends."""
+    services = CheckedServices(places, places.address())
+    with services.backends():
+        yield services
 
 
 @pytest.fixture
