@@ -19,6 +19,7 @@ from proxy.configuration.config import Configuration
 from proxy.configuration.flags import add_configuration_flags, configuration_from
 from proxy.configuration.source_choice import check_source, open_source
 from proxy.configuration.variables import filled_up
+from proxy.control.needed_capabilities import drop_privileges, tell_privileges
 from proxy.control.node_settings import node_name
 from proxy.dataplane.access_log import AccessLog, access_log_to
 from proxy.line_output import open_for_lines
@@ -118,10 +119,12 @@ async def run_proxy(
     on_listening: OnListening | None = None,
 ) -> int:
     """Run a proxy on the configuration's source; gives the exit status. Raises StartupError."""
+    drop_privileges(configuration)
     with (
         open_source(configuration, node_name(configuration), os.environ) as source,
         _access_log(configuration, errors) as access_log,
     ):
+        tell_privileges()
         terminal = errors if errors.isatty() and configuration.log_format != "json" else None
         return await Proxy(configuration, source, reload, access_log, terminal).run(on_listening)
 

@@ -104,6 +104,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     workers: int | None = None
     """How many processes forward; none for one a core that the program may use. 0 forwards in this process, which takes
     the least memory."""
+    worker_user: str = "nobody"
+    """Whom workers become where this process is root."""
     worker_timeout: float = 5.0
     """For how long a worker may give no sign of life; then another takes its place."""
     buffer_bytes: int | None = None

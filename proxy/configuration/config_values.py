@@ -4,6 +4,7 @@ Invariant: a flag's text and a file's value of the same
 meaning give the same result, and every refusal is a ValueError whose text says what would be accepted.
 """
 
+import pwd
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from random import Random
@@ -175,6 +176,15 @@ def _workers(value: object) -> int:
     if not isinstance(value, bool) and text.isascii() and text.isdecimal() and int(text) <= MOST_WORKERS:
         return int(text)
     raise ValueError(f"must be a whole number from 0 to {MOST_WORKERS}, not {value!r}")
+
+
+def _user(value: object) -> str:
+    text = _text(value)
+    try:
+        pwd.getpwnam(text)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f'"{text}" is no user of this machine: see /etc/passwd') from error
+    return text
 
 
 def _share(value: object) -> float:
@@ -366,6 +376,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "tcp_half_closed_timeout": _duration,
         "udp_idle_timeout": _duration,
         "workers": _workers,
+        "worker_user": _user,
         "worker_timeout": _positive_duration,
         "buffer_bytes": _buffer_bytes,
         "affinity_entries": _affinity_entries,

@@ -37,6 +37,7 @@ RESTART_FIELDS = (
     "tcp_keep_alive",
     "udp_flows",
     "worker_timeout",
+    "worker_user",
     "workers",
 )
 """Fields of Configuration."""

@@ -4,12 +4,16 @@ Invariant: what one worker may hold and what all may hold together are both
 within the configuration's bounds.
 """
 
+import os
+import pwd
+
 from proxy.capture.lookup_capture import DESCRIPTORS
 from proxy.configuration.config import Configuration
 from proxy.control.descriptor_limit import DescriptorBudget
 from proxy.dataplane.access_log import AccessLog
 from proxy.dataplane.messages import Settings
 from proxy.dataplane.relay_limits import RelayLimits
+from proxy.privileges import Capability
 from proxy.shared_counts.table import SharedTable
 from proxy.shortcut.shortcut_choice import OFF
 from proxy.workers.data_plane import DataPlane
@@ -39,9 +43,28 @@ def choose_data_plane(
         log_format=configuration.log_format,
         log_level=configuration.log_level,
         limits=limits,
+        user=_worker_user(configuration),
+        capabilities=_kept_by_workers(configuration),
     )
     table = SharedTable.create(settings.columns)
     return WorkerProcesses(settings, table, rows, configuration.worker_timeout, workers)
+
+
+def _worker_user(configuration: Configuration) -> str:
+    """Whom workers become: nobody else where this process is no root, or where a container knows no such user."""
+    if os.geteuid() != 0:
+        return ""
+    try:
+        pwd.getpwnam(configuration.worker_user)
+    except KeyError:
+        return ""
+    return configuration.worker_user
+
+
+def _kept_by_workers(configuration: Configuration) -> tuple[Capability, ...]:
+    """Answers of a UDP frontend leave from a socket that a worker binds where clients come through sk_lookup, and the
+    frontend's port may be below 1024."""
+    return () if configuration.capture == "bind" else (Capability.NET_BIND_SERVICE,)
 
 
 def _relay_limits(configuration: Configuration, workers: int) -> RelayLimits:

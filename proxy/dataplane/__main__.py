@@ -7,6 +7,7 @@ was signalled. When the control process dies, the kernel ends the worker, even o
 
 import ctypes
 import gc
+import logging
 import os
 import resource
 import signal
@@ -29,9 +30,12 @@ from proxy.dataplane.reactor import Reactor
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.time_slice import shorten_slice
 from proxy.dataplane.worker import Worker
+from proxy.privileges import restrict
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.layout import WorkerCell
 from proxy.shared_counts.table import SharedTable
+
+_log = logging.getLogger(__name__)
 
 _SPARE = 8
 """Descriptors for what comes and goes: a message's, an interpreter's file."""
@@ -70,6 +74,7 @@ def main() -> int:
         shorten_slice()
         # What the interpreter brought stays for good.
         gc.freeze()
+        _drop_privileges(settings)
         resources.reactor.run()
         if link.failed:
             worker.end_all(CloseReason.ERROR)
@@ -83,6 +88,18 @@ def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(1)
+
+
+def _drop_privileges(settings: Settings) -> None:
+    """Before the first client is met. Where the kernel has no such user (a container's user namespace), the worker
+    keeps its own, and drops the capabilities all the same."""
+    try:
+        restrict(settings.capabilities, settings.user)
+    except OSError as error:
+        _log.warning(f"the worker does not become user {settings.user}: {error.strerror}")
+        restrict(settings.capabilities)
+    # What the kernel was told of the parent's death goes with the user.
+    _die_with(parent=int(sys.argv[2]))
 
 
 def _access_log(settings: Settings, descriptors: list[int], stack: ExitStack) -> AccessLog | None:

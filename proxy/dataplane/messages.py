@@ -9,6 +9,7 @@ import msgspec
 from proxy.dataplane.question import Foresee, ListAffinity, ListConnections
 from proxy.dataplane.relay_limits import RelayLimits
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
+from proxy.privileges import Capability
 from proxy.shared_counts.column import NO_ROW
 
 
@@ -64,8 +65,8 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     """The first message: who the worker is and what it may take. With it come the descriptors of the shared table and,
     where it is open, of the access log's file.
 
-    `flows` is the most it may hold, `access_log` is a path, "-" for standard error, or empty; `access_log_sample` the
-    share of ordinary endings in it.
+    It becomes `user`, unless that is empty, and keeps `capabilities` alone. `flows` is the most it may hold.
+    `access_log` is a path, "-" for standard error, or empty; `access_log_sample` the share of ordinary endings in it.
     """
 
     column: int
@@ -77,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, array_like=True, tag="settings"):
     log_format: str
     log_level: str
     limits: RelayLimits = RelayLimits()
+    user: str = ""
+    capabilities: tuple[Capability, ...] = ()
 
 
 class NewAccessLog(msgspec.Struct, frozen=True, array_like=True, tag="access-log"):

@@ -71,7 +71,7 @@ class ServiceReport(msgspec.Struct, frozen=True, rename="camel"):
 class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     """One data plane. `state` is running, starting or ended; `restarts` counts those after it died. Of file descriptors
     it holds `descriptors` and may hold `descriptor_capacity`; of bytes for slow readers it holds `buffered_bytes` and
-    may hold `buffer_capacity`."""
+    may hold `buffer_capacity`. It runs as `user` with these `capabilities`."""
 
     index: int
     pid: int
@@ -83,6 +83,8 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     descriptor_capacity: int = 0
     buffered_bytes: int = 0
     buffer_capacity: int = 0
+    user: str = ""
+    capabilities: tuple[str, ...] = ()
 
 
 class WorkerLag(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from proxy.dataplane.question import Answer, Question
 from proxy.line_output import open_for_lines
 from proxy.logs import fields
 from proxy.plan.frontend import Delta
+from proxy.privileges import held, names_of, user_of
 from proxy.reports.report import WorkerReport
 from proxy.shared_counts.layout import WORKERS, WorkerCell
 from proxy.shared_counts.table import SharedTable
@@ -232,6 +233,8 @@ class WorkerProcesses:
             descriptor_capacity=cells[WorkerCell.DESCRIPTOR_CAPACITY],
             buffered_bytes=cells[WorkerCell.BUFFERED_BYTES],
             buffer_capacity=cells[WorkerCell.BUFFER_CAPACITY],
+            user=user_of(process.pid),
+            capabilities=names_of(held(process.pid)),
         )
 
     def _when_all(self, ask: Callable[[WorkerChannel, Callable[[], None]], None], callback: Callable[[], None]) -> None:

@@ -67,6 +67,7 @@ affinityEntries: 10
 udpFlows: 20
 workers: 3
 workerTimeout: 7s
+workerUser: daemon
 logFormat: json
 logLevel: debug
 accessLog: "-"
@@ -114,6 +115,7 @@ EVERY_VALUE = Configuration(
     udp_flows=20,
     workers=3,
     worker_timeout=7.0,
+    worker_user="daemon",
     log_format="json",
     log_level="debug",
     access_log="-",
@@ -146,6 +148,7 @@ def test_every_field_has_a_key_that_is_read() -> None:
         ("tcpKeepAlive: {idel: 5s}", "tcpKeepAlive: idel: unknown key: the keys are idle, interval, count"),
         ("tcpKeepAlive: {idle: 500ms}", "tcpKeepAlive: idle: must be whole seconds from 1s to 32767s, not '500ms'"),
         ("tcpKeepAlive: {count: 0}", "tcpKeepAlive: count: must be a whole number from 1 to 127, not 0"),
+        ("workerUser: nowhere-man", 'workerUser: "nowhere-man" is no user of this machine: see /etc/passwd'),
         ("bufferBytes: 5", "bufferBytes: must be a number of bytes, at least 1048576, not 5"),
         ("schedular: rr", 'schedular: unknown key: did you mean "scheduler"?'),
         ("dns: off", "dns: must be a mapping with bindAddress, zone, ttl, upstream, not False"),

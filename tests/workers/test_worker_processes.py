@@ -206,6 +206,15 @@ async def test_a_question_does_not_wait_for_a_stopped_worker(start: Start) -> No
     assert await data_plane.ask(ListConnections()) == {1: Connections((), True)}
 
 
+def first_worker() -> psutil.Process:
+    """A process that has just been started may not have its command line yet."""
+    for _ in range(100_000):
+        for child in psutil.Process().children():
+            if "worker=0" in child.cmdline():
+                return child
+    raise AssertionError("there is no first worker")
+
+
 async def test_a_worker_that_was_killed_while_the_others_started_is_started_anew(start: Start) -> None:
     class KillsTheFirst(Nothing):
         killed = False
@@ -213,8 +222,7 @@ async def test_a_worker_that_was_killed_while_the_others_started_is_started_anew
         def everything(self) -> tuple[Delta, Any]:
             if not self.killed:
                 self.killed = True
-                (first,) = (child for child in psutil.Process().children() if "worker=0" in child.cmdline())
-                first.kill()
+                first_worker().kill()
             return super().everything()
 
     data_plane = await start(KillsTheFirst())
