@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from proxy.apiserver.document import Document, Key
 from proxy.apiserver.endpoints_object import endpoints_object
-from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, IP_ADDRESSES, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.made_addresses import address_writes, range_writes
 from proxy.apiserver.made_object import made_endpoints, made_slice
 from proxy.apiserver.storage.store import Store, Transaction, Write
 from proxy.cluster.cluster import Cluster, ObjectId
@@ -33,7 +34,7 @@ _Asked = Mapping[tuple[Kind, Key], Write]
 
 class EndpointController:
     """Turns clients' writes into transactions. `on_changes` is told what the proxy is to serve, once it is durable;
-    `clock` gives an RFC 3339 time and `new_uid` a uid."""
+    `clock` gives an RFC 3339 time and `new_uid` a uid; ClusterIPs are given out of `ranges`."""
 
     def __init__(
         self,
@@ -42,12 +43,14 @@ class EndpointController:
         on_changes: Callable[[Changes], None],
         clock: Callable[[], str],
         new_uid: Callable[[], str],
+        ranges: Sequence[str] = (),
     ) -> None:
         self._cluster = cluster
         self._store = store
         self._on_changes = on_changes
         self._clock = clock
         self._new_uid = new_uid
+        self._ranges = tuple(ranges)
         self._services: dict[Key, Service] = {}
         self._made: dict[Key, dict[Key, EndpointSlice]] = {}
         self._problems: tuple[Problem, ...] | None = None
@@ -61,6 +64,8 @@ class EndpointController:
         given = [stored for kind in _OBSERVED for stored in self._store.objects(kind).values() if not stored.made]
         changes = self._cluster.apply(_decoded(stored.document for stored in given), ())
         self._remember(changes, {})
+        now, claimed = self._clock(), {address for each in self._services.values() for address in each.spec.cluster_ips}
+        unclaimed = [key for key in self._store.objects(IP_ADDRESSES) if key[1] not in claimed]
         stale = (key for key, stored in self._store.objects(ENDPOINT_SLICES).items() if stored.made)
         stale_slices = [key for key in stale if key not in self._made_for(_owner(key))]
         touched = {key for key, stored in self._store.objects(ENDPOINTS).items() if stored.made} | self._services.keys()
@@ -69,6 +74,9 @@ class EndpointController:
                 *(Write(ENDPOINT_SLICES, key, None, made=True) for key in stale_slices),
                 *self._slice_writes(changes, {}),
                 *self._endpoints_writes(touched, {}),
+                *(Write(IP_ADDRESSES, key, None, made=True) for key in unclaimed),
+                *address_writes((), self._services.values(), self._store.get, self._new_uid, now),
+                *range_writes(self._ranges, self._store.get, self._new_uid, now),
             ],
             published=lambda: self._tell(changes),
             undo=_nothing,
@@ -79,18 +87,28 @@ class EndpointController:
         asked = {(write.kind, write.key): write for write in writes}
         observed = [write for write in writes if write.kind in _OBSERVED and not self._is_made(write.kind, write.key)]
         before = [(write.kind, write.key, self._document(write.kind, write.key)) for write in observed]
+        services = dict(self._services)
         changes = self._apply([(write.kind, write.key, write.document) for write in observed], asked)
         touched = {key for kind, key in asked if kind is ENDPOINTS}
         touched |= {_owner(key) for kind, key in asked if kind is ENDPOINT_SLICES}
         touched |= {service.key for service in changes.services} | set(changes.removed_services)
         touched |= {each.service for each in changes.slices if each.service} | set(map(_owner, changes.removed_slices))
-        following = [*self._slice_writes(changes, asked), *self._endpoints_writes(touched, asked)]
+        following = [
+            *self._slice_writes(changes, asked),
+            *self._endpoints_writes(touched, asked),
+            *self._address_writes(services, changes),
+        ]
         together = {**asked, **{(write.kind, write.key): write for write in following}}
         return Transaction(
             list(together.values()),
             published=lambda: self._tell(changes),
             undo=lambda: _discard(self._apply(before, {})),
         )
+
+    def _address_writes(self, before: Mapping[Key, Service], changes: Changes) -> Iterator[Write]:
+        keys = {*(service.key for service in changes.services), *changes.removed_services}
+        replaced = [before[key] for key in keys if key in before]
+        return address_writes(replaced, changes.services, self._store.get, self._new_uid, self._clock())
 
     def _apply(self, versions: Iterable[tuple[Kind, Key, Document | None]], asked: _Asked) -> Changes:
         put: list[Document] = []

@@ -61,7 +61,7 @@ async def embedded_api(
     with opened_database(directory) as database:
         store = Store(database)
         cluster = Cluster(settings, _ledger(store), random)
-        controller = EndpointController(cluster, store, on_changes, rfc3339_now, _new_uid)
+        controller = EndpointController(cluster, store, on_changes, rfc3339_now, _new_uid, settings.service_ranges)
         operations = Operations(store, controller, Proposals(store, controller.trial, rfc3339_now, random, _new_uid))
         certificate = ServingCertificate(directory, address[0], datetime.now(UTC))
         token = load_or_make_token(directory)

@@ -7,6 +7,7 @@ and from nothing else, so they cannot disagree.
 import msgspec
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+READ_VERBS = ("get", "list", "watch")
 STATUS_VERBS = ("get", "patch", "update")
 
 
@@ -47,6 +48,10 @@ class Kind(msgspec.Struct, frozen=True):
         return f"{self.kind}List"
 
 
+def _review(group: str, kind: str) -> Kind:
+    return Kind(group, "v1", kind, f"{kind.lower()}s", kind.lower(), namespaced=False, verbs=("create",))
+
+
 SERVICES = Kind("", "v1", "Service", "services", "service", ("svc",), categories=("all",), has_status=True)
 ENDPOINTS = Kind(
     "",
@@ -74,12 +79,55 @@ NAMESPACES = Kind(
 EVENTS = Kind("", "v1", "Event", "events", "event", ("ev",))
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "endpointslice")
 
-KINDS: tuple[Kind, ...] = (ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES, ENDPOINT_SLICES)
+SERVICE_CIDRS = Kind(
+    "networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", "servicecidr", namespaced=False, verbs=READ_VERBS
+)
+IP_ADDRESSES = Kind(
+    "networking.k8s.io", "v1", "IPAddress", "ipaddresses", "ipaddress", ("ip",), namespaced=False, verbs=READ_VERBS
+)
+CUSTOM_RESOURCE_DEFINITIONS = Kind(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    "customresourcedefinition",
+    ("crd", "crds"),
+    namespaced=False,
+    categories=("api-extensions",),
+    verbs=READ_VERBS,
+)
+
+KINDS: tuple[Kind, ...] = (
+    ENDPOINTS,
+    EVENTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+    ENDPOINT_SLICES,
+    SERVICE_CIDRS,
+    IP_ADDRESSES,
+    CUSTOM_RESOURCE_DEFINITIONS,
+)
+"""The kinds that are stored."""
+
+NEW_EVENTS = Kind("events.k8s.io", "v1", "Event", "events", "event", ("ev",))
+"""Events under other field names: what is stored are EVENTS."""
+
+ACCESS_REVIEWS, RULES_REVIEWS, SELF_REVIEWS = REVIEWS = (
+    _review("authorization.k8s.io", "SelfSubjectAccessReview"),
+    _review("authorization.k8s.io", "SelfSubjectRulesReview"),
+    _review("authentication.k8s.io", "SelfSubjectReview"),
+)
+"""Questions of a client about itself, which are answered and not stored."""
+
+SERVED: tuple[Kind, ...] = (*KINDS, NEW_EVENTS, *REVIEWS)
+"""Everything that clients find."""
 
 
 def kind_of_resource(group: str, version: str, plural: str) -> Kind | None:
     """The kind that a URL names, or None."""
-    return next((kind for kind in KINDS if (kind.group, kind.version, kind.plural) == (group, version, plural)), None)
+    return next((kind for kind in SERVED if (kind.group, kind.version, kind.plural) == (group, version, plural)), None)
 
 
 def kind_named(name: str) -> Kind | None:

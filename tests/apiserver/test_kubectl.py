@@ -198,3 +198,19 @@ async def test_a_drained_node_has_its_pods_deleted(kubectl: Kubectl) -> None:
     code, output = await kubectl("drain", "here", "--force", "--disable-eviction")
     assert (code, output.splitlines()[-1]) == (0, "node/here drained")
     assert (await kubectl("get", "pod", "a"))[0] == 1
+
+
+async def test_an_unknown_kind_in_a_file_costs_itself_alone(kubectl: Kubectl) -> None:
+    unknown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cfg}\ndata: {a: b}\n"
+    code, output = await kubectl("apply", "-f", "-", stdin=f"{unknown}---{SERVICE}")
+    assert code == 1
+    assert "service/web created" in output
+    assert 'no matches for kind "ConfigMap" in version "v1"' in output
+
+
+async def test_a_user_learns_who_they_are_and_what_they_may(kubectl: Kubectl) -> None:
+    assert (await kubectl("auth", "can-i", "delete", "services")) == (0, "yes\n")
+    code, output = await kubectl("auth", "can-i", "--list")
+    assert (code, "*.*" in output) == (0, True)
+    code, output = await kubectl("get", "--raw", "/readyz?verbose")
+    assert (code, output.splitlines()[-1]) == (0, "readyz check passed")

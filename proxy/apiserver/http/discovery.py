@@ -1,13 +1,13 @@
 """Discovery: what a client learns about the kinds that are served.
 
-Imports the kinds alone. Both forms are made from the same entries: the aggregated one of KEP-3352, which kubectl asks
+Both forms are made from the same entries: the aggregated one of KEP-3352, which kubectl asks
 for first, and the older one of a document for each group and version. Invariant: pure, and the same on every call.
 """
 
 from collections.abc import Iterable, Iterator
 
 from proxy.apiserver.document import Document
-from proxy.apiserver.kinds import KINDS, STATUS_VERBS, Kind
+from proxy.apiserver.kinds import SERVED, STATUS_VERBS, Kind
 
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 
@@ -67,15 +67,15 @@ def api_resource_list(group: str, version: str) -> Document | None:
 
 
 def _groups() -> list[str]:
-    return sorted({kind.group for kind in KINDS if kind.group})
+    return sorted({kind.group for kind in SERVED if kind.group})
 
 
 def _versions(group: str) -> Iterable[str]:
-    return sorted({kind.version for kind in KINDS if kind.group == group})
+    return sorted({kind.version for kind in SERVED if kind.group == group})
 
 
 def _kinds(group: str, version: str) -> Iterator[Kind]:
-    return (kind for kind in KINDS if (kind.group, kind.version) == (group, version))
+    return (kind for kind in SERVED if (kind.group, kind.version) == (group, version))
 
 
 def _group(name: str) -> Document:

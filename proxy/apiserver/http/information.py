@@ -25,7 +25,7 @@ from proxy.apiserver.http.health import ENDPOINTS, health
 from proxy.apiserver.http.negotiation import JSON, accepted
 from proxy.apiserver.http.openapi import openapi_document, openapi_index
 from proxy.apiserver.http.openapi_v2 import openapi_v2_document, openapi_v2_json
-from proxy.apiserver.kinds import KINDS
+from proxy.apiserver.kinds import SERVED
 
 KUBERNETES_MINOR = "36"
 _OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
@@ -95,8 +95,8 @@ def _tagged(request: web.Request, body: bytes, content_type: str) -> web.Respons
 
 
 def _paths() -> list[str]:
-    roots = {kind.root for kind in KINDS}
-    groups = {f"/apis/{kind.group}" for kind in KINDS if kind.group}
+    roots = {kind.root for kind in SERVED}
+    groups = {f"/apis/{kind.group}" for kind in SERVED if kind.group}
     documents = [f"/openapi/v3{root}" for root in roots]
     return sorted(
         {"/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/version", *roots, *groups, *documents}

@@ -15,8 +15,10 @@ import msgspec
 
 from proxy.apiserver import status
 from proxy.apiserver.document import Key, Stored, Version
+from proxy.apiserver.http.new_events import stored_selector
 from proxy.apiserver.http.selectors import Selection, field_selector, label_selector
 from proxy.apiserver.http.target import Target
+from proxy.apiserver.kinds import NEW_EVENTS
 from proxy.apiserver.storage.store import Store
 from proxy.model.field_errors import forbidden, not_supported
 from proxy.model.problem import FieldError
@@ -63,7 +65,8 @@ def selection(target: Target, query: Mapping[str, str]) -> Selection:
     """What the selectors in `query`, and the name in the target, select. Raises StatusError (400)."""
     try:
         labels = label_selector(query.get("labelSelector", ""))
-        fields = field_selector(target.kind, query.get("fieldSelector", ""))
+        wanted = query.get("fieldSelector", "")
+        fields = field_selector(target.kind, stored_selector(wanted) if target.shown is NEW_EVENTS else wanted)
     except ValueError as error:
         raise status.bad_request(str(error)) from error
     return Selection(target.name, labels, fields)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from proxy.apiserver.document import Document
 from proxy.apiserver.http.openapi import WRITE_PARAMETERS, operation_id
 from proxy.apiserver.http.openapi_schema import REFERENCE_PREFIX, group_version_kind, schemas_of
-from proxy.apiserver.kinds import KINDS, Kind
+from proxy.apiserver.kinds import SERVED, Kind
 from proxy.apiserver.schema.protobuf import message, text, texts
 from proxy.apiserver.schema.schema import record_of
 
@@ -21,12 +21,12 @@ _GROUP_VERSION_KIND = "x-kubernetes-group-version-kind"
 @functools.cache
 def openapi_v2_document() -> bytes:
     """`openapi.v2.Document`, in protobuf."""
-    schemas = schemas_of({kind: record_of(kind) for kind in KINDS})
+    schemas = schemas_of({kind: record_of(kind) for kind in SERVED})
     return b"".join(
         (
             text(1, "2.0"),
             message(2, text(1, "Kubernetes"), text(2, "svcproxy")),
-            message(8, *(_path(kind) for kind in KINDS)),
+            message(8, *(_path(kind) for kind in SERVED if "patch" in kind.verbs)),
             message(9, *(_named(1, name, _schema(schema)) for name, schema in schemas.items())),
         )
     )
@@ -35,11 +35,11 @@ def openapi_v2_document() -> bytes:
 @functools.cache
 def openapi_v2_json() -> bytes:
     """The same document in JSON."""
-    schemas = schemas_of({kind: record_of(kind) for kind in KINDS})
+    schemas = schemas_of({kind: record_of(kind) for kind in SERVED})
     document = {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": "svcproxy"},
-        "paths": {_url(kind): {"patch": _patch(kind)} for kind in KINDS},
+        "paths": {_url(kind): {"patch": _patch(kind)} for kind in SERVED if "patch" in kind.verbs},
         "definitions": {name: _definition(schema) for name, schema in schemas.items()},
     }
     return json.dumps(document, separators=(",", ":")).encode()

@@ -15,7 +15,8 @@ import yaml
 from proxy.apiserver import status
 from proxy.apiserver.document import Document, Stored, Version, metadata_of
 from proxy.apiserver.http.negotiation import JSON, PARTIAL, PARTIAL_LIST, PROTOBUF, TABLE, YAML, Form
-from proxy.apiserver.kinds import Kind
+from proxy.apiserver.http.new_events import shown_event
+from proxy.apiserver.kinds import NEW_EVENTS, Kind
 from proxy.apiserver.schema.protobuf import message, text
 from proxy.apiserver.schema.protobuf_encoding import enveloped, list_message, message_of
 from proxy.apiserver.schema.schema import meta_record, record_of
@@ -48,12 +49,13 @@ class Representation(NamedTuple):
         """A single object. Raises StatusError (400, 406)."""
         if self.form.shape == PARTIAL_LIST:
             raise status.not_acceptable_shape(f"you requested {PARTIAL_LIST}, but the requested object is not a list")
-        if self.form == Form():
+        if self.form == Form() and self.kind is not NEW_EVENTS:
             return found.encoded if not isinstance(found, dict) else msgspec.json.encode(found)
         document = found if isinstance(found, dict) else found.document
         if self.form.shape == TABLE:
             version = {"resourceVersion": metadata_of(document).get("resourceVersion", "")}
             return self._written(self._table([document], version))
+        document = self._shown(document)
         if self.form.media_type == PROTOBUF:
             return enveloped(*self._title(PARTIAL, self.kind.kind), self._message(document))
         return self._written(self._partial(document) if self.form.shape else document)
@@ -62,13 +64,13 @@ class Representation(NamedTuple):
         """A list. Raises StatusError (400, 406)."""
         if self.form.shape == PARTIAL:
             raise status.not_acceptable_shape(f"you requested {PARTIAL}, but the requested object is a list")
-        if self.form == Form():
+        if self.form == Form() and self.kind is not NEW_EVENTS:
             return self._plain_list(items, metadata)
         if self.form.shape == TABLE:
             return self._written(self._table([item.document for item in items], metadata))
         api_version, kind = self._title(PARTIAL_LIST, self.kind.list_kind)
         if self.form.media_type == PROTOBUF:
-            messages = (self._message(item.document) for item in items)
+            messages = (self._message(self._shown(item.document)) for item in items)
             content = list_message(message_of(meta_record("ListMeta"), dict(metadata)), messages)
             return enveloped(api_version, kind, content)
         documents = [self._item(item) for item in items]
@@ -82,6 +84,10 @@ class Representation(NamedTuple):
             rows = [] if event.type == "BOOKMARK" else [document]
             return _frame(self.form, event.type, self._written(self._table(rows, version, is_first)))
         return _frame(self.form, event.type, self.one(event.object))
+
+    def _shown(self, document: Document) -> Document:
+        """What is stored as an object of this kind."""
+        return shown_event(document) if self.kind is NEW_EVENTS else document
 
     def _table(self, rows: list[Document], metadata: Mapping[str, Any], with_columns: bool = True) -> Document:
         return table(self.kind, rows, self.now, self.include_object, metadata, with_columns, self.form.version)
@@ -97,7 +103,8 @@ class Representation(NamedTuple):
     def _item(self, item: Stored | Version) -> Document:
         if self.form.shape:
             return self._partial(item.document)
-        return {name: member for name, member in item.document.items() if name not in ("kind", "apiVersion")}
+        document = self._shown(item.document)
+        return {name: member for name, member in document.items() if name not in ("kind", "apiVersion")}
 
     def _message(self, document: Document) -> bytes:
         if self.form.shape:

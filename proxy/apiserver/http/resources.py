@@ -22,16 +22,20 @@ from proxy.apiserver.http.answer import (
 )
 from proxy.apiserver.http.bodies import parsed_body
 from proxy.apiserver.http.listing import check_known, listed, selection
+from proxy.apiserver.http.new_events import stored_event, stored_patch
 from proxy.apiserver.http.query_flag import query_flag
 from proxy.apiserver.http.representation import status_event
+from proxy.apiserver.http.reviews import reviewed
 from proxy.apiserver.http.target import OF_A_KUBELET, Target
 from proxy.apiserver.http.watching import watch_events, watch_request
-from proxy.apiserver.kinds import NAMESPACES, PODS, SERVICES
+from proxy.apiserver.kinds import NAMESPACES, NEW_EVENTS, PODS, REVIEWS, SERVICES
 from proxy.apiserver.schema.schema import meta_record, record_of
 from proxy.apiserver.schema.schema_types import Record
 from proxy.apiserver.storage.store import Store
+from proxy.apiserver.writes.object_meta import identified
 from proxy.apiserver.writes.operations import Operations
 from proxy.apiserver.writes.options import delete_options, write_options
+from proxy.apiserver.writes.patching import MERGE_PATCH, STRATEGIC_MERGE_PATCH
 from proxy.apiserver.writes.proposals import Patch
 
 _NOT_IN_NAMES = ("/", "%")
@@ -65,6 +69,9 @@ class Resources:
 
     async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Do what the request asks. Raises StatusError."""
+        if target.kind in REVIEWS and request.method == "POST" and not target.name:
+            question = identified(target.kind, await _body(request, target), "", "")
+            return object_answer(request, target.kind, reviewed(target.kind, question), 201)
         if forbidden := [word for word in _NOT_IN_NAMES if word in target.name]:
             raise status.bad_request(f"Name parameter invalid: \"{target.name}\": may not contain '{forbidden[0]}'")
         if target.subresource in OF_A_KUBELET:
@@ -82,7 +89,7 @@ class Resources:
 
     async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
         check_known(self._store, request.query)
-        return object_answer(request, target.kind, self._require(target))
+        return object_answer(request, target.shown, self._require(target))
 
     def _require(self, target: Target) -> Stored:
         stored = self._store.get(target.kind, target.key)
@@ -91,11 +98,11 @@ class Resources:
         return stored
 
     async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
-        return list_answer(request, target.kind, listed(self._store, target, request.query))
+        return list_answer(request, target.shown, listed(self._store, target, request.query))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         asked = watch_request(target, request.query, self._random)
-        representation = watch_representation(request, target.kind)
+        representation = watch_representation(request, target.shown)
         response = stream_answer(representation.form)
         await response.prepare(request)
         try:
@@ -113,31 +120,34 @@ class Resources:
         body = await _body(request, target)
         options = write_options(request.query, request.headers.get("User-Agent", ""))
         written = await self._operations.create(target.kind, target.namespace, body, options)
-        return object_answer(request, target.kind, written.document, 201, written.warnings)
+        return object_answer(request, target.shown, written.document, 201, written.warnings)
 
     async def _update(self, request: web.Request, target: Target) -> web.StreamResponse:
         body = await _body(request, target)
         options = write_options(request.query, request.headers.get("User-Agent", ""))
         written = await self._operations.update(target.kind, target.key, body, options, target.subresource)
-        return object_answer(request, target.kind, written.document, 200, written.warnings)
+        return object_answer(request, target.shown, written.document, 200, written.warnings)
 
     async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        patch = Patch(await request.read(), media_type)
+        content = await request.read()
+        if target.shown is NEW_EVENTS and media_type in (MERGE_PATCH, STRATEGIC_MERGE_PATCH):
+            content = stored_patch(content)
+        patch = Patch(content, media_type)
         options = write_options(request.query, request.headers.get("User-Agent", ""))
         written = await self._operations.patch(target.kind, target.key, patch, options, target.subresource)
         code = 201 if written.created else 200
-        return object_answer(request, target.kind, written.document, code, written.warnings)
+        return object_answer(request, target.shown, written.document, code, written.warnings)
 
     async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
         options = delete_options(request.query, await _delete_body(request))
         written = await self._operations.delete(target.kind, target.key, options)
         if target.kind in _ANSWERS_WITH_DELETED:
-            return object_answer(request, target.kind, written.document)
+            return object_answer(request, target.shown, written.document)
         details = status.Details(
             name=target.name,
-            group=target.kind.group,
-            kind=target.kind.plural,
+            group=target.shown.group,
+            kind=target.shown.plural,
             uid=metadata_of(written.document).get("uid", ""),
         )
         return status_answer(request, status.Status("Success", details=details))
@@ -146,11 +156,12 @@ class Resources:
         options = delete_options(request.query, await _delete_body(request))
         matches = selection(target, request.query).matches
         deleted = await self._operations.delete_all(target.kind, target.namespace, matches, options)
-        return deleted_answer(request, target.kind, deleted, self._store.version)
+        return deleted_answer(request, target.shown, deleted, self._store.version)
 
 
 async def _body(request: web.Request, target: Target) -> Document:
-    return _parsed(request, await request.read(), record_of(target.kind))
+    document = _parsed(request, await request.read(), record_of(target.shown))
+    return stored_event(document) if target.shown is NEW_EVENTS else document
 
 
 async def _delete_body(request: web.Request) -> Document | None:

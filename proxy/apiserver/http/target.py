@@ -6,7 +6,7 @@ Invariant: one place knows the shape of URLs; what is no URL of this API has no 
 from typing import NamedTuple
 
 from proxy.apiserver.document import Key
-from proxy.apiserver.kinds import PODS, Kind, kind_of_resource
+from proxy.apiserver.kinds import EVENTS, NEW_EVENTS, PODS, Kind, kind_of_resource
 
 STATUS = "status"
 OF_A_KUBELET = ("attach", "exec", "log", "portforward")
@@ -14,13 +14,19 @@ OF_A_KUBELET = ("attach", "exec", "log", "portforward")
 
 class Target(NamedTuple):
     """`kind`, in `namespace` or with an empty one everywhere; one object if `name` is there. `watch` is the old form
-    of a watch, `/api/v1/watch/...`."""
+    of a watch, `/api/v1/watch/...`. `shown_as` is the kind that the client sees, where it is not the stored one."""
 
     kind: Kind
     namespace: str = ""
     name: str = ""
     subresource: str = ""
     watch: bool = False
+    shown_as: Kind | None = None
+
+    @property
+    def shown(self) -> Kind:
+        """The kind that the client sees."""
+        return self.shown_as or self.kind
 
     @property
     def key(self) -> Key:
@@ -47,7 +53,8 @@ def target_of(path: str) -> Target | None:
     subresource = rest[2] if len(rest) > 2 else ""
     if (name and kind.namespaced and not namespace) or (subresource and not _has(kind, subresource)):
         return None
-    return Target(kind, namespace, name, subresource, watch)
+    shown_as = NEW_EVENTS if kind is NEW_EVENTS else None
+    return Target(EVENTS if shown_as else kind, namespace, name, subresource, watch, shown_as)
 
 
 def _has(kind: Kind, subresource: str) -> bool:

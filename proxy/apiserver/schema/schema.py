@@ -17,10 +17,23 @@ from proxy.apiserver.schema.schema_types import ListOf, MapOf, Record, Type
 _PACKAGES = (
     ("core_v1", "io.k8s.api.core.v1"),
     ("discovery_v1", "io.k8s.api.discovery.v1"),
+    ("events_v1", "io.k8s.api.events.v1"),
+    ("networking_v1", "io.k8s.api.networking.v1"),
+    ("authorization_v1", "io.k8s.api.authorization.v1"),
+    ("authentication_v1", "io.k8s.api.authentication.v1"),
+    ("apiextensions_v1", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1"),
     ("meta_v1", "io.k8s.apimachinery.pkg.apis.meta.v1"),
 )
 _PACKAGE_OF_GROUP: Mapping[str, str] = MappingProxyType(
-    {"": "io.k8s.api.core", "discovery.k8s.io": "io.k8s.api.discovery"}
+    {
+        "": "io.k8s.api.core",
+        "discovery.k8s.io": "io.k8s.api.discovery",
+        "events.k8s.io": "io.k8s.api.events",
+        "networking.k8s.io": "io.k8s.api.networking",
+        "authorization.k8s.io": "io.k8s.api.authorization",
+        "authentication.k8s.io": "io.k8s.api.authentication",
+        "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
+    }
 )
 
 

@@ -1,6 +1,6 @@
 """The columns of the tables.
 
-Imports nothing of ours. Names, priorities and formats are those of kubernetes pkg/printers/internalversion; kubectl
+Names, priorities and formats are those of kubernetes pkg/printers/internalversion; kubectl
 prints names in capitals. Invariant: a kind's rows have a cell for each of its columns, in this order.
 """
 
@@ -82,3 +82,7 @@ EVENT_COLUMNS = (
     Column("Count", "How often the event was seen.", WIDE, "integer"),
     Column("Name", "The name of the event.", WIDE, format="name"),
 )
+SERVICE_CIDR_COLUMNS = (_NAME, Column("CIDRs", "The ranges that ClusterIPs are given out of."), _AGE)
+IP_ADDRESS_COLUMNS = (_NAME, Column("ParentRef", "The object that has the address."), _AGE)
+DEFINITION_COLUMNS = (_NAME, Column("Created At", "When the definition was made.", type="date"))
+ANY_COLUMNS = (_NAME, _AGE)

@@ -10,15 +10,32 @@ from types import MappingProxyType
 from typing import Any
 
 from proxy.apiserver.document import Document
-from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.kinds import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    ENDPOINT_SLICES,
+    ENDPOINTS,
+    EVENTS,
+    IP_ADDRESSES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICE_CIDRS,
+    SERVICES,
+    Kind,
+)
 from proxy.apiserver.status import bad_request
+from proxy.apiserver.tables.address import any_row, created_row, ip_address_row, service_cidr_row
 from proxy.apiserver.tables.columns import (
+    ANY_COLUMNS,
+    DEFINITION_COLUMNS,
     ENDPOINT_SLICE_COLUMNS,
     ENDPOINTS_COLUMNS,
     EVENT_COLUMNS,
+    IP_ADDRESS_COLUMNS,
     NAMESPACE_COLUMNS,
     NODE_COLUMNS,
     POD_COLUMNS,
+    SERVICE_CIDR_COLUMNS,
     SERVICE_COLUMNS,
     Column,
     Row,
@@ -41,6 +58,9 @@ _FORMS: Mapping[str, tuple[tuple[Column, ...], Callable[[Document, float], Row]]
         NODES.plural: (NODE_COLUMNS, node_row),
         NAMESPACES.plural: (NAMESPACE_COLUMNS, namespace_row),
         EVENTS.plural: (EVENT_COLUMNS, event_row),
+        SERVICE_CIDRS.plural: (SERVICE_CIDR_COLUMNS, service_cidr_row),
+        IP_ADDRESSES.plural: (IP_ADDRESS_COLUMNS, ip_address_row),
+        CUSTOM_RESOURCE_DEFINITIONS.plural: (DEFINITION_COLUMNS, created_row),
     }
 )
 
@@ -61,7 +81,7 @@ def table(
     """
     if include_object not in INCLUDED:
         raise bad_request(f'unrecognized includeObject value: "{include_object}"')
-    columns, row = _FORMS[kind.plural]
+    columns, row = _FORMS.get(kind.plural, (ANY_COLUMNS, any_row))
     rows = [{"cells": row(each, now.timestamp()), **_included(each, include_object, version)} for each in objects]
     head = {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": dict(list_metadata)}
     definitions = {"columnDefinitions": [column.definition() for column in columns]} if with_columns else {}

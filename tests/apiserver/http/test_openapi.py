@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.apiserver.http.openapi import openapi_document, openapi_index
-from proxy.apiserver.kinds import KINDS, Kind
+from proxy.apiserver.kinds import KINDS, SERVED, Kind
 from proxy.apiserver.schema.schema import record_of
 
 
@@ -30,7 +30,7 @@ def references(value: Any) -> set[str]:
 
 def test_the_index_names_each_document_with_a_hash_of_what_is_in_it() -> None:
     paths = openapi_index()["paths"]
-    assert paths.keys() == {"api/v1", "apis/discovery.k8s.io/v1"}
+    assert paths.keys() == {kind.root.removeprefix("/") for kind in SERVED}
     for path, entry in paths.items():
         digest = hashlib.sha256(openapi_document(path) or b"").hexdigest().upper()
         assert entry == {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
@@ -41,7 +41,7 @@ def test_there_is_no_document_of_what_is_not_served() -> None:
     assert openapi_document("") is None
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "patch" in kind.verbs], ids=lambda kind: kind.kind)
 def test_every_kind_has_a_schema_and_a_patch_that_validates_fields(kind: Kind) -> None:
     whole = document(kind.root.removeprefix("/"))
     named = {"group": kind.group, "kind": kind.kind, "version": kind.version}

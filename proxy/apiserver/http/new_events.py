@@ -1,0 +1,59 @@
+"""Events of events.k8s.io/v1: the stored Events under the names that the newer group has for their fields.
+
+The names are those of kubernetes pkg/apis/events/v1/conversion.go. Invariant: nothing is lost on the way
+there and back.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from proxy.apiserver.document import Document
+from proxy.apiserver.kinds import EVENTS, NEW_EVENTS
+
+_NEW_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "involvedObject": "regarding",
+        "message": "note",
+        "reportingComponent": "reportingController",
+        "source": "deprecatedSource",
+        "firstTimestamp": "deprecatedFirstTimestamp",
+        "lastTimestamp": "deprecatedLastTimestamp",
+        "count": "deprecatedCount",
+    }
+)
+_STORED_NAMES: Mapping[str, str] = MappingProxyType({new: stored for stored, new in _NEW_NAMES.items()})
+
+
+def shown_event(document: Document) -> Document:
+    """A stored Event as events.k8s.io/v1 has it."""
+    shown = {_NEW_NAMES.get(name, name): member for name, member in document.items()}
+    return {**shown, "kind": NEW_EVENTS.kind, "apiVersion": NEW_EVENTS.api_version}
+
+
+def stored_event(document: Document) -> Document:
+    """An Event of events.k8s.io/v1, or a merge patch of one, as it is stored."""
+    stored = {_STORED_NAMES.get(name, name): member for name, member in document.items()}
+    return {**stored, "apiVersion": EVENTS.api_version} if "apiVersion" in stored else stored
+
+
+def stored_patch(body: bytes) -> bytes:
+    """The body of a merge patch. What is no JSON object stays as it is, for whoever reads it to refuse."""
+    try:
+        return msgspec.json.encode(stored_event(msgspec.json.decode(body, type=Document)))
+    except msgspec.MsgspecError:
+        return body
+
+
+def stored_selector(text: str) -> str:
+    """A field selector, by the names that are stored."""
+    parts = []
+    for part in text.split(","):
+        name, dot, rest = part.partition(".")
+        if dot and name == "regarding":
+            part = f"involvedObject.{rest}"
+        elif part.startswith("reportingController"):
+            part = f"reportingComponent{part.removeprefix('reportingController')}"
+        parts.append(part)
+    return ",".join(parts)
