@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import NoReturn, Protocol, TextIO, cast
 
 from proxy import __version__
+from proxy.plain_text import plain
 from proxy.startup_error import NoFirstStateError, StartupError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -70,7 +71,7 @@ def main(
         output.flush()
         return status
     except (_UsageError, StartupError) as error:
-        print(f"svcproxy: {error}", file=errors)
+        print(f"svcproxy: {plain(str(error))}", file=errors)
         return _FAILED if isinstance(error, NoFirstStateError) else _USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED

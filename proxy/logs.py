@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from proxy.line_output import LineOutput
+from proxy.plain_text import plain, plain_lines
 
 PACKAGE = "proxy"
 CLEAR_LINE = "\r\x1b[K"
@@ -97,10 +98,10 @@ class HumanFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = _SHORT_LEVELS.get(record.levelname, record.levelname)
-        event = record.getMessage().replace("\n", " ")
+        event = plain(record.getMessage())
         words = [f"{name}={_shown(value)}" for name, value in _fields(record).items()]
         line = " ".join([f"{self._before}{moment} {level:<5} {event}", *words])
-        return "\n".join([line, trace]) if (trace := _trace(record)) else line
+        return "\n".join([line, plain_lines(trace)]) if (trace := _trace(record)) else line
 
 
 def _handler_of(stream: TextIO) -> logging.Handler:
@@ -125,5 +126,5 @@ def _trace(record: logging.LogRecord) -> str:
 def _shown(value: object) -> str:
     """Bare where that cannot be misread, else as a JSON string."""
     text = str(value)
-    plain = text.isprintable() and text != "" and not any(character in ' "=' for character in text)
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    is_bare = text.isprintable() and text != "" and not any(character in ' "=' for character in text)
+    return text if is_bare else plain(json.dumps(text, ensure_ascii=False))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from proxy.client.service_columns import endpoint_state, endpoint_text, port_text
 from proxy.model.problem import Problem
+from proxy.plain_text import plain
 from proxy.reports.human_bytes import human_bytes
 from proxy.reports.human_duration import age
 from proxy.reports.recent_changes import Change
@@ -56,7 +57,7 @@ def _facts(report: ServiceReport) -> str:
         "State": state_of(report),
     }
     width = max(map(len, facts)) + 3
-    return "".join(f"{f'{name}:'.ljust(width)}{text}\n" for name, text in facts.items() if text)
+    return "".join(f"{f'{name}:'.ljust(width)}{plain(text)}\n" for name, text in facts.items() if text)
 
 
 def _affinity(report: ServiceReport) -> str:
@@ -92,7 +93,7 @@ def _pool(pool: PoolReport) -> str:
         )
         for each in pool.endpoints
     )
-    title = f"Endpoints of {port_text(pool.port_name, pool.protocol)} ({pool.key}, {pool.scheduler})"
+    title = plain(f"Endpoints of {port_text(pool.port_name, pool.protocol)} ({pool.key}, {pool.scheduler})")
     return _section(title, header, rows, empty=True)
 
 
@@ -102,5 +103,5 @@ def _section(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], e
     if not found:
         return f"{title}:   <none>\n" if empty else ""
     if not header:
-        return f"{title}:\n" + "".join(f"{_INDENT}{' '.join(row)}\n" for row in found)
+        return f"{title}:\n" + "".join(f"{_INDENT}{plain(' '.join(row))}\n" for row in found)
     return f"{title}:\n" + "".join(f"{_INDENT}{line}\n" for line in render_table(header, found).splitlines())

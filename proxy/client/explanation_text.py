@@ -1,12 +1,13 @@
 """An explanation as text: the question, a line for each step, and the answer.
 
-Imports `admin`'s reports and this room's cells. Pure. Invariant: the answer is the last line.
+Pure. Invariant: the answer is the last line.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from proxy.client.service_columns import endpoint_text
+from proxy.plain_text import plain
 from proxy.reports.explanation_report import EndpointChance, ExplanationReport, Verdict
 
 _ANSWERS: Mapping[Verdict, str] = MappingProxyType(
@@ -28,7 +29,7 @@ def explanation_text(report: ExplanationReport) -> str:
     width = max((len(step.name) for step in report.steps), default=0) + 2
     lines += [f"  {step.name.ljust(width)}{step.text}" for step in report.steps]
     lines += [f"=> {answer}" for answer in _answers(report)]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{plain(line)}\n" for line in lines)
 
 
 def _answers(report: ExplanationReport) -> list[str]:

@@ -17,6 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from proxy.client.columns import Column
+from proxy.plain_text import plain
 
 LEFT = frozenset(("SERVICE", "ENDPOINT", "POD", "PORT", "STATE"))
 """Columns whose cells stand at the left."""
@@ -73,7 +74,7 @@ class LineTable(ScrollView, can_focus=True):
 
     def cells(self, place: int) -> list[str]:
         """The cells of a line."""
-        return [_plain(column.text(self.lines[place])) for column in self.columns]
+        return [plain(column.text(self.lines[place])) for column in self.columns]
 
     def action_move(self, rows: int) -> None:
         """Move the cursor, as far as there are lines."""
@@ -143,7 +144,7 @@ class LineTable(ScrollView, can_focus=True):
             return
         top = self.scroll_offset.y
         rows = [self.cells(place) for place in range(top, min(len(self.lines), top + self._in_sight))]
-        first = max((len(self.columns[0].text(line)) for line in self.lines), default=0)
+        first = max((len(plain(self.columns[0].text(line))) for line in self.lines), default=0)
         needed = zip(self.widths, *([len(cell) for cell in row] for row in rows), strict=True)
         widths = list(map(max, needed))
         widths[0] = max(widths[0], first)
@@ -172,8 +173,3 @@ class LineTable(ScrollView, can_focus=True):
             for column, cell, width in zip(self.columns, cells, self.widths, strict=True)
         )
         return "".join(f" {cell} " for cell in padded)
-
-
-def _plain(text: str) -> str:
-    """Nothing that a terminal would take for more than text."""
-    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)

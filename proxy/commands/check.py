@@ -24,6 +24,7 @@ from proxy.dns.settings import SocketAddress
 from proxy.model.changes import Changes
 from proxy.model.decoding import Object
 from proxy.model.problem import Problem
+from proxy.plain_text import plain
 from proxy.plan.addresses import with_port
 from proxy.plan.planner import Planner
 from proxy.sources.manifest_file import ManifestFile, parse_manifest, subject_of
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
         given = (*given, parse_manifest("standard input", sys.stdin.buffer.read()))
     found = _check([path for path in paths if path != _STANDARD_INPUT], given, configuration)
     lines = sorted({str(problem) for problem in (*problems, *found.problems)})
-    output.writelines(f"{line}\n" for line in (*lines, *map(str, found.left_out)))
+    output.writelines(f"{plain(line)}\n" for line in (*lines, *map(str, found.left_out)))
     print(f"{found.summary}, {_counted(len(lines), 'problem')}", file=output)
     if arguments.config and not problems:
         print(_about_names(configuration), file=output)

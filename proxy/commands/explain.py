@@ -16,6 +16,7 @@ from proxy.client.explain_target import parse_client, parse_target
 from proxy.client.explanation_text import explanation_text
 from proxy.client.one_of import OneOf
 from proxy.dataplane.close_reason import CloseReason
+from proxy.plain_text import plain
 from proxy.reports.explanation_report import ExplanationReport, ExplanationsAnswer, Verdict
 from proxy.startup_error import StartupError
 
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environme
     try:
         explanations = _ask(admin_api(arguments, environment), query)
     except NotFoundError as error:
-        print(error, file=errors)
+        print(plain(str(error)), file=errors)
         return 1
     if not explanations:
         print(f"service {arguments.what[1]} has no such address: see svcproxy describe service", file=errors)

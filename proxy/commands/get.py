@@ -17,6 +17,7 @@ from proxy.client.columns import GONE, render, shown, sort
 from proxy.client.kinds import BY_NAME, NAMES, Kind, Listing, Scope
 from proxy.client.one_of import OneOf
 from proxy.client.watch import DELETED, EVENT, News, Watch, of_news
+from proxy.plain_text import plain
 from proxy.startup_error import StartupError
 
 PAUSE = 1.0
@@ -129,7 +130,8 @@ class _View:
 
     def _name(self, news: News) -> str:
         event = f"{news.event} " if self._events else ""
-        return f"{event}{self._kind.name_of(news.thing)}{f' {GONE}' if news.event == DELETED else ''}\n"
+        name = plain(self._kind.name_of(news.thing))
+        return f"{event}{name}{f' {GONE}' if news.event == DELETED else ''}\n"
 
     def _sorted(self, news: Sequence[News]) -> Sequence[News]:
         try:

@@ -16,6 +16,7 @@ import msgspec
 
 from proxy.dataplane.close_reason import CloseReason
 from proxy.line_output import LineOutput
+from proxy.plain_text import plain
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +148,8 @@ def _json_line(line: AccessLogLine) -> str:
 
 def _human_line(line: AccessLogLine) -> str:
     connect = "-" if line.connect_ms is None else f"{line.connect_ms:.2f}ms"
-    return (
+    text = (
         f"{line.client} -> {line.frontend} {line.service} {line.endpoint or '-'} {line.pod or '-'} "
-        f"in={line.bytes_in} out={line.bytes_out} connect={connect} duration={line.duration_ms:.2f}ms {line.reason}\n"
+        f"in={line.bytes_in} out={line.bytes_out} connect={connect} duration={line.duration_ms:.2f}ms {line.reason}"
     )
+    return f"{plain(text)}\n"

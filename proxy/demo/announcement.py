@@ -13,6 +13,7 @@ from proxy.client.admin_api import DEFAULT_SERVER
 from proxy.demo.places import Places
 from proxy.model.problem import Problem
 from proxy.model.service import Service
+from proxy.plain_text import plain
 from proxy.reports.service_table import rows
 from proxy.reports.table import render_table
 
@@ -66,7 +67,8 @@ def _about_services(services: Mapping[str, Service], now: float) -> list[str]:
 
 
 def _about_problems(problems: Iterable[Problem]) -> list[str]:
-    wrapped = [textwrap.fill(str(each), _WIDTH, initial_indent="  ", subsequent_indent="    ") for each in problems]
+    lines = [plain(str(problem)) for problem in problems]
+    wrapped = [textwrap.fill(line, _WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines]
     return ["This does not listen here, and everything else works:\n", "\n".join(wrapped) + "\n"] if wrapped else []
 
 

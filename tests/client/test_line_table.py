@@ -119,4 +119,4 @@ async def test_what_a_name_has_for_a_terminal_is_not_told_to_it(app: Shown) -> N
         app.columns = (Column("SERVICE", lambda text: text),)
         app.show(["a\x1b[31m[bold]b\n"])
         await pilot.pause()
-        assert app.text()[1] == " a?[31m[bold]b?"
+        assert app.text()[1] == " a\\x1b[31m[bold]b\\n"

@@ -28,3 +28,8 @@ def test_every_cell_can_be_read_back_from_its_column(rows: list[tuple[str, str, 
     second, third = lines[0].index("TWO"), lines[0].index("THREE")
     read = [(line[:second].rstrip(), line[second:third].rstrip(), line[third:]) for line in lines[1:]]
     assert read == rows
+
+
+def test_a_row_is_one_line_whatever_is_in_it() -> None:
+    text = render_table(("NAME", "POD"), [("web", "p\x1b[2J\nforged"), ("\udcff", "x")])
+    assert text.splitlines() == ["NAME   POD", "web    p\\x1b[2J\\nforged", "\\xff   x"]
