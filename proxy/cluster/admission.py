@@ -1,7 +1,7 @@
 """Admission: a new version of a Service gets its addresses and ports, or the API server's reasons why not.
 
-Imports `model` and this room's allocators. Invariant: a refused version leaves the allocators as they were; an
-admitted one holds exactly what its spec shows (pkg/registry/core/service/storage/alloc.go).
+Invariant: a refused version leaves the allocators as they were; an admitted one holds exactly what its spec shows
+(pkg/registry/core/service/storage/alloc.go).
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Why an allocator did not give what it was asked for.
 
-Imports nothing of ours. Invariant: the texts are those of the API server's allocators
-(pkg/registry/core/service/ipallocator and portallocator).
+Invariant: the texts are those of the API server's allocators (pkg/registry/core/service/ipallocator and
+portallocator).
 """
 
 

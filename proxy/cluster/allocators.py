@@ -1,7 +1,7 @@
 """The allocators of one cluster, and what one Service takes from them, all or nothing.
 
-Imports `model` and this room's allocators. Invariant: after `undo` the allocators are as they were before the
-reservation; what the Service held already is never taken twice and never undone.
+Invariant: after `undo` the allocators are as they were before the reservation; what the Service held already is never
+taken twice and never undone.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,7 @@
 """The cluster where there is none: objects of manifests in, objects as a real API server would show them out.
 
-Invariant: what all Changes so far add up to depends on the objects
-and the ledger alone, except for numbers given at random; an unchanged object changes nothing, and one change costs
-what it touches, however many objects there are.
+Invariant: what all Changes so far add up to depends on the objects and the ledger alone, except for numbers given at
+random; an unchanged object changes nothing, and one change costs what it touches, however many objects there are.
 """
 
 from collections.abc import Iterable, Mapping

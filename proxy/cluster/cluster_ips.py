@@ -1,7 +1,7 @@
 """ClusterIPs of one family, given out as the API server's allocator gives them.
 
-Imports this room's pool and errors. Invariant: no address is out twice; the range is never materialised; the first
-address belongs to the Service default/kubernetes and the tenth, where cluster DNS lives, is given only by name.
+Invariant: no address is out twice; the range is never materialised; the first address belongs to the Service
+default/kubernetes and the tenth, where cluster DNS lives, is given only by name.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network

@@ -1,8 +1,8 @@
 """Giving way: which Services of manifests move, so that others get the addresses and ports that they state.
 
 What a manifest states comes before what was given out earlier. A Service that no longer states what it holds gives it
-up to one that does, in circles as well: two Services may exchange their node ports. Invariant: pure; nobody moves for a
-number that its holder states too, and of several who state one number only the first moves.
+up to one that does, in circles as well: two Services may exchange their node ports. Invariant: pure; nobody moves for
+a number that its holder states too, and of several who state one number only the first moves.
 """
 
 from collections import defaultdict

@@ -1,8 +1,7 @@
 """Which IP families a Service has, and in which order.
 
-Imports `model` and this room's exception. Invariant: an admitted Service that is not ExternalName has a policy and
-one or two families, all of them configured unless it is headless without a selector (KEP-563,
-initIPFamilyFields of pkg/registry/core/service/storage/alloc.go).
+Invariant: an admitted Service that is not ExternalName has a policy and one or two families, all of them configured
+unless it is headless without a selector (KEP-563, initIPFamilyFields of pkg/registry/core/service/storage/alloc.go).
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """The ledger: every address and port that was given out, so that a restart gives the same ones.
 
-Reading and writing the file is the source's. Invariant: a frozen value that serialises losslessly, one grant a Service,
-sorted by Service. An empty grant is left out.
+Reading and writing the file is the source's. Invariant: a frozen value that serialises losslessly, one grant a
+Service, sorted by Service. An empty grant is left out.
 """
 
 from collections.abc import Set

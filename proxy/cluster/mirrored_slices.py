@@ -1,7 +1,7 @@
 """EndpointSlices of a Service without a selector, copied from its legacy Endpoints.
 
-Imports `model` and this room's names. Invariant: a pure function of the Endpoints; one slice for each subset and
-family, of at most 1000 addresses of the subset (the EndpointSliceMirroring controller, KEP-752).
+Invariant: a pure function of the Endpoints; one slice for each subset and family, of at most 1000 addresses of the
+subset (the EndpointSliceMirroring controller, KEP-752).
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,6 @@
 """Node ports, given out as the API server's allocator gives them.
 
-Imports this room's pool and errors. Invariant: a number is out at most once, whatever the protocol, as the API
-server's bitmap is keyed by number alone.
+Invariant: a number is out at most once, whatever the protocol, as the API server's bitmap is keyed by number alone.
 """
 
 from random import Random

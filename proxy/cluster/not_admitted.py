@@ -1,6 +1,6 @@
 """The one exception of admission.
 
-Imports `model` alone. Invariant: it carries the API server's findings, and whoever raises it has left nothing taken.
+Invariant: it carries the API server's findings, and whoever raises it has left nothing taken.
 """
 
 from proxy.model.problem import FieldError

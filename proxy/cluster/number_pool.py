@@ -1,7 +1,7 @@
 """A range of numbers to give away, with a band at its start that is spared for people who choose their own.
 
-Imports nothing of ours. Invariant: a number is out at most once, and memory grows with what is out, never with the
-range (KEP-3070 and KEP-3668: static and dynamic bands of ClusterIPs and node ports).
+Invariant: a number is out at most once, and memory grows with what is out, never with the range (KEP-3070 and
+KEP-3668: static and dynamic bands of ClusterIPs and node ports).
 """
 
 from collections.abc import Set as AbstractSet

@@ -1,7 +1,7 @@
 """What one Pod is to one Service: an endpoint, and the numbers of the Service's ports on it.
 
-Invariant: the conditions are those of the EndpointSlice controller (podToEndpoint of
-k8s.io/endpointslice), except that a Pod without a Ready condition is ready: where there is no kubelet, nobody sets it.
+Invariant: the conditions are those of the EndpointSlice controller (podToEndpoint of k8s.io/endpointslice), except
+that a Pod without a Ready condition is ready: where there is no kubelet, nobody sets it.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,8 +1,8 @@
-"""EndpointSlices of a Service with a selector, made from its Pods.
+"""EndpointSlices of a Service with a selector, made from its Pods: the EndpointSlice controller's job.
 
-Invariant: a pure function of its arguments; a slice has at most
-100 endpoints, all of one family and with one list of ports, and a changed Pod changes its own slice, or at a full one
-splits it in two (the EndpointSlice controller's job, with a layout that needs no memory of the last one).
+Invariant: a pure function of its arguments. A slice has at most 100 endpoints, all of one family and with one list of
+ports. A changed Pod changes its own slice, or at a full one splits it in two, so the layout needs no memory of the last
+one.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Taking again, after a restart, what the ledger says was given out.
 
-Imports this room's ledger and allocators. Invariant: what is returned is reserved, and nothing else was; what the
-ranges of today no longer have, or somebody earlier in the ledger has, is left out and will be given anew.
+Invariant: what is returned is reserved, and nothing else was; what the ranges of today no longer have, or somebody
+earlier in the ledger has, is left out and will be given anew.
 """
 
 from msgspec.structs import replace

@@ -1,7 +1,7 @@
 """Which Pods a Service selects, and which Services select a Pod, found through labels.
 
-Imports `model` alone. Invariant: the answers are those of comparing every selector of a namespace with every Pod in
-it; a Service without a selector, or of type ExternalName, selects nothing.
+Invariant: the answers are those of comparing every selector of a namespace with every Pod in it; a Service without a
+selector, or of type ExternalName, selects nothing.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """Names of the EndpointSlices that are made here.
 
-Imports nothing. Invariant: a name is decided by what the slice is for, never by when it was made or what else exists,
-so that a restart gives the same names; it is a valid DNS subdomain for every valid Service name.
+Invariant: a name is decided by what the slice is for, never by when it was made or what else exists, so that a restart
+gives the same names; it is a valid DNS subdomain for every valid Service name.
 """
 
 import hashlib

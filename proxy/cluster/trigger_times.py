@@ -1,8 +1,8 @@
 """When that began which led to a Service's newest slices: what their annotation says, and a proxy measures itself by.
 
-Imports `model` alone. Invariant: a time that was seen once triggers nothing again (TriggerTimeTracker of
-k8s.io/endpointslice/util), except that a Pod whose Ready condition states no time has been as it is from its creation:
-where there is no kubelet, nobody else states one.
+Invariant: a time that was seen once triggers nothing again (TriggerTimeTracker of k8s.io/endpointslice/util), except
+that a Pod whose Ready condition states no time has been as it is from its creation: where there is no kubelet, nobody
+else states one.
 """
 
 from collections.abc import Iterable, Mapping

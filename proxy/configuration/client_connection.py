@@ -1,6 +1,6 @@
 """Client connection: how the Kubernetes API server is reached, as KubeProxyConfiguration names it.
 
-Imports nothing of ours. Invariant: an empty `kubeconfig` means that no file was named.
+Invariant: an empty `kubeconfig` means that no file was named.
 """
 
 import msgspec

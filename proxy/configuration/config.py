@@ -1,7 +1,7 @@
 """Configuration: every setting of `svcproxy run`, and the YAML file they are read from.
 
-Imports `documents` and the readers of values. Invariant: a Configuration is valid as a whole, its values are in the
-types that the program uses (seconds, ports, CIDRs), and a mistake in a file is one line that names file and key.
+Invariant: a Configuration is valid as a whole, and its values are in the types that the program uses (seconds, ports,
+CIDRs). A mistake in a file is one line that names file and key.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """Configuration values: from what a file or a flag says to the type that the program uses.
 
-Invariant: a flag's text and a file's value of the same
-meaning give the same result, and every refusal is a ValueError whose text says what would be accepted.
+Invariant: a flag's text and a file's value of the same meaning give the same result, and every refusal is a ValueError
+whose text says what would be accepted.
 """
 
 import pwd

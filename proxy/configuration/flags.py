@@ -1,7 +1,7 @@
 """Flags: the settings that `svcproxy run` takes on its command line, and how they override the file.
 
-Imports the configuration. Invariant: a flag that is given wins over the file, one that is not given changes nothing,
-and both pass through the same readers of values.
+Invariant: a flag that is given wins over the file, one that is not given changes nothing, and both pass through the
+same readers of values.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """Source choice: the one place that objects come from in a run, as the configuration asks.
 
-Invariant: exactly one source; a configuration that names none or several is
-refused before anything is opened.
+Invariant: exactly one source; a configuration that names none or several is refused before anything is opened.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Variables: every flag of `svcproxy run` as `SVCPROXY_*` in the environment.
 
-Pure. Invariant: a flag that is given wins over its variable, a variable wins over the file, and a message about a value
-names the place that the value came from.
+Pure. Invariant: a flag that is given wins over its variable, a variable wins over the file, and a message about a
+value names the place that the value came from.
 """
 
 import argparse

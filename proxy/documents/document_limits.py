@@ -1,7 +1,7 @@
 """Document limits: how deep and how large one document may be.
 
-Invariant: whatever is made of a document within its limits takes time and memory in proportion to them, also where
-the document repeats itself by aliases.
+Invariant: whatever is made of a document within its limits takes time and memory in proportion to them, also where the
+document repeats itself by aliases.
 """
 
 import msgspec

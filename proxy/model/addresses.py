@@ -1,7 +1,7 @@
 """Addresses: the syntax of IP addresses and CIDRs, and the API server's words about them.
 
-Imports only this room. Invariant: strict as Kubernetes 1.36 is (StrictIPCIDRValidation): no leading zeros, no
-IPv4-mapped IPv6, no zone, no bits beyond a prefix; so every library reads an accepted text the same way.
+Invariant: strict as Kubernetes 1.36 is (StrictIPCIDRValidation): no leading zeros, no IPv4-mapped IPv6, no zone, no
+bits beyond a prefix; so every library reads an accepted text the same way.
 """
 
 import ipaddress

@@ -1,6 +1,6 @@
 """Changes: what a source says happened, in whole batches.
 
-Imports only this room. Invariant: every object in a batch is defaulted, valid and carries its addresses.
+Invariant: every object in a batch is defaulted, valid and carries its addresses.
 """
 
 import msgspec

@@ -1,8 +1,8 @@
 """What the API server fills in when an object leaves it out.
 
-Imports only this room. Invariant: pure and idempotent; only what the object alone decides is filled in, never what
-needs an allocator or the cluster's IP families. An object that lacks nothing, as an API server sends it, is itself the
-result, for a copy costs more than the look.
+Invariant: pure and idempotent; only what the object alone decides is filled in, never what needs an allocator or the
+cluster's IP families. An object that lacks nothing, as an API server sends it, is itself the result, for a copy costs
+more than the look.
 """
 
 from msgspec.structs import replace

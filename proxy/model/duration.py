@@ -1,7 +1,7 @@
 """Durations as people write them in annotations, configuration and flags: Go's syntax.
 
-Imports nothing of ours. Invariant: what is accepted is what Go's time.ParseDuration accepts, less the negative
-values, which nothing here can use.
+Invariant: what is accepted is what Go's time.ParseDuration accepts, less the negative values, which nothing here can
+use.
 """
 
 import re

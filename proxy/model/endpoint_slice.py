@@ -1,7 +1,7 @@
 """EndpointSlice: the addresses behind a Service, as discovery.k8s.io/v1 defines it.
 
-Imports only the metadata of this room. Invariant: absent conditions keep the meaning that the API gives to nil
-(ready and serving: true, terminating: false), through the properties here and nowhere else.
+Invariant: absent conditions keep the meaning that the API gives to nil (ready and serving: true, terminating: false),
+through the properties here and nowhere else.
 """
 
 import msgspec

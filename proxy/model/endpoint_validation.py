@@ -1,8 +1,7 @@
 """Validation of what stands behind a Service: EndpointSlice, Endpoints and Pod.
 
-Imports only this room. Invariant: the API server's words (pkg/apis/discovery/validation and
-pkg/apis/core/validation) for the fields that are used. Loopback addresses are refused only where asked: with no
-cluster, pods are processes of this machine.
+Invariant: the API server's words (pkg/apis/discovery/validation and pkg/apis/core/validation) for the fields that are
+used. Loopback addresses are refused only where asked: with no cluster, pods are processes of this machine.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Endpoints: the older form of a Service's addresses (core/v1, deprecated since 1.33).
 
-Imports only this room. Invariant: an Endpoints object never reaches the plan; it is mirrored to EndpointSlices first.
+Invariant: an Endpoints object never reaches the plan; it is mirrored to EndpointSlices first.
 """
 
 import msgspec

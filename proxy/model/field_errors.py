@@ -1,7 +1,7 @@
 """Makers of FieldError, one for each kind of finding the API server has.
 
-Imports only the problem of this room. Invariant: the text is what k8s.io/apimachinery/pkg/util/validation/field
-renders since Kubernetes 1.36: strings quoted, numbers and booleans bare, lists and maps as JSON.
+Invariant: the text is what k8s.io/apimachinery/pkg/util/validation/field renders since Kubernetes 1.36: strings
+quoted, numbers and booleans bare, lists and maps as JSON.
 """
 
 import json

@@ -1,7 +1,7 @@
 """JSON shape: what a YAML or JSON parser yields, made into what the Kubernetes API would have read.
 
-Imports nothing of ours. Invariant: the result holds only str, int, float, bool, list and dict with str keys (and None
-inside lists), is a tree of bounded depth and size, its strings can be encoded as UTF-8 and its ints in 64 bits.
+Invariant: the result holds only str, int, float, bool, list and dict with str keys, and None inside lists. It is a tree
+of bounded depth and size. Its strings can be encoded as UTF-8 and its ints in 64 bits.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """ObjectMeta: the part of every Kubernetes object that names and labels it.
 
-Imports nothing of ours. Invariant: `namespace` is never empty after decoding a namespaced object's manifest
-(the decoder fills in "default"); labels and annotations are never null.
+Invariant: `namespace` is never empty after decoding a namespaced object's manifest (the decoder fills in "default");
+labels and annotations are never null.
 """
 
 import msgspec

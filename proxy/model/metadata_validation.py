@@ -1,7 +1,7 @@
 """Validation of metadata: the names, labels and annotations of any object.
 
-Imports only this room. Invariant: the API server's order and words (ValidateObjectMeta of
-k8s.io/apimachinery/pkg/api/validation), for the fields of ObjectMeta that are kept.
+Invariant: the API server's order and words (ValidateObjectMeta of k8s.io/apimachinery/pkg/api/validation), for the
+fields of ObjectMeta that are kept.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,7 @@
 """Names: the syntax that the Kubernetes API asks of names, labels and ports, and its words when it is not met.
 
-Imports nothing of ours. Invariant: each function returns the API's messages in its order, none for a good value;
-they follow k8s.io/apimachinery/pkg/util/validation and pkg/api/validate/content of 1.36, byte for byte.
+Invariant: each function returns the API's messages in its order, none for a good value; they follow
+k8s.io/apimachinery/pkg/util/validation and pkg/api/validate/content of 1.36, byte for byte.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Pod and Node, with only the fields that decide about endpoints.
 
-Imports only the metadata of this room. Invariant: a Pod's readiness is read from its Ready condition alone.
+Invariant: a Pod's readiness is read from its Ready condition alone.
 """
 
 import msgspec

@@ -1,7 +1,6 @@
 """The weight of a Pod as a backend, read from its label.
 
-Imports nothing of ours. Invariant: a weight is an integer in 0..65535, the range of an IPVS destination's weight in
-practice; 0 drains.
+Invariant: a weight is an integer in 0..65535, the range of an IPVS destination's weight in practice; 0 drains.
 """
 
 import re

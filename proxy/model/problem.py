@@ -1,7 +1,7 @@
 """What is wrong with an object, said the way the API server says it.
 
-Imports nothing of ours. Invariant: `str(FieldError)` is the API server's text, byte for byte
-(k8s.io/apimachinery/pkg/util/validation/field), and `str(Problem)` is one line.
+Invariant: `str(FieldError)` is the API server's text, byte for byte (k8s.io/apimachinery/pkg/util/validation/field),
+and `str(Problem)` is one line.
 """
 
 import msgspec

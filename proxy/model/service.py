@@ -1,7 +1,7 @@
 """Service: the object that asks for an address, as core/v1 defines it.
 
-Imports only the metadata of this room. Invariant: every field of ServiceSpec in the API exists here, so that an
-unknown field in a manifest can be told from one the proxy has no use for.
+Invariant: every field of ServiceSpec in the API exists here, so that an unknown field in a manifest can be told from
+one the proxy has no use for.
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """Validation of a Service's addresses: clusterIP(s) and their families, externalIPs, source ranges, ingress.
 
-Imports only this room. Invariant: the rules and words of ValidateServiceClusterIPsRelatedFields, ValidateService and
+Invariant: the rules and words of ValidateServiceClusterIPsRelatedFields, ValidateService and
 ValidateLoadBalancerStatus (pkg/apis/core/validation); which families a cluster has is the allocator's to know.
 """
 

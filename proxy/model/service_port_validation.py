@@ -1,7 +1,7 @@
 """Validation of a Service's ports.
 
-Imports only this room. Invariant: the rules and words of validateServicePort and of the loops over ports in
-ValidateService (pkg/apis/core/validation); node port ranges and conflicts belong to the allocator.
+Invariant: the rules and words of validateServicePort and of the loops over ports in ValidateService
+(pkg/apis/core/validation); node port ranges and conflicts belong to the allocator.
 """
 
 from collections.abc import Hashable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """Updates of a Service: what a new version keeps of the old one, and what it may not change.
 
-Imports only this room. Invariant: pure; `carry_over` changes only fields that the new version left unset or that the
-change of type made meaningless (patchAllocatedValues and dropTypeDependentFields of pkg/registry/core/service).
+Invariant: pure; `carry_over` changes only fields that the new version left unset or that the change of type made
+meaningless (patchAllocatedValues and dropTypeDependentFields of pkg/registry/core/service).
 """
 
 from collections.abc import Iterator

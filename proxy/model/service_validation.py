@@ -1,7 +1,7 @@
 """Validation of a Service: what the API server refuses, in its order and its words.
 
-Imports only this room. Invariant: pure, never raises, and refuses nothing that only an allocator can decide
-(address and node port ranges, conflicts, the cluster's IP families).
+Invariant: pure, never raises, and refuses nothing that only an allocator can decide (address and node port ranges,
+conflicts, the cluster's IP families).
 """
 
 from collections.abc import Iterator

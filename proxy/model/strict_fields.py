@@ -1,7 +1,7 @@
 """Strict fields: the members of a Service document that the API does not know.
 
-Imports only this room. Invariant: only Service is held to this, because its struct alone names every field of the
-API; metadata and status may hold more than the proxy reads.
+Invariant: only Service is held to this, because its struct alone names every field of the API; metadata and status may
+hold more than the proxy reads.
 """
 
 import difflib

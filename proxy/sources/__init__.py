@@ -1,5 +1,4 @@
 """Where objects come from: the manifest directory, and what later sources feed the same way.
 
-Imports `model`, `cluster`, `documents` and `startup_error`. Invariant: the rest of the program sees `Changes` and
-cannot tell sources apart.
+Invariant: the rest of the program sees `Changes` and cannot tell sources apart.
 """

@@ -1,9 +1,9 @@
 """The directory watch: says when something may have changed at some paths: directories, and files.
 
-Invariant: it says so at once where the kernel tells (inotify), and in bounded time everywhere
-(network file systems, links outside the tree, the kernel's limit of watches reached), so that a listener who looks
-again each time misses nothing. It never says what changed: names in events can be outdated. While nothing happens,
-nothing runs but a look now and then.
+Invariant: a listener who looks again each time misses nothing. It is told at once where the kernel tells (inotify), and
+in bounded time elsewhere: on network file systems, at links outside the tree, at the kernel's limit of watches. It is
+never told what changed, since names in events can be outdated. While nothing happens, nothing runs but a look now and
+then.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """inotify(7): the kernel's own word of what happens in directories, which Python's standard library does not have.
 
-Imports nothing of ours. Invariant: the descriptor never blocks and is closed on exec, and nothing wakes this process
-but an event that was asked for. Why no library: watchfiles wakes a hundred times a second, and asyncinotify (4.4) runs
-ldconfig or a compiler at its import, reads from a descriptor that blocks, and makes a Path of each name.
+Invariant: the descriptor never blocks and is closed on exec, and nothing wakes this process but an event that was asked
+for. Why no library: watchfiles wakes a hundred times a second. asyncinotify (4.4) runs ldconfig or a compiler when
+imported, reads from a descriptor that blocks, and makes a Path of each name.
 """
 
 import ctypes

@@ -1,8 +1,7 @@
 """The Kubernetes source: the objects of a cluster, followed through its API server.
 
-Invariant: nothing is yielded before complete lists of Services and
-EndpointSlices are known, or the last known state where the API server is away; from then on what is served stays until
-the API server says otherwise.
+Invariant: nothing is yielded before complete lists of Services and EndpointSlices are known, or the last known state
+where the API server is away; from then on what is served stays until the API server says otherwise.
 """
 
 import asyncio
@@ -13,18 +12,45 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from proxy.events.event_sink import SinkAnswer
 from proxy.model.changes import Changes
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
-from proxy.sources.kubernetes_api.cluster_events import ClusterEvents
 from proxy.sources.kubernetes_api.cluster_view import ClusterView
-from proxy.sources.kubernetes_api.connection import Connection
+from proxy.sources.kubernetes_api.connection import Connection, ConnectionFailedError
 from proxy.sources.kubernetes_api.follower import Follower
 from proxy.sources.kubernetes_api.known_state import KnownStateError, KnownStateFile
+from proxy.sources.kubernetes_api.payloads import status_message
 from proxy.sources.kubernetes_api.resource import Scope
 from proxy.sources.kubernetes_api.timing import Timing
 
 _log = logging.getLogger(__name__)
+_MERGE = "application/merge-patch+json"
+
+
+class ClusterEvents:
+    """Events in the cluster: an EventSink (proxy/events/event_sink.py).
+
+    It needs the rights to create and patch events, and nothing else of the source depends on them.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def create(self, namespace: str, document: dict[str, Any]) -> SinkAnswer:
+        """POST it."""
+        return await self._send("POST", _path(namespace), "application/json", document)
+
+    async def patch(self, namespace: str, name: str, changes: dict[str, Any]) -> SinkAnswer:
+        """PATCH it."""
+        return await self._send("PATCH", f"{_path(namespace)}/{name}", _MERGE, changes)
+
+    async def _send(self, method: str, path: str, content_type: str, body: dict[str, Any]) -> SinkAnswer:
+        try:
+            code, answer = await self._connection.send(method, path, content_type, body)
+        except ConnectionFailedError as error:
+            raise OSError(str(error)) from error
+        return SinkAnswer(code, "" if code < 300 else status_message(answer))
 
 
 class KubernetesSource:
@@ -204,3 +230,7 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _path(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/events"

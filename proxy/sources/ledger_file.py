@@ -1,7 +1,7 @@
 """The ledger file: what was given out, kept in the state directory across restarts.
 
-Invariant: the file on disk is always a whole ledger, old or new, with a checksum and a copy beside it, and never
-replaced by an empty one because it could not be read; one process at a time holds the directory.
+Invariant: the file on disk is always a whole ledger, old or new, with a checksum and a copy beside it. It is never
+replaced by an empty one because it could not be read. One process at a time holds the directory.
 """
 
 import contextlib

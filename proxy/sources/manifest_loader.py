@@ -1,8 +1,8 @@
 """The manifest loader: keeps the objects of manifest files in the embedded API, as one more of its clients.
 
-Invariant: an object is applied by the loader's own field
-manager, which takes what the files say from whoever else set it and leaves the rest alone; an object that the files
-had and have no more is deleted, also when that happened while nobody was looking.
+Invariant: an object is applied by the loader's own field manager, which takes what the files say from whoever else set
+it and leaves the rest alone; an object that the files had and have no more is deleted, also when that happened while
+nobody was looking.
 """
 
 import contextlib

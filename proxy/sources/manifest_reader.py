@@ -1,25 +1,28 @@
 """The manifest reader: keeps up with the files below some directories, opening only those that changed.
 
-It blocks on files, so it belongs in a thread, one call at a time. Invariants: a file is taken once it has been left
-alone for a moment, so a file that is being written is not mistaken for a finished one. A later version is never
-mistaken for the one that was read (file times are as coarse as the kernel's tick). Whatever a file holds is a problem
-of that file.
+ManifestReader blocks on files, so it belongs in a thread, one call at a time. Invariants: a file is taken once it has
+been left alone for a moment, so a file that is being written is not mistaken for a finished one. A later version is
+never mistaken for the one that was read (file times are as coarse as the kernel's tick). Whatever a file holds is a
+problem of that file.
 """
 
+import asyncio
 import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from proxy.model.problem import Problem
+from proxy.sources.directory_watch import DirectoryWatch
 from proxy.sources.manifest_file import ManifestFile, parse_manifest, unusable
 from proxy.sources.manifest_scan import NO_REGULAR_FILE, Scan, Signature, scan
 
 SETTLED_NANOSECONDS = 20_000_000
 MOST_BYTES = 64 * 1024 * 1024
+_ATTEMPTS_TO_SETTLE = 5
 
 _log = logging.getLogger(__name__)
 
@@ -120,3 +123,53 @@ class ManifestReader:
             del self._signatures[path]
             self._files.pop(path, None)
         return missing
+
+
+class ManifestReadings:
+    """One reading after the other, each when there may be something new: `read`, then `wait`, both of one task.
+
+    Reading blocks no event loop, and a file that is being written is waited for in bounded time.
+    """
+
+    def __init__(self, paths: Sequence[str], most_bytes: int = MOST_BYTES, given: Sequence[ManifestFile] = ()) -> None:
+        self._paths = tuple(paths)
+        self._reader = ManifestReader(paths, most_bytes=most_bytes, given=given)
+        self._watch = DirectoryWatch(paths)
+        self._found: dict[str, tuple[int, int]] = {}
+        self._reread_all = False
+
+    def reread(self) -> None:
+        """Let `wait` return, and the next `read` open every file again."""
+        self._reread_all = True
+        self._watch.wake()
+
+    async def read(self) -> Reading:
+        """What is new since the last reading."""
+        if self._reread_all:
+            self._reread_all = False
+            self._reader.forget_signatures()
+        reading = await self._settled()
+        self._found = reading.directories
+        return reading
+
+    async def wait(self) -> None:
+        """Return when something may have changed."""
+        if not self._watch.follow(self._found):
+            await self._watch.wait()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Why changes are not noticed at once, if they are not."""
+        fault = self._watch.fault
+        return tuple(Problem(fault, where=path) for path in self._paths if fault)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._watch.close()
+
+    async def _settled(self) -> Reading:
+        for _ in range(_ATTEMPTS_TO_SETTLE):
+            reading = await asyncio.to_thread(self._reader.read)
+            if not reading.unsettled:
+                return reading
+            await asyncio.sleep(SETTLED_NANOSECONDS / 1e9)
+        return await asyncio.to_thread(self._reader.read, patient=False)

@@ -1,7 +1,7 @@
 """The manifest source: the objects in manifest files and directories of them, followed as the files change.
 
-Invariant: an address is on disk before anybody is told of it; a mistake in
-a file is reported in `Changes.problems` and changes nothing else.
+Invariant: an address is on disk before anybody is told of it; a mistake in a file is reported in `Changes.problems`
+and changes nothing else.
 """
 
 import asyncio
@@ -12,16 +12,40 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from proxy.cluster.cluster import Cluster
-from proxy.model.changes import Changes
+from proxy.model.changes import Changes, ObjectKey
 from proxy.model.problem import Problem
+from proxy.model.service import Service
 from proxy.model.source_statistics import ResourceStatistics
-from proxy.sources.first_seen import FirstSeen
 from proxy.sources.ledger_file import LedgerFile
 from proxy.sources.manifest_file import ManifestFile
-from proxy.sources.manifest_reader import MOST_BYTES, Reading
-from proxy.sources.manifest_readings import ManifestReadings
+from proxy.sources.manifest_reader import MOST_BYTES, ManifestReadings, Reading
 from proxy.sources.manifest_set import ManifestSet
 from proxy.startup_error import StartupError
+
+
+class FirstSeen:
+    """Gives Services of manifests the age that no API server gave them.
+
+    A Service keeps the moment when it was first seen until it is removed. One that states its own creationTimestamp
+    keeps that.
+    """
+
+    def __init__(self) -> None:
+        self._moments: dict[ObjectKey, str] = {}
+
+    def stamped(self, changes: Changes, now: str) -> Changes:
+        """The same changes with a creationTimestamp on every Service; `now` is RFC 3339."""
+        for key in changes.removed_services:
+            self._moments.pop(key, None)
+        if not changes.services:
+            return changes
+        return replace(changes, services=tuple(self._stamp(service, now) for service in changes.services))
+
+    def _stamp(self, service: Service, now: str) -> Service:
+        if service.metadata.creation_timestamp:
+            return service
+        moment = self._moments.setdefault(service.key, now)
+        return replace(service, metadata=replace(service.metadata, creation_timestamp=moment))
 
 
 class ManifestSource:

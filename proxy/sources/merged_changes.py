@@ -1,6 +1,6 @@
 """Merging: several Changes that happened one after the other as one.
 
-Imports `model` alone. Invariant: applying the result is applying the parts in their order.
+Invariant: applying the result is applying the parts in their order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

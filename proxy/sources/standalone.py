@@ -1,7 +1,7 @@
 """The standalone source: the embedded Kubernetes API, and what it is asked for, as changes.
 
-Imports the API and this room; nothing of it leaves but Changes. Invariant: an address is on disk before anybody is
-told of it; what manifests say is in the API before the first state is complete.
+Nothing of it leaves but Changes. Invariant: an address is on disk before anybody is told of it; what manifests say is
+in the API before the first state is complete.
 """
 
 import asyncio
@@ -24,8 +24,7 @@ from proxy.model.source_statistics import ResourceStatistics
 from proxy.serving.bounded_connections import USUAL_BOUNDS
 from proxy.sources.manifest_file import ManifestFile
 from proxy.sources.manifest_loader import ManifestLoader
-from proxy.sources.manifest_reader import MOST_BYTES
-from proxy.sources.manifest_readings import ManifestReadings
+from proxy.sources.manifest_reader import MOST_BYTES, ManifestReadings
 from proxy.sources.manifests import require_paths
 from proxy.sources.merged_changes import merged_changes
 from proxy.sources.standalone_events import StandaloneEvents

@@ -1,7 +1,6 @@
 """Events in the embedded API.
 
-Imports `events` and the API's operations. Invariant: what is older than an hour goes, as in a cluster, so that the
-store does not grow with every restart.
+Invariant: what is older than an hour goes, as in a cluster, so that the store does not grow with every restart.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -15,7 +15,7 @@ from proxy.cluster.cluster import ClusterSettings
 from proxy.events.event_series import EventSeries
 from proxy.events.event_sink import EventSink
 from proxy.events.service_event import ServiceEvent
-from proxy.sources.kubernetes_api.cluster_events import ClusterEvents
+from proxy.sources.kubernetes import ClusterEvents
 from proxy.sources.kubernetes_api.connection import Connection
 from proxy.sources.kubernetes_api.credentials import Kubeconfig
 from proxy.sources.standalone_events import StandaloneEvents

@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.cluster.cluster import Cluster, ClusterSettings
+from proxy.model.changes import Changes
+from proxy.model.metadata import ObjectMeta
+from proxy.model.service import Service
 from proxy.sources.ledger_file import LedgerFile
-from proxy.sources.manifests import ManifestSource
+from proxy.sources.manifests import FirstSeen, ManifestSource
 from tests.sources.exported_cluster import EXPORTED, LEFT_OUT
 from tests.sources.followed_manifests import following, replace_file
 
@@ -250,3 +253,34 @@ async def test_services_that_exchange_addresses_and_node_ports_are_both_served(
     async with following(root, state=state) as followed:
         assert followed.addresses == {"a": "127.96.3.4", "b": "127.96.3.3"}
         assert followed.problems == []
+
+
+WEB = Service(ObjectMeta(name="web", namespace="default"))
+
+
+def age_of(changes: Changes) -> str:
+    (service,) = changes.services
+    return service.metadata.creation_timestamp
+
+
+def test_a_service_keeps_the_moment_it_was_first_seen() -> None:
+    seen = FirstSeen()
+    assert age_of(seen.stamped(Changes(services=(WEB,)), "2026-01-01T00:00:00Z")) == "2026-01-01T00:00:00Z"
+    assert age_of(seen.stamped(Changes(services=(WEB,)), "2026-01-02T00:00:00Z")) == "2026-01-01T00:00:00Z"
+
+
+def test_a_service_that_was_removed_is_new_when_it_comes_back() -> None:
+    seen = FirstSeen()
+    seen.stamped(Changes(services=(WEB,)), "2026-01-01T00:00:00Z")
+    seen.stamped(Changes(removed_services=(WEB.key,)), "2026-01-02T00:00:00Z")
+    assert age_of(seen.stamped(Changes(services=(WEB,)), "2026-01-03T00:00:00Z")) == "2026-01-03T00:00:00Z"
+
+
+def test_a_service_that_says_when_it_was_created_is_believed() -> None:
+    old = Service(ObjectMeta(name="web", namespace="default", creation_timestamp="2020-01-01T00:00:00Z"))
+    assert age_of(FirstSeen().stamped(Changes(services=(old,)), "2026-01-01T00:00:00Z")) == "2020-01-01T00:00:00Z"
+
+
+def test_changes_without_services_pass_as_they_are() -> None:
+    changes = Changes(removed_slices=(("default", "web-1"),))
+    assert FirstSeen().stamped(changes, "2026-01-01T00:00:00Z") is changes

@@ -1,7 +1,6 @@
 """Cluster view: everything that is followed of one cluster, as one stream of changes.
 
-No socket, no clock. Invariant: the sum of all that `drain` gave is
-what the stores hold.
+No socket, no clock. Invariant: the sum of all that `drain` gave is what the stores hold.
 """
 
 from collections.abc import Iterable

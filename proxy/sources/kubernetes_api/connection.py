@@ -1,8 +1,8 @@
 """Connection: requests to one API server, with credentials that are fresh.
 
-kubernetes_asyncio's REST client is imported on first use. Invariant: a refused token is never sent twice without having
-been read again, and credentials are read once however many requests wait for them; whatever goes wrong on the way is a
-ConnectionFailedError.
+kubernetes_asyncio's REST client is imported on first use. Invariant: a refused token is never sent twice without
+having been read again, and credentials are read once however many requests wait for them; whatever goes wrong on the
+way is a ConnectionFailedError.
 """
 
 import asyncio

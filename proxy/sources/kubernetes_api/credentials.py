@@ -1,7 +1,7 @@
 """Credentials: where the API server is and who this proxy is there, from a kubeconfig or a service account.
 
-Imports kubernetes_asyncio, on first use: it costs 38 MB and 0.3 s. Invariant: every `load` reads the files again, so
-that a token or certificate which was rotated is used; what no retry can mend is a StartupError from `check`.
+kubernetes_asyncio is imported on first use, since it costs 38 MB and 0.3 s. Invariant: every `load` reads the files
+again, so that a token or certificate which was rotated is used. What no retry can mend is a StartupError from `check`.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Follower: drives one list-watch over the connection.
 
-Imports asyncio, aiohttp and this room. Invariant: it decides nothing: what to ask and what answers mean is the
-list-watch's business; an error of the network ends one request, never the task.
+Invariant: it decides nothing: what to ask and what answers mean is the list-watch's business; an error of the network
+ends one request, never the task.
 """
 
 import asyncio

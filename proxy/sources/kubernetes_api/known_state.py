@@ -1,7 +1,7 @@
 """Known state: what a cluster looked like when it was last followed, in a file in the state directory.
 
-Invariant: the file is always whole, old or new; one of another version, another cluster or another
-part of the cluster is never used; writing it takes the event loop a tenth of a millisecond at a time.
+Invariant: the file is always whole, old or new; one of another version, another cluster or another part of the cluster
+is never used; writing it takes the event loop a tenth of a millisecond at a time.
 """
 
 import asyncio

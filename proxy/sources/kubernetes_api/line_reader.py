@@ -1,7 +1,7 @@
 """Line reader: cuts a stream of bytes into lines, however the network cut it into chunks.
 
-Imports nothing of ours. Invariant: the work is linear in the bytes fed, and what is held is at most one line of
-bounded length. The last line of a stream counts only once its newline has come: a cut line is not half an event.
+Invariant: the work is linear in the bytes fed, and what is held is at most one line of bounded length. The last line
+of a stream counts only once its newline has come: a cut line is not half an event.
 """
 
 LONGEST_LINE = 64 * 1024 * 1024

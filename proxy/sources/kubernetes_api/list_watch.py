@@ -14,11 +14,9 @@ from typing import Generic, TypeVar
 import msgspec
 
 from proxy.model.source_statistics import ResourceStatistics
-from proxy.sources.kubernetes_api.backoff import Backoff
-from proxy.sources.kubernetes_api.object_store import ObjectStore
+from proxy.sources.kubernetes_api.object_store import ObjectStore, is_newer
 from proxy.sources.kubernetes_api.payloads import Bookmark, Failure, ListPage, Put, Removed, WatchEvent
 from proxy.sources.kubernetes_api.resource import Query, Resource
-from proxy.sources.kubernetes_api.resource_version import is_newer
 from proxy.sources.kubernetes_api.timing import Timing
 
 T = TypeVar("T")
@@ -288,3 +286,26 @@ class ListWatch(Generic[T]):
 def _said(code: int, message: str) -> str:
     """What the server said, for a person."""
     return f"{message} ({code})" if message else f"status {code}"
+
+
+class Backoff:
+    """How long to wait before each attempt of one series of failures: from `first` to `longest` seconds.
+
+    `last` is the delay that was given last. The jitter is decorrelated (Brooker, "Exponential Backoff and Jitter"):
+    clients that failed together do not return together.
+    """
+
+    def __init__(self, first: float, longest: float, random: Random) -> None:
+        self._first = first
+        self._longest = longest
+        self._random = random
+        self.last = first
+
+    def next(self) -> float:
+        """Seconds to wait now; on average longer each time."""
+        self.last = min(self._longest, self._random.uniform(self._first, 3 * self.last))
+        return self.last
+
+    def reset(self) -> None:
+        """The next failure begins a new series."""
+        self.last = self._first

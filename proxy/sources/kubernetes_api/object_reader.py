@@ -1,7 +1,7 @@
 """Object reader: one object of a list or a watch event, from its JSON to what the rest of the program uses.
 
-Imports `model` and the observed objects of this room. Invariant: nothing is raised, whatever the JSON says: what cannot
-be used is an Observed with a problem and without an item. Fields that the proxy does not know are ignored.
+Invariant: nothing is raised, whatever the JSON says: what cannot be used is an Observed with a problem and without an
+item. Fields that the proxy does not know are ignored.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Object store: the objects of one resource as last heard of, and what changed since anybody asked.
 
-Imports `model` and the resource versions of this room. Invariant: an object is never replaced by an older version of
-itself, nor one that was deleted revived by one; a malformed version is remembered as a problem and counts as no object.
+Invariant: an object is never replaced by an older version of itself, nor one that was deleted revived by one; a
+malformed version is remembered as a problem and counts as no object.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,6 @@ import msgspec
 
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
-from proxy.sources.kubernetes_api.resource_version import is_newer
 
 T = TypeVar("T")
 
@@ -103,3 +102,10 @@ class ObjectStore(Generic[T]):
         self._problems.pop(key, None)
         if known is not None and known.item is not None:
             self._changed[key] = None
+
+
+def is_newer(version: str, than: str) -> bool:
+    """Whether `version` is later than `than`. Versions are decimal numbers that grow (KEP-5504)."""
+    if version.isdecimal() and than.isdecimal():
+        return int(version) > int(than)
+    return version != than

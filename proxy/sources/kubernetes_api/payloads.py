@@ -1,7 +1,7 @@
 """Payloads: the bodies that the API server answers a list or a watch with.
 
-Imports the object reader of this room. Invariant: an answer that is not what it should be raises PayloadError, and one
-bad object among good ones does not: it is read as a problem. Decoders are made once.
+Invariant: an answer that is not what it should be raises PayloadError, and one bad object among good ones does not: it
+is read as a problem. Decoders are made once.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Resource: one thing to list and watch: where it is, which part of it, and how its objects are read.
 
-Imports `model` and the readers of this room. Invariant: what is asked for is the least that the proxy needs: labels
-and fields select on the server's side, and of Pods only the metadata is sent.
+Invariant: what is asked for is the least that the proxy needs: labels and fields select on the server's side, and of
+Pods only the metadata is sent.
 """
 
 from typing import Any, Generic, TypeVar

@@ -1,6 +1,6 @@
 """Timing: how long the Kubernetes source waits for what.
 
-Imports nothing of ours. Invariant: the defaults are client-go's where it has one (tools/cache/reflector.go).
+Invariant: the defaults are client-go's where it has one (tools/cache/reflector.go).
 """
 
 import msgspec

@@ -1,10 +1,11 @@
 """The store against a reference that keeps the whole history."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.problem import Problem
-from proxy.sources.kubernetes_api.object_store import ObjectStore, Observed
+from proxy.sources.kubernetes_api.object_store import ObjectStore, Observed, is_newer
 
 
 def observed(name: str, version: int, item: str | None = "") -> Observed[str]:
@@ -103,3 +104,11 @@ def test_any_order_and_repetition_of_events_ends_in_the_same_state(
     assert {key: item for key, item in summed.items() if item is not None} == expected
     assert set(store.items) == set(expected.values())
     assert len(store.problems) == sum(kind == "bad" for kind, _ in last.values())
+
+
+@pytest.mark.parametrize(
+    ("version", "than", "newer"),
+    [("10", "9", True), ("9", "10", False), ("9", "9", False), ("b", "a", True), ("a", "a", False), ("1", "", True)],
+)
+def test_numbers_are_compared_as_numbers(version: str, than: str, newer: bool) -> None:
+    assert is_newer(version, than) is newer

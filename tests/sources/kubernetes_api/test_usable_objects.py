@@ -1,14 +1,24 @@
 """What is made of objects before they are used."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.model.changes import PodWeight
-from proxy.model.endpoint_slice import LAST_CHANGE_TRIGGER_TIME, Endpoint, EndpointPort, EndpointSlice
+from proxy.model.endpoint_slice import (
+    LAST_CHANGE_TRIGGER_TIME,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+    TargetReference,
+)
 from proxy.model.metadata import ObjectMeta
 from proxy.model.service import Service, ServicePort, ServiceSpec
 from proxy.sources.kubernetes_api.object_reader import UnusableError
 from proxy.sources.kubernetes_api.usable_objects import (
     PodMetadata,
+    compact_endpoint,
     pod_weight_of,
     usable_endpoint_slice,
     usable_service,
@@ -47,3 +57,30 @@ def test_a_weight_is_read_from_the_label() -> None:
 def test_a_label_that_is_no_weight_is_unusable(text: str) -> None:
     with pytest.raises(UnusableError, match="is not a whole number from 0 to 65535"):
         pod_weight_of(PodMetadata(ObjectMeta(name="pod", labels={"svcproxy.io/weight": text})))
+
+
+TEXT = st.text(max_size=4)
+ANSWER = st.sampled_from([None, True, False])
+ENDPOINTS = st.builds(
+    Endpoint,
+    addresses=st.lists(TEXT, max_size=2).map(tuple),
+    conditions=st.builds(EndpointConditions, ANSWER, ANSWER, ANSWER),
+    hostname=st.none() | TEXT,
+    target_ref=st.none() | st.builds(TargetReference, TEXT, TEXT, TEXT),
+    node_name=st.none() | TEXT,
+    zone=st.none() | TEXT,
+)
+
+
+@given(ENDPOINTS)
+def test_it_equals_the_endpoint(endpoint: Endpoint) -> None:
+    assert compact_endpoint(endpoint) == endpoint
+
+
+def test_two_share_what_both_say() -> None:
+    def made() -> Endpoint:
+        return Endpoint(conditions=EndpointConditions(ready=True), node_name="".join(["node", "-1"]))
+
+    one, other = compact_endpoint(made()), compact_endpoint(made())
+    assert one.node_name is other.node_name
+    assert one.conditions is other.conditions
