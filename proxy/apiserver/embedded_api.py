@@ -6,6 +6,7 @@ and the namespaces that every cluster has are there.
 
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from proxy.apiserver.http.server import APIServer
 from proxy.apiserver.kinds import NAMESPACES, SERVICES
 from proxy.apiserver.storage.recovery import opened_database
 from proxy.apiserver.storage.store import Store
+from proxy.apiserver.terminating_pods import removing_terminated_pods
 from proxy.apiserver.writes.operations import Operations
 from proxy.apiserver.writes.options import WriteOptions
 from proxy.apiserver.writes.proposals import PERMANENT_NAMESPACES, Proposals
@@ -72,7 +74,10 @@ async def embedded_api(
             try:
                 url = await server.start(address)
                 kubeconfig = write_kubeconfig(directory, url, certificate.authority, token)
-                async with kept_valid(certificate, lambda pem: _trust(directory, url, pem, token)):
+                async with (
+                    kept_valid(certificate, lambda pem: _trust(directory, url, pem, token)),
+                    removing_terminated_pods(store, operations, time.time),
+                ):
                     yield EmbeddedAPI(store, operations, url, kubeconfig)
             finally:
                 await server.stop()

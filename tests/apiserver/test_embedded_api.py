@@ -1,5 +1,6 @@
 """The API as a whole over restarts, and with kubernetes_asyncio as its client."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from proxy.apiserver.document import Stored
 from proxy.apiserver.embedded_api import EmbeddedAPI, embedded_api
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES
 from proxy.apiserver.storage.database import Database
-from proxy.apiserver.writes.options import WriteOptions
+from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
 from proxy.cluster.cluster import ClusterSettings
 from proxy.model.changes import Changes
+from proxy.model.endpoint_slice import EndpointConditions
 from proxy.startup_error import StartupError
 
 OPTIONS = WriteOptions()
@@ -135,3 +137,46 @@ async def test_kubernetes_asyncio_lists_watches_and_patches(tmp_path: Path) -> N
             with pytest.raises(client.ApiException) as refused:
                 await core.read_namespaced_service("none", "default")
             assert refused.value.status == 404
+
+
+def running_pod(name: str, grace: int) -> dict[str, Any]:
+    """One that runs on a node."""
+    made = pod(name, "web", "10.1.0.1")
+    return made | {"spec": {"nodeName": "here", "terminationGracePeriodSeconds": grace}}
+
+
+async def gone(api: EmbeddedAPI, name: str) -> None:
+    with api.store.watching(PODS, "default") as watcher:
+        while api.store.get(PODS, ("default", name)) is not None:
+            await asyncio.wait_for(watcher.next_events(), 20)
+
+
+async def test_a_deleted_pod_terminates_for_its_grace_and_then_goes(tmp_path: Path) -> None:
+    told: list[Changes] = []
+    async with running(tmp_path, told) as api:
+        await api.operations.create(SERVICES, "default", service("web", selector={"app": "web"}), OPTIONS)
+        await api.operations.create(PODS, "default", running_pod("a", 2), OPTIONS)
+        written = await api.operations.delete(PODS, ("default", "a"), DeleteOptions())
+        assert written.document["metadata"]["deletionGracePeriodSeconds"] == 2
+        (endpoint,) = told[-1].slices[0].endpoints
+        assert endpoint.conditions == EndpointConditions(ready=False, serving=True, terminating=True)
+        await gone(api, "a")
+        assert told[-1].slices[0].endpoints == ()
+
+
+async def test_a_terminating_pod_can_be_hurried(tmp_path: Path) -> None:
+    async with running(tmp_path, []) as api:
+        await api.operations.create(PODS, "default", running_pod("a", 3600), OPTIONS)
+        await api.operations.delete(PODS, ("default", "a"), DeleteOptions())
+        again = await api.operations.delete(PODS, ("default", "a"), DeleteOptions())
+        assert again.document["metadata"]["deletionGracePeriodSeconds"] == 3600
+        await api.operations.delete_all(PODS, "default", lambda _: True, DeleteOptions(grace_seconds=0))
+        assert api.store.get(PODS, ("default", "a")) is None
+
+
+async def test_grace_that_ended_while_the_api_was_away_is_over(tmp_path: Path) -> None:
+    async with running(tmp_path, []) as api:
+        await api.operations.create(PODS, "default", running_pod("a", 1), OPTIONS)
+        await api.operations.delete(PODS, ("default", "a"), DeleteOptions())
+    async with running(tmp_path, []) as api:
+        await gone(api, "a")

@@ -194,7 +194,8 @@ async def test_typed_commands_that_fail_say_why_in_the_apis_words(kubectl: Kubec
 
 async def test_a_drained_node_has_its_pods_deleted(kubectl: Kubectl) -> None:
     node = "apiVersion: v1\nkind: Node\nmetadata: {name: here}\n"
-    await kubectl("create", "-f", "-", stdin=f"{POD.replace('spec: {', 'spec: {nodeName: here, ')}---\n{node}")
+    pod = POD.replace("spec: {", "spec: {nodeName: here, terminationGracePeriodSeconds: 1, ")
+    await kubectl("create", "-f", "-", stdin=f"{pod}---\n{node}")
     code, output = await kubectl("drain", "here", "--force", "--disable-eviction")
     assert (code, output.splitlines()[-1]) == (0, "node/here drained")
     assert (await kubectl("get", "pod", "a"))[0] == 1

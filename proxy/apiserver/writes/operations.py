@@ -67,7 +67,7 @@ class Operations:
                 for stored in self._store.objects(kind).values()
                 if namespace in ("", stored.key[0]) and matches(stored.document)
             )
-            return self._proposals.delete_all(kind, deleted)
+            return self._proposals.delete_all(kind, deleted, options)
 
         await self._carry_out(propose, options.dry_run)
         return tuple(deleted)

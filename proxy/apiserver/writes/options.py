@@ -25,11 +25,12 @@ class WriteOptions(msgspec.Struct, frozen=True):
 
 
 class DeleteOptions(msgspec.Struct, frozen=True):
-    """Empty preconditions always hold."""
+    """Empty preconditions always hold. `grace_seconds` is None where the object itself says how many it has."""
 
     uid: str = ""
     version: str = ""
     dry_run: bool = False
+    grace_seconds: int | None = None
 
 
 def write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
@@ -59,7 +60,17 @@ def delete_options(query: Mapping[str, str], body: Document | None) -> DeleteOpt
         uid=str(preconditions.get("uid") or ""),
         version=str(preconditions.get("resourceVersion") or ""),
         dry_run=_is_dry_run(query.get("dryRun") or in_body),
+        grace_seconds=_grace_seconds(query.get("gracePeriodSeconds"), body.get("gracePeriodSeconds")),
     )
+
+
+def _grace_seconds(in_query: str | None, in_body: object) -> int | None:
+    if in_query:
+        try:
+            return int(in_query)
+        except ValueError:
+            raise status.bad_request(f'gracePeriodSeconds: "{in_query}" is no number of seconds') from None
+    return in_body if isinstance(in_body, int) else None
 
 
 def _is_dry_run(value: object) -> bool:

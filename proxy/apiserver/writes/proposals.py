@@ -15,6 +15,7 @@ from proxy.apiserver.document import Document, Key, key_of, metadata_of, with_me
 from proxy.apiserver.kinds import KINDS, NAMESPACES, NODES, PODS, Kind
 from proxy.apiserver.storage.store import Store, Write
 from proxy.apiserver.writes.admission import admitted
+from proxy.apiserver.writes.deletion import is_finished, left_of
 from proxy.apiserver.writes.field_ownership import managed_after_update
 from proxy.apiserver.writes.managed_fields import UPDATE
 from proxy.apiserver.writes.object_meta import begun, check_preconditions, continued, counted, identified, same
@@ -91,17 +92,17 @@ class Proposals:
         return self._updated(kind, with_metadata(document, managedFields=managers), current, warnings)
 
     def delete(self, kind: Kind, key: Key, options: DeleteOptions) -> Proposal:
-        """Without the object under `key`; with finalizers it stays, and is marked."""
+        """Without the object under `key`; with finalizers or a grace period it stays, and is marked."""
         current = self._current(kind, key)
         check_preconditions(kind, current, options.uid, options.version)
         if kind is NAMESPACES and key[1] in PERMANENT_NAMESPACES:
             raise status.forbidden(kind, key[1], "this namespace may not be deleted")
         contents = self._contents(key[1]) if kind is NAMESPACES else ()
-        return Proposal(current, (self._deletion(kind, current), *contents))
+        return Proposal(current, (*self._deletion(kind, current, options), *contents))
 
-    def delete_all(self, kind: Kind, documents: Sequence[Document]) -> Proposal:
+    def delete_all(self, kind: Kind, documents: Sequence[Document], options: DeleteOptions) -> Proposal:
         """Without any of the `documents`, which are stored."""
-        return Proposal({}, tuple(self._deletion(kind, document) for document in documents))
+        return Proposal({}, tuple(write for each in documents for write in self._deletion(kind, each, options)))
 
     def _created(self, kind: Kind, document: Document, warnings: tuple[str, ...]) -> Proposal:
         self._require_namespace(kind, document)
@@ -133,9 +134,7 @@ class Proposals:
     def _updated(self, kind: Kind, document: Document, current: Document, warnings: tuple[str, ...]) -> Proposal:
         if same(document, current):
             return Proposal(current, (), warnings=warnings)
-        metadata = metadata_of(document)
-        finished = metadata.get("deletionTimestamp") and not metadata.get("finalizers")
-        write = Write(kind, key_of(document), None if finished else document)
+        write = Write(kind, key_of(document), None if is_finished(document) else document)
         return Proposal(document, (write,), warnings=warnings)
 
     def _current(self, kind: Kind, key: Key) -> Document:
@@ -144,12 +143,10 @@ class Proposals:
             raise status.not_found(kind, key[1])
         return stored.document
 
-    def _deletion(self, kind: Kind, current: Document) -> Write:
-        metadata = metadata_of(current)
-        if not metadata.get("finalizers"):
-            return Write(kind, key_of(current), None)
-        now = metadata.get("deletionTimestamp") or self._clock()
-        return Write(kind, key_of(current), with_metadata(current, deletionTimestamp=now, deletionGracePeriodSeconds=0))
+    def _deletion(self, kind: Kind, current: Document, options: DeleteOptions) -> tuple[Write, ...]:
+        """None where the object is being deleted already."""
+        left = left_of(kind, current, options.grace_seconds, self._clock())
+        return () if left is current else (Write(kind, key_of(current), left),)
 
     def _contents(self, namespace: str) -> tuple[Write, ...]:
         """Deletions of everything in the namespace; what the controller made goes with its Service."""

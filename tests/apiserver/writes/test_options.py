@@ -31,6 +31,8 @@ def test_a_value_that_there_is_not_is_refused(query: dict[str, str]) -> None:
         ({"dryRun": "All"}, None, DeleteOptions(dry_run=True)),
         ({}, {"dryRun": ["All"], "propagationPolicy": "Background"}, DeleteOptions(dry_run=True)),
         ({}, {"preconditions": {"uid": "u", "resourceVersion": "5"}}, DeleteOptions("u", "5")),
+        ({"gracePeriodSeconds": "5"}, {"gracePeriodSeconds": 7}, DeleteOptions(grace_seconds=5)),
+        ({}, {"gracePeriodSeconds": 0}, DeleteOptions(grace_seconds=0)),
         ({}, {"preconditions": "nonsense", "dryRun": "nonsense"}, DeleteOptions()),
     ],
 )
