@@ -4,6 +4,7 @@ Joins this room's parts; the standalone source runs it. Invariant: nothing is se
 and the namespaces that every cluster has are there.
 """
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from proxy.apiserver.controller import EndpointController
 from proxy.apiserver.document import Document, Stored
+from proxy.apiserver.event_expiry import expire_events
 from proxy.apiserver.http.certificate import ServingCertificate
 from proxy.apiserver.http.certificate_renewal import kept_valid
 from proxy.apiserver.http.kubeconfig import load_or_make_token, write_kubeconfig
@@ -71,6 +73,7 @@ async def embedded_api(
         async with store.running():
             await store.write(controller.initial)
             await _make_namespaces(store, operations)
+            expiry = asyncio.create_task(expire_events(store, operations), name="expire Events")
             try:
                 url = await server.start(address)
                 kubeconfig = write_kubeconfig(directory, url, certificate.authority, token)
@@ -81,6 +84,8 @@ async def embedded_api(
                     yield EmbeddedAPI(store, operations, url, kubeconfig)
             finally:
                 await server.stop()
+                expiry.cancel()
+                await asyncio.wait([expiry])
 
 
 def _trust(directory: str, url: str, authority: bytes, token: str) -> None:

@@ -1,9 +1,8 @@
 """Events in the embedded API.
 
-Invariant: what is older than an hour goes, as in a cluster, so that the store does not grow with every restart.
+Invariant: whatever the API says to an Event is an answer, and no error.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,13 +10,11 @@ import msgspec
 from proxy.apiserver.embedded_api import FIELD_MANAGER, EmbeddedAPI
 from proxy.apiserver.kinds import EVENTS
 from proxy.apiserver.status import StatusError
-from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
+from proxy.apiserver.writes.options import WriteOptions
 from proxy.apiserver.writes.patching import MERGE_PATCH
 from proxy.apiserver.writes.proposals import Patch
-from proxy.events.event_series import COMPONENT
 from proxy.events.event_sink import SinkAnswer
 
-_LIFETIME = timedelta(hours=1)
 _OPTIONS = WriteOptions(field_manager=FIELD_MANAGER)
 
 
@@ -28,11 +25,9 @@ class StandaloneEvents:
         self.api: EmbeddedAPI | None = None
 
     async def create(self, namespace: str, document: dict[str, Any]) -> SinkAnswer:
-        """Create it, and forget what is old."""
-        api = self._running()
+        """Create it."""
         try:
-            await self._forget(api, datetime.now(UTC) - _LIFETIME)
-            await api.operations.create(EVENTS, namespace, document, _OPTIONS)
+            await self._running().operations.create(EVENTS, namespace, document, _OPTIONS)
         except StatusError as error:
             return SinkAnswer(error.status.code, error.status.message)
         return SinkAnswer(201)
@@ -45,14 +40,6 @@ class StandaloneEvents:
         except StatusError as error:
             return SinkAnswer(error.status.code, error.status.message)
         return SinkAnswer(200)
-
-    async def _forget(self, api: EmbeddedAPI, before: datetime) -> None:
-        latest = before.strftime("%Y-%m-%dT%H:%M:%SZ")
-        for key, stored in list(api.store.objects(EVENTS).items()):
-            document = stored.document
-            is_own = document.get("source", {}).get("component") == COMPONENT
-            if is_own and document.get("lastTimestamp", "") < latest:
-                await api.operations.delete(EVENTS, key, DeleteOptions())
 
     def _running(self) -> EmbeddedAPI:
         if self.api is None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -67,14 +67,6 @@ async def test_what_the_api_refuses_is_an_answer(sink: EventSink) -> None:
     refused = await sink.create("nowhere", document() | {"metadata": {"name": "a", "namespace": "nowhere"}})
     assert refused.code == 404
     assert "nowhere" in refused.message
-
-
-async def test_events_of_more_than_an_hour_ago_are_forgotten(api: EmbeddedAPI) -> None:
-    events = StandaloneEvents()
-    events.api = api
-    await events.create("default", document(NOW - timedelta(hours=2), "long ago"))
-    await events.create("default", document(NOW, "now"))
-    assert [each["message"] for each in stored(api)] == ["now"]
 
 
 async def test_an_api_that_does_not_run_is_an_error_of_the_system() -> None:
