@@ -1,10 +1,11 @@
 """Direction: one half of a relay, bytes from one socket to the other.
 
-The hottest code of the proxy; functions here are as long as their measured path needs. What it does with an event in
-each state is the table in `direction_state.py`. Invariants: bytes are held only while the other side will not take
-them, and while any are held nothing more is read (that is the backpressure). After every return either the source was
-read until it had nothing, or the target is waited for, or another turn was asked for (an edge-triggered event is not
-repeated). No field is written from outside.
+The hottest code of the proxy; functions here are as long as their measured path needs, and the file as long as one
+class with its ways of moving bytes: a call into another module would be part of every message. What it does with an
+event in each state is the table in `direction_state.py`. Invariants: bytes are held only while the other side will not
+take them, and while any are held nothing more is read (that is the backpressure). After every return either the source
+was read until it had nothing, or the target is waited for, or another turn was asked for (an edge-triggered event is
+not repeated). No field is written from outside.
 """
 
 import os

@@ -5,7 +5,8 @@ event makes of them, are the table in `relay_state.py`. What the client said bef
 handshake is over, and its ACK with it. On this machine that is when connect() returns, which saves an event, a wake-up
 and a segment. Invariants: every accepted client ends in exactly one `end`, with one reason; each upstream is tried at
 most once and all of them within one budget of time; both sockets are closed with a reset unless both sides had
-finished, so that a truncated stream never looks complete.
+finished, so that a truncated stream never looks complete. The file is long because it is one class, whose parts share
+its state and are called with every connection.
 """
 
 import socket
