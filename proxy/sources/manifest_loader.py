@@ -37,6 +37,7 @@ from proxy.sources.manifest_set import ManifestSet
 FIELD_MANAGER = "svcproxy-manifests"
 _APPLY = WriteOptions(field_manager=FIELD_MANAGER, force=True)
 _MERGE = WriteOptions(field_manager=FIELD_MANAGER)
+_SET_BY_SERVERS = frozenset(("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp"))
 
 
 class ManifestLoader:
@@ -50,6 +51,8 @@ class ManifestLoader:
         self._of_controllers: dict[ObjectId, EndpointSlice] = {}
         """The slices in the files that the controllers of another cluster made."""
         self._left_out: set[ObjectId] = set()
+        self._undecided: set[ObjectId] = set()
+        """Those of them that are new, whether they count or not."""
         self._swept = False
 
     async def load(self, reading: Reading) -> tuple[Problem, ...]:
@@ -76,10 +79,12 @@ class ManifestLoader:
         for identity in removed:
             self._of_controllers.pop(identity, None)
             self._left_out.discard(identity)
+            self._undecided.discard(identity)
         for identity, item in list(newest.items()):
             self._of_controllers.pop(identity, None)
             if isinstance(item, EndpointSlice) and made_by_controller(item):
                 self._of_controllers[identity] = item
+                self._undecided.add(identity)
                 del newest[identity]
 
     async def _exchange(self, newest: Mapping[ObjectId, Object]) -> None:
@@ -110,7 +115,7 @@ class ManifestLoader:
         return registry.refused.keys()
 
     async def _restore(self, key: tuple[str, str], document: Document) -> None:
-        """Bring back what was in force; what it held may be another's by now."""
+        """Bring back what was in force, unless another has its numbers by now: its refusal is told already."""
         again: Document = {name: document[name] for name in ("apiVersion", "kind", "spec")}
         metadata = metadata_of(document)
         again["metadata"] = {name: metadata[name] for name in ("name", "labels", "annotations") if name in metadata}
@@ -120,12 +125,17 @@ class ManifestLoader:
     async def _choose_slices(self) -> None:
         """Apply those slices of controllers whose work is not done here, and take back the others."""
         for identity, item in self._of_controllers.items():
-            if not self._is_done_here(item):
+            counts = not self._is_done_here(item)
+            if counts and identity in self._left_out | self._undecided:
                 self._left_out.discard(identity)
                 await self._apply(item)
-            elif identity not in self._left_out:
+            elif not counts and identity not in self._left_out:
                 self._left_out.add(identity)
-                await self._delete(identity)
+                kind, key = _place(identity)
+                stored = self._api.store.get(kind, key)
+                if stored is not None and _is_loaded(stored.document):
+                    await self._delete(identity)
+        self._undecided.clear()
 
     def _is_done_here(self, item: EndpointSlice) -> bool:
         key = item.service
@@ -152,7 +162,7 @@ class ManifestLoader:
         kind, key = _place(object_id(item))
         document = {"apiVersion": kind.api_version, "kind": kind.kind, **document_of(item)}
         observed = document.pop("status", None)
-        document = _with_last_applied(document)
+        document = _with_last_applied(_without_what_servers_set(document))
         namespace: Document = {"metadata": {"name": key[0]}}
         if key[0] and self._api.store.get(NAMESPACES, ("", key[0])) is None:
             await self._api.operations.create(NAMESPACES, "", namespace, _MERGE)
@@ -173,11 +183,21 @@ class ManifestLoader:
         """Objects of earlier runs that no file has now."""
         for kind in KINDS:
             for key, stored in self._api.store.objects(kind).items():
-                managers = metadata_of(stored.document).get("managedFields") or ()
-                applied = any((each["manager"], each["operation"]) == (FIELD_MANAGER, "Apply") for each in managers)
                 identity = (kind.kind, *key)
-                if applied and not self._manifests.place_of(identity):
+                if _is_loaded(stored.document) and not self._manifests.place_of(identity):
                     yield identity
+
+
+def _is_loaded(document: Document) -> bool:
+    """Whether a stored object came from a file."""
+    managers = metadata_of(document).get("managedFields") or ()
+    return any((each["manager"], each["operation"]) == (FIELD_MANAGER, "Apply") for each in managers)
+
+
+def _without_what_servers_set(document: Document) -> Document:
+    """What the author says: the uid and version of an exported object are those of another cluster."""
+    metadata = {name: value for name, value in document["metadata"].items() if name not in _SET_BY_SERVERS}
+    return {**document, "metadata": metadata}
 
 
 def _with_last_applied(document: Document) -> Document:

@@ -259,3 +259,19 @@ async def test_one_that_cannot_come_in_keeps_the_others_where_they_are(tmp_path:
         _, after = await request(tmp_path, "GET", f"{SERVICES}/a")
         assert after["metadata"]["uid"] == before["metadata"]["uid"]
         assert after["spec"]["ports"] == before["spec"]["ports"]
+
+
+async def test_a_slice_of_a_controller_counts_once_its_service_has_no_selector(tmp_path: Path) -> None:
+    settings = ClusterSettings(service_ranges=("127.96.0.0/16",), node_name="here")
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    replace_file(manifests / "exported.yaml", EXPORTED)
+    exported = StandaloneSource(str(tmp_path / "state"), ("127.0.0.1", 0), settings, (str(manifests),))
+    async with aclosing(exported.changes()) as batches:
+        await until(batches, lambda told: bool(told.problems))
+        replace_file(manifests / "exported.yaml", EXPORTED.replace("    selector: {app: web}\n", ""))
+        told = await until(batches, lambda told: ("shop", "web-x7k2p") in {each.key for each in told.slices})
+        assert not told.problems
+        replace_file(manifests / "exported.yaml", EXPORTED)
+        back = await until(batches, lambda told: bool(told.problems) and ("shop", "web-x7k2p") in told.removed_slices)
+        assert back.problems
