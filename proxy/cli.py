@@ -30,7 +30,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "describe": "show one Service of the running proxy in full",
         "top": "watch connections and bytes a second, by Service and by endpoint",
         "explain": "say who would serve a client's next connection, and why",
-        "completion": "print what makes bash or zsh complete the commands",
+        "api-resources": "list the kinds that get knows",
+        "version": "show the version of this program and of the proxy that runs",
+        "completion": "print what makes bash, zsh or fish complete the commands",
     }
 )
 _SERVING = ("run", "demo")
@@ -141,11 +143,11 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 
 
 def _command(name: str) -> Command:
-    return cast("Command", importlib.import_module(f"proxy.commands.{name}"))
+    return cast("Command", importlib.import_module(f"proxy.commands.{name.replace('-', '_')}"))
 
 
 def _help() -> str:
-    commands = "".join(f"  {name:<10} {summary}\n" for name, summary in COMMANDS.items())
+    commands = "".join(f"  {name:<13} {summary}\n" for name, summary in COMMANDS.items())
     return (
         "usage: svcproxy COMMAND [ARGUMENTS]\n\n"
         "A userspace L4 load-balancing proxy for Kubernetes Services.\n\n"

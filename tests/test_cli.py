@@ -76,7 +76,7 @@ def test_the_help_of_a_command_names_its_arguments(calls: list[str | None], flag
 def test_help_lists_every_command(arguments: tuple[str, ...]) -> None:
     status, output, errors = _main(*arguments)
     assert (status, errors) == (0, "")
-    assert all(f"  {name:<10} {summary}\n" in output for name, summary in COMMANDS.items())
+    assert all(f"  {name:<13} {summary}\n" in output for name, summary in COMMANDS.items())
 
 
 def test_the_version_is_told() -> None:

@@ -68,6 +68,12 @@ class ChangesAnswer(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
+class VersionAnswer(msgspec.Struct, frozen=True):
+    """/api/v1/version."""
+
+    version: str
+
+
 def endpoints_of(services: Iterable[ServiceReport]) -> Iterator[EndpointAnswer]:
     """Every endpoint of some Services."""
     return (answer for service in services for answer in _endpoints(service))

@@ -1,15 +1,17 @@
 """The API under /api/v1/: what the proxy holds, as JSON.
 
-Imports this room. Invariant: GET alone; an answer is of one moment, and in the long lists each Service is.
+Invariant: GET alone; an answer is of one moment, and in the long lists each Service is.
 """
 
 from collections.abc import Iterable, Iterator
 
 from aiohttp import web
 
+from proxy import __version__
 from proxy.admin.api_answers import (
     ChangesAnswer,
     ProblemsAnswer,
+    VersionAnswer,
     WorkersAnswer,
     endpoints_of,
 )
@@ -41,6 +43,9 @@ def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
     async def problems(request: web.Request) -> web.Response:
         return json_answer(ProblemsAnswer(inspected.problems()))
 
+    async def version(request: web.Request) -> web.Response:
+        return json_answer(VersionAnswer(__version__))
+
     async def changes(request: web.Request) -> web.Response:
         after = request.query.get("after", "0")
         if not (after.isascii() and after.isdecimal()) or len(after) > _LARGEST_SEQUENCE_DIGITS:
@@ -55,6 +60,7 @@ def api_routes(inspected: Inspected) -> Iterable[web.RouteDef]:
         web.get("/api/v1/workers", workers),
         web.get("/api/v1/problems", problems),
         web.get("/api/v1/changes", changes),
+        web.get("/api/v1/version", version),
     )
 
 

@@ -36,13 +36,15 @@ class _Failure(msgspec.Struct):
 
 
 class AdminAPI:
-    """One proxy's API. `server` is IP:PORT, or the address of its page; `token` is sent if it is not empty."""
+    """One proxy's API. `server` is IP:PORT, or the address of its page; `token`, which came from
+    `token_file`, is sent if it is not empty. Raises ValueError."""
 
-    def __init__(self, server: str, token: str = "") -> None:
+    def __init__(self, server: str, token: str = "", token_file: str = "") -> None:
         host, _, port = server.removeprefix("http://").rstrip("/").rpartition(":")
-        if not host or not port.isdecimal():
-            raise StartupError(f'--server must be IP:PORT, not "{server}"')
+        if not host or not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
+            raise ValueError(f'must be IP:PORT with a port from 1 to 65535, not "{server}"')
         self.server = server
+        self._token_file = token_file
         self._place = host.strip("[]"), int(port)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -111,6 +113,8 @@ class AdminAPI:
         said = failure.error
         if not said:
             return StartupError(f"{self.server} answered {status}: is it svcproxy's metricsBindAddress?")
+        if status == http.client.UNAUTHORIZED and self._token_file:
+            return StartupError(f"{self.server} refused: the token in {self._token_file} is not this proxy's")
         if status == http.client.UNAUTHORIZED:
             return StartupError(f"{self.server} asks for a token: name the file that holds it with --token-file")
         if failure.reason == NO_FIRST_STATE:
@@ -130,18 +134,26 @@ def add_server_flags(parser: argparse.ArgumentParser) -> None:
 
 def admin_api(arguments: argparse.Namespace, environment: Mapping[str, str]) -> AdminAPI:
     """The proxy that the flags, else the environment, name. Raises StartupError."""
-    server = arguments.server or environment.get(SERVER_VARIABLE) or DEFAULT_SERVER
-    path = arguments.token_file or environment.get(TOKEN_VARIABLE) or ""
-    return AdminAPI(server, _token(path) if path else "")
+    server, server_name = _given(arguments.server, "--server", environment, SERVER_VARIABLE)
+    path, token_name = _given(arguments.token_file, "--token-file", environment, TOKEN_VARIABLE)
+    try:
+        return AdminAPI(server or DEFAULT_SERVER, _token(path, token_name) if path else "", path)
+    except ValueError as error:
+        raise StartupError(f"{server_name} {error}") from error
 
 
-def _token(path: str) -> str:
+def _given(flag: str | None, name: str, environment: Mapping[str, str], variable: str) -> tuple[str, str]:
+    """The value, empty where there is none, and what a message calls the place that it came from."""
+    return (flag, name) if flag else (environment.get(variable, ""), f"${variable}")
+
+
+def _token(path: str, name: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             token = file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise StartupError(f"--token-file: {path} cannot be read: {reason}") from error
+        raise StartupError(f"{name}: {path} cannot be read: {reason}") from error
     if not token.isascii() or not token.isprintable() or not token:
-        raise StartupError(f"--token-file: {path} must hold one token")
+        raise StartupError(f"{name}: {path} must hold one token")
     return token

@@ -1,12 +1,14 @@
 """What a user asks to have explained: `ADDRESS:PORT[/PROTOCOL]`, and the client as `ADDRESS[:PORT]`.
 
-Imports nothing of ours. Pure. Invariant: an IPv6 address with a port has brackets, one without may go without.
+Pure. Invariant: an IPv6 address with a port has brackets, one without may go without.
 """
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 _HIGHEST_PORT = 65535
+_HOST_NAME = re.compile(r"(?![\d.]+$)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
 
 
 class Target(NamedTuple):
@@ -26,6 +28,31 @@ def parse_target(text: str) -> Target:
     if not address or not port:
         raise ValueError(f'"{text}" must be ADDRESS:PORT or ADDRESS:PORT/udp, an IPv6 address in brackets')
     return Target(protocol.upper() or "TCP", address, port)
+
+
+class ServiceName(NamedTuple):
+    """A Service by its name in DNS. An empty `namespace` is the user's, a `port` of 0 any."""
+
+    name: str
+    namespace: str
+    protocol: str
+    port: int
+
+
+def parse_service_name(text: str) -> ServiceName | None:
+    """`NAME.NAMESPACE.svc[.ZONE][:PORT[/PROTOCOL]]`; None for anything else."""
+    place, _, protocol = text.partition("/")
+    host, _, port = place.partition(":")
+    name, _, rest = host.rstrip(".").partition(".")
+    namespace, _, zone = rest.partition(".")
+    if not name or not namespace or zone.partition(".")[0] != "svc" or (port and not _is_port(port)):
+        return None
+    return ServiceName(name, namespace, protocol.upper() or "TCP", int(port or 0))
+
+
+def is_host_name(text: str) -> bool:
+    """Whether this may be a name for the resolver, and is no address."""
+    return bool(_HOST_NAME.fullmatch(text)) and not _address(text)
 
 
 def parse_client(text: str) -> tuple[str, int]:

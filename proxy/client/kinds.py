@@ -37,13 +37,14 @@ class Listing(NamedTuple):
 
 class Kind(NamedTuple):
     """`names` are what users write, the first the usual one; `name_of` makes what `-o name` prints, `identity`
-    what tells one thing from another."""
+    what tells one thing from another, `owner` the namespace and name of the Service that a thing belongs to."""
 
     names: tuple[str, ...]
     fetch: Callable[[AdminAPI, Scope], Listing]
     columns: tuple[Column, ...]
     name_of: Callable[[Any], str]
     identity: Callable[[Any], Hashable]
+    owner: Callable[[Any], tuple[str, str]]
     namespaced: bool = True
 
 
@@ -74,12 +75,19 @@ def _workers(api: AdminAPI, scope: Scope) -> Listing:
     return Listing(api.get("workers", WorkersAnswer).workers)
 
 
+def _owner(flow: Any) -> tuple[str, str]:
+    """Of what names its Service as `namespace/name`."""
+    namespace, _, name = flow.service.partition("/")
+    return namespace, name
+
+
 KINDS = (
     Kind(
         ("services", "service", "svc"),
         _services,
         SERVICE_COLUMNS,
         lambda each: f"service/{each.service.metadata.name}",
+        lambda each: each.service.key,
         lambda each: each.service.key,
     ),
     Kind(
@@ -88,6 +96,7 @@ KINDS = (
         ENDPOINT_COLUMNS,
         lambda each: f"endpoint/{endpoint_text(each.endpoint.address, each.endpoint.port)}",
         lambda each: (each.pool, each.endpoint.address, each.endpoint.port),
+        lambda each: (each.namespace, each.service),
     ),
     Kind(
         ("connections", "connection", "conn"),
@@ -95,6 +104,7 @@ KINDS = (
         CONNECTION_COLUMNS,
         lambda each: f"connection/{each.client}",
         lambda each: (each.frontend, each.client),
+        _owner,
     ),
     Kind(
         ("affinity", "aff"),
@@ -102,6 +112,7 @@ KINDS = (
         AFFINITY_COLUMNS,
         lambda each: f"affinity/{each.client}",
         lambda each: (each.service, each.port, each.client, each.worker),
+        _owner,
     ),
     Kind(
         ("names", "name"),
@@ -109,6 +120,7 @@ KINDS = (
         NAME_COLUMNS,
         lambda each: f"name/{each.name}",
         lambda each: (each.service, each.name, each.record_type, each.value),
+        lambda each: (each.namespace, each.service),
     ),
     Kind(
         ("workers", "worker"),
@@ -116,6 +128,7 @@ KINDS = (
         WORKER_COLUMNS,
         lambda each: f"worker/{each.index}",
         lambda each: each.index,
+        lambda each: ("", ""),
         namespaced=False,
     ),
 )

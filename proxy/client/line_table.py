@@ -1,8 +1,9 @@
 """A table on the screen, of which only the rows in sight are made.
 
-Imports textual and this room's columns. Thousands of lines in another order twice a second are no work: what costs is
-what is drawn. Invariants: the cursor stays with what it is on, by its key; a column never shrinks while the columns are
-the same, or the others would jump about with each digit; text is shown as text, whatever is in it.
+Thousands of lines in another order twice a second are no work: what costs is
+what is drawn. Invariants: the cursor is on the first row until it is moved, and then stays with what it is on, by its
+key; a column never shrinks while the columns and the width are the same, or the others would jump about with each
+digit; names give way where STATE would be out of sight; text is shown as text, whatever is in it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from proxy.plain_text import plain
 LEFT = frozenset(("SERVICE", "ENDPOINT", "POD", "PORT", "STATE"))
 """Columns whose cells stand at the left."""
 _HEADER = 1
+_LAST_IN_SIGHT = "STATE"
+_LEAST_NAME = 12
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -60,14 +63,17 @@ class LineTable(ScrollView, can_focus=True):
         self.cursor = 0
         self._key_of: Callable[[Any], str] = str
         self._under = ""
+        self._moved = False
         self._drawn: dict[int, tuple[str, bool]] = {}
 
     def show(self, columns: tuple[Column, ...], lines: Sequence[Any], key_of: Callable[[Any], str]) -> None:
         """Show these lines, the cursor on the line that it was on, or else on the first."""
         if columns != self.columns:
             self.columns, self.widths, self._drawn = columns, [len(column.header) for column in columns], {}
+            self._moved = False
         self.lines, self._key_of = lines, key_of
-        self.cursor = next((place for place, line in enumerate(lines) if key_of(line) == self._under), 0)
+        under = (place for place, line in enumerate(lines) if self._moved and key_of(line) == self._under)
+        self.cursor = next(under, 0)
         self._stay()
         self._fit()
         self._draw_what_differs()
@@ -78,6 +84,7 @@ class LineTable(ScrollView, can_focus=True):
 
     def action_move(self, rows: int) -> None:
         """Move the cursor, as far as there are lines."""
+        self._moved = True
         before, self.cursor = self.cursor, max(0, min(len(self.lines) - 1, self.cursor + rows))
         self._stay()
         for place in {before, self.cursor}:
@@ -147,11 +154,18 @@ class LineTable(ScrollView, can_focus=True):
         first = max((len(plain(self.columns[0].text(line))) for line in self.lines), default=0)
         needed = zip(self.widths, *([len(cell) for cell in row] for row in rows), strict=True)
         widths = list(map(max, needed))
-        widths[0] = max(widths[0], first)
+        widths[0] = self._width_of_names(max(self.widths[0], first), widths)
         if widths != self.widths:
             self.widths, self._drawn = widths, {}
             self.refresh()
         self.virtual_size = Size(sum(widths) + 2 * len(widths), len(self.lines) + _HEADER)
+
+    def _width_of_names(self, wanted: int, widths: Sequence[int]) -> int:
+        """As wide as is `wanted`, unless the columns up to STATE would not be in sight then."""
+        headers = [column.header for column in self.columns]
+        last = headers.index(_LAST_IN_SIGHT) if _LAST_IN_SIGHT in headers else len(headers) - 1
+        room = self.size.width - sum(width + 2 for width in widths[1 : last + 1]) - 2
+        return min(wanted, max(room, _LEAST_NAME))
 
     def _draw_what_differs(self) -> None:
         """Draw the lines in sight that are other than they were drawn."""
@@ -168,8 +182,13 @@ class LineTable(ScrollView, can_focus=True):
         return (self._row(self.cells(place)), place == self.cursor) if place < len(self.lines) else ("", False)
 
     def _row(self, cells: Sequence[str]) -> str:
+        cells = [_cut(each, width) for each, width in zip(cells[:1], self.widths, strict=False)] + [*cells[1:]]
         padded = (
             cell.ljust(width) if column.header in LEFT else cell.rjust(width)
             for column, cell, width in zip(self.columns, cells, self.widths, strict=True)
         )
         return "".join(f" {cell} " for cell in padded)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"

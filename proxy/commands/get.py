@@ -6,18 +6,19 @@ Talks to the admin address of a running proxy. Invariant: reads only, and import
 import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 from urllib.parse import quote
 
 import msgspec
 
+from proxy.admin.api_answers import ServicesAnswer
+from proxy.apiserver.http.selectors import LabelSelector, label_selector
 from proxy.client.admin_api import AdminAPI, NotFoundError, add_server_flags, admin_api
-from proxy.client.columns import GONE, render, shown, sort
-from proxy.client.kinds import BY_NAME, NAMES, Kind, Listing, Scope
+from proxy.client.asked import Asked, asked
+from proxy.client.get_view import GetView, Wishes
+from proxy.client.kinds import BY_NAME, KINDS, NAMES, Kind, Listing, Scope
 from proxy.client.one_of import OneOf
-from proxy.client.watch import DELETED, EVENT, News, Watch, of_news
-from proxy.plain_text import plain
+from proxy.client.output_format import TABLE, ReadFormat
 from proxy.startup_error import StartupError
 
 PAUSE = 1.0
@@ -37,32 +38,34 @@ exit status:
 
 examples:
   svcproxy get svc -A                          every Service, and why one is not served
+  svcproxy get svc/myapp ep/myapp              a Service and its endpoints
+  svcproxy get svc,ep -l app=myapp             of all Services with a label
   svcproxy get endpoints myapp -o wide         its endpoints, with all they have carried
+  svcproxy get svc -o custom-columns=NAME:.service.metadata.name,TYPE:.service.spec.type
   svcproxy get conn myapp --sort-by age        its connections, the oldest first
   svcproxy get affinity --watch                clients, as they are bound to endpoints and let go
   svcproxy get ep -w --output-watch-events -o json | jq -c '.[]'
 """
-
-
-def _json(things: Sequence[Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(things)).decode() + "\n"
-
-
-def _yaml(things: Sequence[Any]) -> str:
-    return msgspec.yaml.encode(things).decode()
-
-
-_DATA: Mapping[str, Callable[[Sequence[Any]], str]] = MappingProxyType({"json": _json, "yaml": _yaml})
+_KIND = OneOf("kind", NAMES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("kind", metavar="KIND", type=OneOf("kind", NAMES), help=", ".join(map(_naming, sorted(set(NAMES.values())))))
+    kinds = ", ".join(map(_naming, sorted(set(NAMES.values()))))
+    add("kind", metavar="KIND", help=f"{kinds}; several with commas between, or KIND/NAME")
     add("names", metavar="NAME", nargs="*", help="what belongs to these Services alone")
-    add("-n", "--namespace", metavar="NAME", default="default", help="the namespace (default)")
+    add("-n", "--namespace", metavar="NAMESPACE", default="default", help="the namespace (default)")
     add("-A", "--all-namespaces", action="store_true", help="every namespace")
-    add("-o", "--output", metavar="FORMAT", choices=("wide", "json", "yaml", "name"), help="wide, json, yaml or name")
+    add("-l", "--selector", metavar="LABELS", help="what belongs to Services with these labels, such as app=web,!old")
+    add(
+        "-o",
+        "--output",
+        metavar="FORMAT",
+        type=ReadFormat(),
+        default=TABLE,
+        help="wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,...",
+    )
     add("-w", "--watch", action="store_true", help="go on, and show what is new, changes or goes")
     add("--output-watch-events", action="store_true", help="with --watch: say ADDED, MODIFIED or DELETED beside each")
     add("--sort-by", metavar="COLUMN", help="sort by a column; COLUMN- turns it round")
@@ -72,90 +75,115 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
     """Print; exit status 1 where a named Service is not there. Raises StartupError."""
-    kind = BY_NAME[arguments.kind]
-    if arguments.names and (arguments.all_namespaces or not kind.namespaced):
-        every = f"{kind.names[0]} have" if not kind.namespaced else "--all-namespaces goes with"
-        raise StartupError(f"get: {every} no NAME: leave {arguments.names[0]} out")
-    if arguments.output_watch_events and not arguments.watch:
-        raise StartupError("get: --output-watch-events goes with --watch: add that")
+    questions = _questions(arguments)
+    looks = [_look(question, arguments) for question in questions]
     api = admin_api(arguments, environment)
-    view = _View(kind, arguments)
-    listing, missing = _fetch(api, kind, arguments)
-    output.write(view.first(listing))
-    for line in (*missing, *_remarks(listing, kind, arguments)):
+    listings = [_fetch(api, look) for look in looks]
+    shown = [look.view.first(listing) for look, (listing, _) in zip(looks, listings, strict=True)]
+    output.write("\n".join(text for text in shown if text))
+    missing = [line for _, lines in listings for line in lines]
+    for line in dict.fromkeys(missing):
         print(line, file=errors)
+    for look, (listing, _) in zip(looks, listings, strict=True):
+        for line in _remarks(api, look, listing):
+            print(line, file=errors)
     while arguments.watch:
         output.flush()
         time.sleep(PAUSE)
-        output.write(view.next(_fetch(api, kind, arguments)[0]))
+        output.write(looks[0].view.next(_fetch(api, looks[0])[0]))
     return 1 if missing else 0
 
 
-class _View:
-    """One way of showing, which the flags ask for."""
+class _Look(NamedTuple):
+    """One kind that is asked for; `selects` says of a Service's labels whether it is meant."""
 
-    def __init__(self, kind: Kind, arguments: argparse.Namespace) -> None:
-        columns = shown(kind.columns, arguments.output == "wide")
-        if not arguments.all_namespaces:
-            columns = tuple(column for column in columns if column.header != "NAMESPACE")
-        self._watch = Watch(columns, kind.identity)
-        self._events: bool = arguments.output_watch_events
-        self._columns = (*((EVENT,) if self._events else ()), *map(of_news, columns))
-        self._kind = kind
-        self._format = arguments.output
-        self._headers = not arguments.no_headers
-        self._sort_by = arguments.sort_by
-        if self._sort_by:
-            self._sorted([])
-
-    def first(self, listing: Listing) -> str:
-        """Everything, with headers."""
-        return self._text(self._watch.look(listing.things), self._headers)
-
-    def next(self, listing: Listing) -> str:
-        """What is news since the last look."""
-        news = self._watch.look(listing.things, listing.complete)
-        return self._text(news, headers=False) if news else ""
-
-    def _text(self, news: Sequence[News], headers: bool) -> str:
-        found = self._sorted(news)
-        if self._format in _DATA:
-            return _DATA[self._format]([self._datum(each) for each in found])
-        if self._format == "name":
-            return "".join(map(self._name, found))
-        return render(found, self._columns, headers) if found else ""
-
-    def _datum(self, news: News) -> object:
-        return {"type": news.event, "object": news.thing} if self._events else news.thing
-
-    def _name(self, news: News) -> str:
-        event = f"{news.event} " if self._events else ""
-        name = plain(self._kind.name_of(news.thing))
-        return f"{event}{name}{f' {GONE}' if news.event == DELETED else ''}\n"
-
-    def _sorted(self, news: Sequence[News]) -> Sequence[News]:
-        try:
-            return sort(news, self._columns, self._sort_by) if self._sort_by else news
-        except ValueError as error:
-            raise StartupError(f"--sort-by: {error}") from error
+    kind: Kind
+    names: tuple[str, ...]
+    namespace: str
+    everywhere: bool
+    selects: Callable[[Mapping[str, str]], bool] | None
+    view: GetView
+    is_data: bool
 
 
-def _fetch(api: AdminAPI, kind: Kind, arguments: argparse.Namespace) -> tuple[Listing, list[str]]:
+def _questions(arguments: argparse.Namespace) -> tuple[Asked, ...]:
+    """What is asked for. Raises StartupError where it makes no sense together."""
+    try:
+        questions = asked((arguments.kind, *arguments.names), _KIND)
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise StartupError(f"get: {error}") from error
+    for question in questions:
+        kind = BY_NAME[question.kind]
+        if question.names and (arguments.all_namespaces or not kind.namespaced):
+            every = f"{question.kind} have" if not kind.namespaced else "--all-namespaces goes with"
+            raise StartupError(f"get: {every} no NAME: leave {question.names[0]} out")
+        if arguments.selector and (question.names or not kind.namespaced):
+            raise StartupError("get: --selector goes with neither a NAME nor workers: leave one out")
+    if arguments.output_watch_events and not arguments.watch:
+        raise StartupError("get: --output-watch-events goes with --watch: add that")
+    if arguments.watch and len(questions) > 1:
+        raise StartupError("get: --watch goes with one kind: leave the others out")
+    return questions
+
+
+def _look(question: Asked, arguments: argparse.Namespace) -> _Look:
+    kind = BY_NAME[question.kind]
+    wishes = Wishes(
+        arguments.output,
+        arguments.all_namespaces,
+        not arguments.no_headers,
+        arguments.output_watch_events,
+        arguments.sort_by or "",
+    )
+    try:
+        view = GetView(kind, wishes, single=len(question.names) == 1 and kind is KINDS[0])
+    except ValueError as error:
+        raise StartupError(f"--sort-by: {error}") from error
+    try:
+        selector = label_selector(arguments.selector) if arguments.selector else None
+    except ValueError as error:
+        raise StartupError(f"--selector: {error}") from error
+    return _Look(
+        kind,
+        question.names,
+        arguments.namespace,
+        arguments.all_namespaces,
+        _selecting(selector),
+        view,
+        arguments.output.is_data,
+    )
+
+
+def _selecting(selector: LabelSelector | None) -> Callable[[Mapping[str, str]], bool] | None:
+    return None if selector is None else lambda labels: selector({"metadata": {"labels": labels}})
+
+
+def _fetch(api: AdminAPI, look: _Look) -> tuple[Listing, list[str]]:
     """What there is, and a line for each named Service that is not there."""
-    if not arguments.names:
-        return kind.fetch(api, Scope("" if arguments.all_namespaces else arguments.namespace)), []
-    found: list[Any] = []
+    if look.names:
+        return _fetch_named(api, look)
+    scope = Scope("" if look.everywhere else look.namespace)
+    listing = look.kind.fetch(api, scope)
+    if look.selects is None:
+        return listing, []
+    services = api.get("services", ServicesAnswer, namespace=scope.namespace).services
+    meant = {each.service.key for each in services if look.selects(each.service.metadata.labels)}
+    return listing._replace(things=[each for each in listing.things if look.kind.owner(each) in meant]), []
+
+
+def _fetch_named(api: AdminAPI, look: _Look) -> tuple[Listing, list[str]]:
+    things: list[Any] = []
     missing = []
     complete, remark = True, ""
-    for name in dict.fromkeys(arguments.names):
-        scope = Scope(arguments.namespace, name)
-        listing = kind.fetch(api, scope)
-        found += listing.things
+    for name in look.names:
+        scope = Scope(look.namespace, name)
+        listing = look.kind.fetch(api, scope)
+        things += listing.things
         complete &= listing.complete
         remark = listing.remark
         if not listing.things and not _is_known(api, scope):
-            missing.append(f'service "{name}" not found in namespace {arguments.namespace}')
-    return Listing(found, complete, remark), missing
+            missing.append(f'service "{name}" not found in namespace {look.namespace}')
+    return Listing(things, complete, remark), missing
 
 
 def _is_known(api: AdminAPI, scope: Scope) -> bool:
@@ -166,17 +194,20 @@ def _is_known(api: AdminAPI, scope: Scope) -> bool:
     return True
 
 
-def _remarks(listing: Listing, kind: Kind, arguments: argparse.Namespace) -> list[str]:
+def _remarks(api: AdminAPI, look: _Look, listing: Listing) -> Sequence[str]:
     """What to say beside the things themselves."""
-    plural = kind.names[0]
-    if listing.remark and arguments.output not in _DATA:
+    plural = look.kind.names[0]
+    if listing.remark and not look.is_data:
         return [listing.remark]
     if not listing.complete:
         return [f"only {len(listing.things)} {plural} are shown: name a Service to see its own"]
-    if listing.things or arguments.names or arguments.output in _DATA:
+    if listing.things or look.names or look.is_data:
         return []
-    where = "" if arguments.all_namespaces or not kind.namespaced else f" in namespace {arguments.namespace}"
-    return [f"No {plural} found{where}."]
+    if look.everywhere or not look.kind.namespaced:
+        return [f"No {plural} found."]
+    others = len(look.kind.fetch(api, Scope("")).things) if look.selects is None else 0
+    elsewhere = f"; {others} in other namespaces (-A)" if others else ""
+    return [f"No {plural} in namespace {look.namespace}{elsewhere}."]
 
 
 def _naming(kind: str) -> str:

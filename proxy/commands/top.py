@@ -41,8 +41,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("name", metavar="NAME", nargs="?", help="the endpoints of this Service")
-    add("-n", "--namespace", metavar="NAME", help="of one namespace (all; of NAME: default)")
+    add("name", metavar="NAME", nargs="?", help="the endpoints of this Service, also as svc/NAME")
+    add("-n", "--namespace", metavar="NAMESPACE", help="of one namespace (all; of NAME: default)")
+    add("-A", "--all-namespaces", action="store_true", help="of every namespace, as it is without -n")
     add("--once", action="store_true", help="print one table of plain text, and end")
     add("-b", "--batch", action="store_true", help="print a table of plain text again and again")
     add("-d", "--delay", metavar="SECONDS", type=_delay, default=2.0, help="from one look to the next (2)")
@@ -52,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
     """Show until told to stop, or once. Raises StartupError."""
+    if arguments.name and "/" in arguments.name:
+        kind, _, arguments.name = arguments.name.partition("/")
+        if kind not in ("svc", "service", "services"):
+            raise StartupError(f'top: "{kind}" has no endpoints: name a Service, or svc/NAME')
     view = _View(arguments)
     api = admin_api(arguments, environment)
     # The stream is there before there is anything to see, and this is not.

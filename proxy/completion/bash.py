@@ -1,6 +1,6 @@
 """Completion for bash, as text to source.
 
-Imports this room. Pure. Invariant: needs nothing but bash 4 (no bash-completion), and nothing is run but, for the names
+Pure. Invariant: needs nothing but bash 4 (no bash-completion), and nothing is run but, for the names
 of Services, the command itself.
 """
 
@@ -24,6 +24,11 @@ _svcproxy_services() {
     local names
     names=$("${COMP_WORDS[0]}" get services -o name 2>/dev/null)
     _svcproxy_words "${names//service\\//}"
+}
+
+_svcproxy_namespaces() {
+    _svcproxy_words "$("${COMP_WORDS[0]}" get services -A -o custom-columns=N:.service.metadata.namespace \\
+        --no-headers 2>/dev/null | sort -u)"
 }
 
 # The number of arguments before the cursor; $1 has the flags that take a value, with spaces around each.
@@ -66,11 +71,14 @@ def bash_completion(commands: Sequence[CommandWords]) -> str:
 def _command(command: CommandWords) -> Iterator[str]:
     yield f"{command.name})"
     valued = [flag for flag in command.flags if flag.value is not None]
-    if valued:
+    after = [each for argument in command.arguments for each in argument.value.after]
+    if valued or after:
         yield '    case "$previous" in'
         for flag in valued:
             assert flag.value is not None
             yield f"    {'|'.join(flag.names)}) {_offer(flag.value)}; return ;;"
+        for word, following in after:
+            yield f"    {word}) {_offer(following)}; return ;;"
         yield "    esac"
     flags = " ".join(name for flag in command.flags for name in flag.names)
     yield '    if [[ "$current" == -* ]]; then'
@@ -95,4 +103,6 @@ def _offer(value: Value) -> str:
         return f'_svcproxy_words "{" ".join(value.words)}"'
     if value.is_file:
         return "_svcproxy_files"
+    if value.is_namespace:
+        return "_svcproxy_namespaces"
     return "_svcproxy_services" if value.is_service else ":"

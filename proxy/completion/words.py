@@ -1,6 +1,6 @@
 """What may stand where on a command line, read from argparse's parsers.
 
-Imports argparse alone. Pure. Invariant: every flag and argument of a parser is there, once.
+Pure. Invariant: every flag and argument of a parser is there, once.
 """
 
 import argparse
@@ -11,13 +11,15 @@ _FILES = ("FILE", "DIR", "PATH")
 
 
 class Value(NamedTuple):
-    """What a flag's value or an argument may be: some `words`, a file, a Service's name, or anything. `name` is for
-    people."""
+    """What a flag's value or an argument may be: some `words`, a file, the name of a Service or of a namespace, or
+    anything. `after` is what follows some words; `name` is for people."""
 
     name: str
     words: tuple[str, ...] = ()
     is_file: bool = False
     is_service: bool = False
+    is_namespace: bool = False
+    after: "tuple[tuple[str, Value], ...]" = ()
 
 
 class Flag(NamedTuple):
@@ -48,10 +50,11 @@ class CommandWords(NamedTuple):
 def words_of(
     name: str, help: str, parser: argparse.ArgumentParser, words: Mapping[str, tuple[str, ...]]
 ) -> CommandWords:
-    """The command `name` with this parser; `words` are those that the values of some flags may be, by flag."""
+    """The command `name` with this parser; `words` are those that the values of some flags and arguments may be, by the
+    flag or by what stands for the argument in the help."""
     actions = parser._actions
     flags = tuple(_flag(action, words) for action in actions if action.option_strings)
-    return CommandWords(name, help, flags, tuple(_arguments(actions)))
+    return CommandWords(name, help, flags, tuple(_arguments(actions, words)))
 
 
 def _flag(action: argparse.Action, words: Mapping[str, tuple[str, ...]]) -> Flag:
@@ -60,14 +63,14 @@ def _flag(action: argparse.Action, words: Mapping[str, tuple[str, ...]]) -> Flag
     return Flag(tuple(action.option_strings), action.help or "", value, isinstance(action, argparse._AppendAction))
 
 
-def _arguments(actions: list[argparse.Action]) -> Iterator[Argument]:
+def _arguments(actions: list[argparse.Action], words: Mapping[str, tuple[str, ...]]) -> Iterator[Argument]:
     for action in actions:
         if not action.option_strings:
-            yield Argument(_value(action, ()), action.nargs in ("*", "+"))
+            yield Argument(_value(action, words.get(str(action.metavar), ())), action.nargs in ("*", "+"))
 
 
 def _value(action: argparse.Action, words: tuple[str, ...]) -> Value:
     name = action.metavar if isinstance(action.metavar, str) else action.dest
     choices = tuple(map(str, action.choices)) if action.choices else getattr(action.type, "completions", words)
     is_service = not action.option_strings and name == "NAME"
-    return Value(name, choices, name in _FILES, is_service)
+    return Value(name, choices, name in _FILES, is_service, name == "NAMESPACE")

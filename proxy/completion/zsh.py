@@ -18,6 +18,13 @@ _svcproxy_services() {
     compadd -a names
 }
 
+_svcproxy_namespaces() {
+    local -a names
+    names=(${(uf)"$(${service_program:-svcproxy} get services -A -o custom-columns=N:.service.metadata.namespace \\
+        --no-headers 2>/dev/null)"})
+    compadd -a names
+}
+
 """
 _TAIL = """
 if [ "$funcstack[1]" = "_svcproxy" ]; then
@@ -83,6 +90,8 @@ def _action(value: Value) -> str:
         return f"({' '.join(value.words)})"
     if value.is_file:
         return "_files"
+    if value.is_namespace:
+        return "_svcproxy_namespaces"
     return "_svcproxy_services" if value.is_service else " "
 
 

@@ -8,6 +8,7 @@ of the ordinary endings was asked for or nobody takes the lines; no flow waits f
 import logging
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from random import Random
 from time import time
 from typing import Protocol
@@ -42,8 +43,9 @@ class FlowRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class AccessLogLine(msgspec.Struct, frozen=True, rename="camel"):
     """The fields of a line, under the names that they have in JSON; docs/operations.md promises them."""
 
-    time: float
+    time: str
     event: str
+    protocol: str
     client: str
     service: str
     frontend: str
@@ -127,8 +129,9 @@ def access_log_to(descriptor: int, log_format: str, sample: float) -> AccessLog:
 
 def _line(record: FlowRecord, reason: CloseReason) -> AccessLogLine:
     return AccessLogLine(
-        time=round(time(), 3),
+        time=datetime.fromtimestamp(time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         event="flow",
+        protocol=record.frontend.rpartition("/")[2],
         client=record.client,
         service=record.service,
         frontend=record.frontend,
@@ -149,7 +152,7 @@ def _json_line(line: AccessLogLine) -> str:
 def _human_line(line: AccessLogLine) -> str:
     connect = "-" if line.connect_ms is None else f"{line.connect_ms:.2f}ms"
     text = (
-        f"{line.client} -> {line.frontend} {line.service} {line.endpoint or '-'} {line.pod or '-'} "
+        f"{line.time} {line.client} -> {line.frontend} {line.service} {line.endpoint or '-'} {line.pod or '-'} "
         f"in={line.bytes_in} out={line.bytes_out} connect={connect} duration={line.duration_ms:.2f}ms {line.reason}"
     )
     return f"{plain(text)}\n"

@@ -433,7 +433,8 @@ class TcpRelay(Connection):
     def record(self) -> FlowRecord:
         """What this connection has come to so far."""
         now = monotonic()
-        upstream = self._upstream
+        # Where none took it, the last that refused.
+        upstream = self._upstream or next(reversed(self._tried), None)
         key = self.listener.frontend.key
         return FlowRecord(
             client=endpoint_text(self.client_address[0], self.client_address[1]),

@@ -120,3 +120,27 @@ async def test_what_a_name_has_for_a_terminal_is_not_told_to_it(app: Shown) -> N
         app.show(["a\x1b[31m[bold]b\n"])
         await pilot.pause()
         assert app.text()[1] == " a\\x1b[31m[bold]b\\n"
+
+
+async def test_the_cursor_is_on_the_first_row_until_it_is_moved(app: Shown) -> None:
+    async with app.run_test(size=(30, HEIGHT)) as pilot:
+        app.show([1, 2, 3])
+        app.show([3, 1, 2])
+        assert app.table.cursor == 0
+        await pilot.press("down")
+        app.show([1, 2, 3])
+        assert app.table.cursor == 0
+        app.show([3, 2, 1])
+        assert app.table.cursor == 2
+
+
+async def test_names_give_way_where_the_state_would_be_out_of_sight(app: Shown) -> None:
+    app.columns = (
+        Column("SERVICE", lambda name: name),
+        Column("FAIL/S", lambda _: "0"),
+        Column("STATE", lambda _: "ok"),
+    )
+    async with app.run_test(size=(40, HEIGHT)) as pilot:
+        app.show(["a" * 100])
+        await pilot.pause()
+        assert app.text()[1] == f" {'a' * 22}…       0  ok"

@@ -174,6 +174,7 @@ async def test_the_cursor_stays_with_its_service_when_the_order_changes(
         await look(app, pilot)
         await pilot.press("up", "up")
         assert (first_cells(app)[0], table(app).cursor) == ("web", 0)
+        await pilot.press("up")
         feed.opened["mail"] = 90
         await look(app, pilot)
         await look(app, pilot)

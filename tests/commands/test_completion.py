@@ -27,11 +27,14 @@ def script(shell: str) -> str:
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A directory with the scripts, a file to complete, and a `svcproxy` that knows two Services."""
-    for shell in ("bash", "zsh"):
+    for shell in ("bash", "zsh", "fish"):
         (tmp_path / f"svcproxy.{shell}").write_text(script(shell))
     (tmp_path / "my token").touch()
     program = tmp_path / "svcproxy"
-    program.write_text('#!/bin/sh\n[ "$*" = "get services -o name" ] && printf "service/web\\nservice/mail\\n"\n')
+    program.write_text(
+        '#!/bin/sh\n[ "$*" = "get services -o name" ] && printf "service/web\\nservice/mail\\n"\n'
+        'case "$*" in *custom-columns*) echo default; echo data; echo data;; esac\n'
+    )
     program.chmod(0o755)
     return tmp_path
 
@@ -65,14 +68,20 @@ OFFERS = [
     ("svcproxy get svc ", ["web", "mail"]),
     ("svcproxy get svc web m", ["mail"]),
     ("svcproxy get -n data svc w", ["web"]),
-    ("svcproxy get -o ", ["wide", "json", "yaml", "name"]),
+    ("svcproxy get -o ", ["wide", "json", "yaml", "name", "jsonpath=", "custom-columns="]),
     ("svcproxy get svc --all", ["--all-namespaces"]),
     ("svcproxy get --token-file my", ["my token"]),
     ("svcproxy describe service ma", ["mail"]),
     ("svcproxy run --sched", ["--scheduler"]),
     ("svcproxy run --scheduler lbl", ["lblc", "lblcr"]),
     ("svcproxy run --log-level w", ["warning"]),
-    ("svcproxy completion ", ["bash", "zsh"]),
+    ("svcproxy completion ", ["bash", "zsh", "fish"]),
+    ("svcproxy get -n da", ["data"]),
+    ("svcproxy get --sort-by act", ["active"]),
+    ("svcproxy run --capture s", ["sklookup"]),
+    ("svcproxy explain ", ["service", "reason"]),
+    ("svcproxy explain service w", ["web"]),
+    ("svcproxy explain reason connect_r", ["connect_refused"]),
 ]
 
 
@@ -86,7 +95,7 @@ def test_bash_offers_every_command_and_scheduler(place: Path) -> None:
     assert bash_offers(place, "svcproxy run --scheduler ") == list(names())
 
 
-@pytest.mark.parametrize("line", ["svcproxy unknown ", "svcproxy get -n ", "svcproxy get --server "])
+@pytest.mark.parametrize("line", ["svcproxy unknown ", "svcproxy get --server "])
 def test_bash_offers_nothing_where_anything_may_stand(place: Path, line: str) -> None:
     assert bash_offers(place, line) in ([], [""])
 
@@ -137,7 +146,7 @@ def wait_for(terminal: int, file: Path) -> None:
         ("svcproxy get conn", "svcproxy get connections "),
         ("svcproxy get svc we", "svcproxy get svc web "),
         ("svcproxy get -n data svc ma", "svcproxy get -n data svc mail "),
-        ("svcproxy get -o js", "svcproxy get -o json "),
+        ("svcproxy get -o ya", "svcproxy get -o yaml "),
         ("svcproxy get svc --all", "svcproxy get svc --all-namespaces "),
         ("svcproxy run --scheduler tw", "svcproxy run --scheduler twos "),
         ("svcproxy get --token-file my", r"svcproxy get --token-file my\ token "),
@@ -152,7 +161,31 @@ def test_the_scripts_of_no_commands_are_scripts() -> None:
     assert zsh_completion(()).startswith("#compdef svcproxy\n")
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("svcproxy de", {"demo", "describe"}),
+        ("svcproxy get svc we", {"web"}),
+        ("svcproxy get -n d", {"data", "default"}),
+        ("svcproxy run --scheduler lbl", {"lblc", "lblcr"}),
+        ("svcproxy explain reason connect_r", {"connect_refused"}),
+    ],
+)
+def test_fish_offers_what_may_stand_there(place: Path, line: str, offers: set[str]) -> None:
+    run = subprocess.run(
+        ["fish", "--no-config", "-c", f"source svcproxy.fish; complete -C '{line}'"],
+        cwd=place,
+        env={"PATH": f"{place}:{os.environ['PATH']}", "HOME": str(place)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert offers <= {each.partition("\t")[0] for each in run.stdout.splitlines()}
+
+
 def test_another_shell_is_a_mistake() -> None:
     errors = io.StringIO()
-    assert main(["completion", "fish"], io.StringIO(), errors, {}) == 2
-    assert "invalid choice: 'fish'" in errors.getvalue()
+    assert main(["completion", "tcsh"], io.StringIO(), errors, {}) == 2
+    assert "invalid choice: 'tcsh'" in errors.getvalue()

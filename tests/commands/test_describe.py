@@ -92,7 +92,7 @@ def test_one_that_is_not_there_is_an_error(proxy: Answering, run: Run) -> None:
 
 def test_a_namespace_without_services_is_none(proxy: Answering, run: Run) -> None:
     proxy.answers["/api/v1/services"] = ok(ServicesAnswer(()))
-    assert run(proxy.address, "describe", "svc") == (0, "", "No services found in namespace default.\n")
+    assert run(proxy.address, "describe", "svc") == (0, "", "No services in namespace default.\n")
 
 
 def test_an_unknown_kind_is_a_mistake(proxy: Answering, run: Run) -> None:

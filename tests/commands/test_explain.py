@@ -1,6 +1,7 @@
 """`svcproxy explain` against a server that answers as the running proxy does."""
 
 import json
+import socket
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,7 +68,7 @@ def test_the_question_reaches_the_proxy(proxy: Answering, run: Run, arguments: t
         ("127.0.0.1:70000",),
         ("127.0.0.1:80/sctp",),
         ("::1:80",),
-        ("web:80",),
+        ("web:80/sctp",),
         ("service",),
         ("service", "a", "b"),
         ("127.0.0.1:80", "127.0.0.1:81"),
@@ -147,3 +148,35 @@ def test_a_reason_that_there_is_not_is_a_mistake(run: Run) -> None:
         2,
         'svcproxy: explain: unknown reason "connect_refuse": did you mean "connect_refused"?\n',
     )
+
+
+def test_a_host_may_stand_for_its_address(proxy: Answering, run: Run) -> None:
+    assert run(proxy.address, "explain", "localhost:30080")[0] == 0
+    assert asked(proxy)["address"][0] in ("127.0.0.1", "::1")
+
+
+def test_a_host_that_has_no_address_is_one_line(proxy: Answering, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("proxy.commands.explain.socket.getaddrinfo", nobody)
+    status, _, errors = run(proxy.address, "explain", "no-such-host.invalid:80")
+    assert status == 2
+    assert '"no-such-host.invalid" in "no-such-host.invalid:80" has no address' in errors
+
+
+@pytest.mark.parametrize("text", ["web.data.svc", "web.data.svc.cluster.local.", "web.data.svc:30080/tcp"])
+def test_a_service_may_be_named_as_dns_names_it(proxy: Answering, run: Run, text: str) -> None:
+    assert run(proxy.address, "explain", text)[0] == 0
+    assert (asked(proxy)["namespace"], asked(proxy)["service"]) == (["data"], ["web"])
+
+
+def test_a_port_of_a_named_service_leaves_the_others_out(proxy: Answering, run: Run) -> None:
+    status, output, errors = run(proxy.address, "explain", "web.data.svc:81")
+    assert (status, output) == (1, "")
+    assert "web has no such address" in errors
+
+
+def test_kubectls_form_names_a_service(proxy: Answering, run: Run) -> None:
+    assert run(proxy.address, "explain", "svc/web")[0] == 0
+    assert asked(proxy)["service"] == ["web"]

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
-from proxy.admin.api_answers import NamesAnswer
+from proxy.admin.api_answers import EndpointsAnswer, NamesAnswer, ServicesAnswer, endpoints_of
 from proxy.cli import main
 from proxy.dns.name_report import NameReport
 from proxy.reports.flow_report import ConnectionsAnswer
 from tests.commands.answering import Answering, Run, Start, ok
-from tests.commands.answers import WEB_NAME, Get, cells
+from tests.commands.answers import API, WEB, WEB_NAME, Get, cells
 
 
 @pytest.mark.parametrize("kind", ["services", "service", "svc", "SVC"])
@@ -122,7 +123,7 @@ def test_names_that_nobody_is_told_are_remarked_upon(get: Get, proxy: Answering,
 
 def test_a_proxy_that_does_not_tell_where_it_answers_is_not_remarked_upon(get: Get, proxy: Answering) -> None:
     proxy.answers["/api/v1/names?namespace=default"] = ok(NamesAnswer(()))
-    assert get("names") == (0, "", "No names found in namespace default.\n")
+    assert get("names") == (0, "", "No names in namespace default; 2 in other namespaces (-A).\n")
 
 
 @pytest.mark.parametrize(("format", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
@@ -192,7 +193,7 @@ def test_what_was_left_out_is_admitted(get: Get) -> None:
 
 
 def test_an_empty_namespace_is_none(get: Get) -> None:
-    assert get("svc", "-n", "empty") == (0, "", "No services found in namespace empty.\n")
+    assert get("svc", "-n", "empty") == (0, "", "No services in namespace empty; 3 in other namespaces (-A).\n")
 
 
 @pytest.mark.parametrize(
@@ -271,3 +272,57 @@ def test_a_reader_who_has_seen_enough_is_no_traceback(proxy: Answering, monkeypa
     assert main(["get", "svc"], Closed(), errors, {"SVCPROXY_SERVER": proxy.address}) == 1
     assert errors.getvalue() == ""
     sys.stdout.close()
+
+
+@pytest.mark.parametrize("words", [("svc/web", "ep/web"), ("ep/web", "svc/web")])
+def test_kinds_and_names_may_stand_together(get: Get, words: tuple[str, str]) -> None:
+    status, output, errors = get(*words)
+    assert (status, errors) == (0, "")
+    tables = output.split("\n\n")
+    assert [("TYPE" in table) for table in tables] == [each.startswith("svc") for each in words]
+    assert all("web" in table for table in tables)
+
+
+def test_several_kinds_stand_one_after_the_other(proxy: Answering, get: Get) -> None:
+    proxy.answers["/api/v1/endpoints"] = ok(EndpointsAnswer(tuple(endpoints_of((API, WEB)))))
+    status, output, _ = get("svc,ep,svc")
+    assert status == 0
+    assert output.count("CLUSTER-IP") == 1
+    assert output.count("ENDPOINT ") == 1
+
+
+@pytest.mark.parametrize(("words", "message"), [(("svc/web", "ep"), "KIND/NAME"), (("svc/", "svc/a"), "KIND/NAME")])
+def test_mixed_forms_are_refused(get: Get, words: tuple[str, ...], message: str) -> None:
+    status, output, errors = get(*words)
+    assert (status, output) == (2, "")
+    assert message in errors
+
+
+def test_a_selector_leaves_the_services_with_the_labels_and_what_is_theirs(proxy: Answering, get: Get) -> None:
+    labelled = msgspec.structs.replace(
+        WEB,
+        service=msgspec.structs.replace(
+            WEB.service, metadata=msgspec.structs.replace(WEB.service.metadata, labels={"app": "web"})
+        ),
+    )
+    proxy.answers = {
+        path: answer for path, answer in proxy.answers.items() if not path.startswith("/api/v1/services")
+    } | {
+        "/api/v1/services": ok(ServicesAnswer((API, labelled))),
+        "/api/v1/endpoints": ok(EndpointsAnswer(tuple(endpoints_of((API, labelled))))),
+    }
+    assert get("svc", "-l", "app=web", "-o", "name") == (0, "service/web\n", "")
+    assert get("svc", "-l", "app!=web", "-o", "name") == (0, "service/api\n", "")
+    status, output, _ = get("ep", "-l", "app", "-o", "jsonpath={.items[*].service}")
+    assert (status, set(output.split())) == (0, {"web"})
+    assert get("svc", "-l", "app=web=x")[0] == 2
+
+
+def test_custom_columns_and_templates_begin_at_what_the_api_answers(get: Get) -> None:
+    columns = "-o=custom-columns=NAME:.service.metadata.name,NONE:.nowhere"
+    assert get("svc", "web", columns) == (0, "NAME   NONE\nweb    <none>\n", "")
+    assert get("svc", "web", "-o", "jsonpath={.service.metadata.name}") == (0, "web", "")
+    status, output, _ = get("svc", "-o", 'jsonpath={range .items[*]}{.service.metadata.name}{"\\n"}{end}')
+    assert (status, output) == (0, "api\nweb\n")
+    assert get("svc", "-o", "jsonpath={.a[}")[0] == 2
+    assert get("svc", "-o", "template")[0] == 2

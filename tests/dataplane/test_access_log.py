@@ -2,6 +2,7 @@
 
 import json
 import logging
+from datetime import UTC, datetime
 from random import Random
 
 import msgspec
@@ -30,9 +31,10 @@ def test_a_line_for_machines_has_every_field() -> None:
     log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.flush()
     line = json.loads(stream.text)
-    assert line.pop("time") > 0
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is UTC
     assert line == {
         "event": "flow",
+        "protocol": "TCP",
         "client": "127.0.0.1:40000",
         "service": "default/web",
         "frontend": "127.96.0.1:80/TCP",
@@ -51,7 +53,9 @@ def test_a_line_for_people_says_the_same() -> None:
     log = AccessLog(stream, json=False)
     log.write(RECORD, CloseReason.CLIENT_CLOSED)
     log.flush()
-    assert stream.text == (
+    moment, _, said = stream.text.partition(" ")
+    assert datetime.fromisoformat(moment).tzinfo is UTC
+    assert said == (
         "127.0.0.1:40000 -> 127.96.0.1:80/TCP default/web 127.0.0.2:8080 web-1 "
         "in=10 out=20 connect=0.50ms duration=1500.00ms client_closed\n"
     )

@@ -44,11 +44,11 @@ REFUSED: Mapping[str, list[str]] = MappingProxyType(
         "get services --server here": ["--server", "IP:PORT", '"here"'],
         "get services nothing -A": ["--all-namespaces goes with no NAME"],
         "describe pod": ['unknown kind "pod"', "service"],
-        "explain web:80": ["ADDRESS:PORT", "brackets"],
+        "explain web": ["ADDRESS:PORT", "brackets"],
         "explain 127.0.0.1:80 --from me": ["IP address", '"me"'],
         "top --once --sort-by size": ["--sort-by", '"size"', "CONN/S"],
         "top --delay 0": ["--delay", "0.1"],
-        "completion fish": ["fish", "bash", "zsh"],
+        "completion tcsh": ["tcsh", "bash", "zsh", "fish"],
         "get services --server 127.0.0.1:1": ["no svcproxy answers on 127.0.0.1:1", "--server"],
     }
 )
