@@ -1,6 +1,6 @@
 """Columns of workers.
 
-Imports this room's columns. Invariant: one row for each data plane, whatever its state.
+Invariant: one row for each data plane, whatever its state.
 """
 
 from proxy.client.columns import GONE, Column
@@ -12,4 +12,6 @@ WORKER_COLUMNS = (
     Column("RESTARTS", lambda each: str(each.restarts), lambda each: each.restarts),
     Column("CONNECTIONS", lambda each: str(each.tcp_connections), lambda each: each.tcp_connections),
     Column("FLOWS", lambda each: str(each.udp_flows), lambda each: each.udp_flows),
+    Column("USER", lambda each: each.user or "<none>", wide=True),
+    Column("CAPABILITIES", lambda each: ",".join(each.capabilities) or "<none>", wide=True),
 )

@@ -28,6 +28,7 @@ from proxy.dataplane.time_slice import shorten_slice
 from proxy.dataplane.worker import Worker
 from proxy.line_output import open_for_lines
 from proxy.plan.frontend import Delta
+from proxy.privileges import held, names_of, user_of
 from proxy.reports.report import WorkerReport
 from proxy.shared_counts.column import Column
 from proxy.shared_counts.table import SharedTable
@@ -117,10 +118,19 @@ class LocalDataPlane:
 
     def workers(self) -> tuple[WorkerReport, ...]:
         worker, descriptors = self._worker, self._worker.resources.descriptors
-        held = descriptors.capacity - descriptors.free
+        taken = descriptors.capacity - descriptors.free
         return (
             WorkerReport(
-                0, os.getpid(), "running", 0, worker.open_relays, worker.open_flows, held, descriptors.capacity
+                0,
+                os.getpid(),
+                "running",
+                0,
+                worker.open_relays,
+                worker.open_flows,
+                taken,
+                descriptors.capacity,
+                user=user_of(os.getpid()),
+                capabilities=names_of(held()),
             ),
         )
 

@@ -85,6 +85,13 @@ def test_connections_name_both_ends_and_what_passed(get: Get, kind: str) -> None
     assert [row[-1] for row in rows] == ["open", "open", "connecting", "unreplied"]
 
 
+def test_workers_tell_what_they_may_do(get: Get) -> None:
+    header, row = cells(get("workers", "-o", "wide")[1])
+    assert header[-2:] == ["USER", "CAPABILITIES"]
+    assert row[-2:] == ["nobody", "net_bind_service"]
+    assert "USER" not in cells(get("workers")[1])[0]
+
+
 def test_affinity_tells_how_long_is_left(get: Get) -> None:
     header, row = cells(get("affinity")[1])
     assert header == ["CLIENT", "SERVICE", "PORT", "ENDPOINT", "POD", "LEFT", "WORKER"]

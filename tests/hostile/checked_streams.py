@@ -8,7 +8,7 @@ import random
 import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 STUCK_SECONDS = 40.0
@@ -43,6 +43,16 @@ class CheckedStream:
         return not events & selectors.EVENT_READ or self._receive()
 
     @property
+    def size(self) -> int:
+        """Bytes that it sends, and expects back."""
+        return len(self._data)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of them came back."""
+        return self.received == self.size
+
+    @property
     def events(self) -> int:
         """What it waits for."""
         return selectors.EVENT_READ if self._is_finished else selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -69,6 +79,32 @@ class CheckedStream:
 
 def carry(streams: Sequence[CheckedStream]) -> int:
     """Carry these to their ends; gives the bytes that came back. Raises AssertionError, OSError."""
+    for stream, reset in _ends(streams):
+        if reset is not None:
+            raise reset
+        assert stream.is_whole
+    return sum(stream.received for stream in streams)
+
+
+def carry_or_reset(streams: Sequence[CheckedStream], at_half: Callable[[], None]) -> int:
+    """Carry these while something happens `at_half` of their bytes; gives how many arrived whole. The others ended in a
+    reset: one that ends early in any other way, or brings wrong bytes, raises AssertionError."""
+    size = sum(stream.size for stream in streams)
+    happened = False
+
+    def look() -> None:
+        nonlocal happened
+        if not happened and 2 * sum(stream.received for stream in streams) >= size:
+            happened = True
+            at_half()
+
+    return sum(reset is None for _, reset in _ends(streams, look))
+
+
+def _ends(
+    streams: Sequence[CheckedStream], look: Callable[[], None] = lambda: None
+) -> Iterator[tuple[CheckedStream, ConnectionError | None]]:
+    """Each stream when it is over, with its reset if it was one; `look` is called after each step."""
     with selectors.DefaultSelector() as selector:
         for stream in streams:
             stream.socket.setblocking(False)
@@ -77,12 +113,18 @@ def carry(streams: Sequence[CheckedStream]) -> int:
         while selector.get_map():
             for key, events in selector.select(1.0):
                 stream, last = key.data, time.monotonic()
-                if not stream.turn(events):
+                reset: ConnectionError | None = None
+                try:
+                    goes_on = stream.turn(events)
+                except ConnectionError as error:
+                    goes_on, reset = False, error
+                if not goes_on:
                     selector.unregister(stream.socket)
+                    yield stream, reset
                 elif key.events != stream.events:
                     selector.modify(stream.socket, stream.events, stream)
+                look()
             assert time.monotonic() - last < STUCK_SECONDS, f"stuck: {[stream.received for stream in streams]}"
-    return sum(stream.received for stream in streams)
 
 
 def checked_echo(address: str, port: int, streams: int = 8, size: int = 300_000, receive_buffer: int = 0) -> int:
