@@ -201,12 +201,14 @@ async def test_a_drained_node_has_its_pods_deleted(kubectl: Kubectl) -> None:
     assert (await kubectl("get", "pod", "a"))[0] == 1
 
 
-async def test_an_unknown_kind_in_a_file_costs_itself_alone(kubectl: Kubectl) -> None:
-    unknown = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cfg}\ndata: {a: b}\n"
+async def test_unknown_kinds_in_a_file_cost_themselves_alone(kubectl: Kubectl) -> None:
+    kinds = {"ConfigMap": "v1", "Secret": "v1", "ServiceAccount": "v1", "Deployment": "apps/v1"}
+    unknown = "".join(f"---\napiVersion: {kinds[kind]}\nkind: {kind}\nmetadata: {{name: a}}\n" for kind in kinds)
     code, output = await kubectl("apply", "-f", "-", stdin=f"{unknown}---{SERVICE}")
     assert code == 1
     assert "service/web created" in output
-    assert 'no matches for kind "ConfigMap" in version "v1"' in output
+    for kind, version in kinds.items():
+        assert f'no matches for kind "{kind}" in version "{version}"' in output
 
 
 async def test_a_user_learns_who_they_are_and_what_they_may(kubectl: Kubectl) -> None:
