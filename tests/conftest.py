@@ -24,7 +24,7 @@ from tests.lane import this_lane
 settings.register_profile("svcproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("svcproxy")
 
-pytest_plugins = ("tests.running_proxy", "tests.system.harness.fixtures")
+pytest_plugins = ("tests.running_proxy", "tests.system.harness.fixtures", "tests.system.harness.outside")
 
 _MOST_TEST_PROCESSES = 4
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET

@@ -1,6 +1,6 @@
 """Gate: what a frontend's socket does with clients while there is nothing to forward them to, or nothing for them.
 
-Imports this room's source filter and `plan.frontend`. Invariant: the socket stays bound; a state is left as quietly
+Invariant: the socket stays bound; a state is left as quietly
 as it was entered.
 """
 
@@ -10,6 +10,7 @@ import socket
 from contextlib import suppress
 
 from proxy.capture.source_filter import admit_only, attach, detach, drop_everything
+from proxy.capture.source_ranges import in_common
 from proxy.plan.frontend import Frontend
 
 
@@ -29,24 +30,34 @@ def gate_of(frontend: Frontend, usable: bool) -> Gate:
     return Gate.DROPPED if frontend.when_empty == "drop" else Gate.REFUSED
 
 
-def filter_sources(sock: socket.socket, frontend: Frontend, gate: Gate) -> None:
-    """Attach the packet filter that the frontend and its gate ask for, or none.
+def let_in(frontend: Frontend, gate: Gate) -> tuple[str, ...] | None:
+    """The CIDRs whose packets reach the frontend's socket; empty for none, None for all. Clients of this machine have
+    endpoints elsewhere where everybody else is met with silence."""
+    if gate is not Gate.DROPPED:
+        return frontend.source_ranges or None
+    if frontend.source_ranges:
+        return in_common(frontend.source_ranges, frontend.own_sources)
+    return frontend.own_sources
+
+
+def filter_sources(sock: socket.socket, sources: tuple[str, ...] | None) -> None:
+    """Attach the packet filter that lets these in, as `let_in` gives them, or none.
 
     Raises OSError, whose text is for people, where the kernel does not take the ranges: too many of them, or too little
     memory for options. Then nobody gets in, because the ranges are a promise."""
-    if gate is Gate.DROPPED:
-        attach(sock, drop_everything())
-    elif frontend.source_ranges:
-        _admit_ranges(sock, frontend)
-    else:
+    if sources is None:
         # Nothing was attached, as a rule.
         with suppress(FileNotFoundError):
             detach(sock)
+    elif not sources:
+        attach(sock, drop_everything())
+    else:
+        _admit_ranges(sock, sources)
 
 
-def _admit_ranges(sock: socket.socket, frontend: Frontend) -> None:
+def _admit_ranges(sock: socket.socket, sources: tuple[str, ...]) -> None:
     try:
-        attach(sock, admit_only(frontend.source_ranges, sock.family))
+        attach(sock, admit_only(sources, sock.family))
     except (ValueError, OSError) as error:
         attach(sock, drop_everything())
         number = error.errno if isinstance(error, OSError) and error.errno else errno.E2BIG

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from proxy.capture.drop_meter import DropCause, DropMeter, cause_of, drops_of
-from proxy.capture.gate import Gate, filter_sources, gate_of
+from proxy.capture.gate import Gate, filter_sources, gate_of, let_in
 from proxy.capture.listening_socket import open_listening_socket
 from proxy.capture.steering import steer, steered_by, stop_steering
 from proxy.dataplane.messages import is_usable
 from proxy.dataplane.tcp_acceptor import BACKLOG
 from proxy.plan.frontend import Frontend, FrontendKey, Pool
 from proxy.schedulers.scheduler import KeyedBy
+
+_Filter = tuple[DropCause | None, tuple[str, ...] | None]
+"""Why packets are dropped, and whose are not (`let_in`)."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +31,7 @@ class ListeningGroup:
     __slots__ = ("_filter", "_gate", "_meter", "_steered", "fault", "sockets")
 
     def __init__(self, sockets: tuple[socket.socket, ...]) -> None:
-        self._filter: tuple[Gate, tuple[str, ...]] | None = (Gate.OPEN, ())
+        self._filter: _Filter | None = (None, None)
         self._gate = Gate.OPEN
         self._meter: DropMeter | None = None
         self._steered = KeyedBy.NOTHING
@@ -54,15 +57,15 @@ class ListeningGroup:
             self.fault = None
 
     def _filter_sources(self, frontend: Frontend, gate: Gate) -> None:
-        wanted = (gate, frontend.source_ranges)
-        if wanted == self._filter:
+        cause, sources = cause_of(frontend, gate), let_in(frontend, gate)
+        if (cause, sources) == self._filter:
             return
         # Until every socket has it, none is taken to have any.
         self._filter = None
-        self._attribute(cause_of(frontend, gate))
+        self._attribute(cause)
         for sock in self.sockets:
-            filter_sources(sock, frontend, gate)
-        self._filter = wanted
+            filter_sources(sock, sources)
+        self._filter = cause, sources
 
     def _set_gate(self, key: FrontendKey, gate: Gate, pool: Pool) -> None:
         steered = steered_by(pool) if len(self.sockets) > 1 else KeyedBy.NOTHING

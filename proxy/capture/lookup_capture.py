@@ -14,7 +14,7 @@ from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.socket_lookup import Entry, SocketLookup
 from proxy.bpf.verdict import Verdict
 from proxy.capture.drop_meter import DropCause, DropMeter, cause_of
-from proxy.capture.gate import Gate, gate_of
+from proxy.capture.gate import Gate, gate_of, let_in
 from proxy.capture.listening_socket import bind_only
 from proxy.capture.ports_in_use import ports_in_use
 from proxy.capture.shared_sockets import give_to, open_shared_groups
@@ -188,7 +188,8 @@ class LookupPlace:
             self._meter = DropMeter(lambda: self._capture.dropped(self._key))
         if self._meter is not None:
             self._meter.attribute(cause)
-        self._capture.want(self._key, Entry(*self._key, verdict, frontend.source_ranges))
+        sources = let_in(frontend, gate_of(frontend, is_usable(pool)))
+        self._capture.want(self._key, Entry(*self._key, verdict, sources or ()))
 
     def leave(self) -> None:
         self._capture.forget(self._key)
@@ -202,6 +203,6 @@ def verdict_of(frontend: Frontend, pool: Pool, width: int) -> Verdict:
     gate = gate_of(frontend, is_usable(pool))
     if gate is Gate.REFUSED:
         return Verdict.REFUSED
-    if gate is Gate.DROPPED:
+    if let_in(frontend, gate) == ():
         return Verdict.IGNORED
     return Verdict.STEERED if width > 1 and must_steer(pool) else Verdict.SPREAD

@@ -93,7 +93,8 @@ class Inspection:
         listener = self._listeners.get(question.frontend)
         if listener is None:
             return Foreseen(None)
-        foresight = listener.balancer.foresee(question.client, question.destination, now)
+        balancer = listener.balancer_of(question.client) if question.client else listener.balancer
+        foresight = balancer.foresee(question.client, question.destination, now)
         if isinstance(listener, UdpListener) and question.client_port:
             flow = listener.flow_of(question.client, question.client_port, question.destination)
             if flow is not None:

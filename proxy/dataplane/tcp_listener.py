@@ -10,6 +10,7 @@ from typing import Final
 from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.lazy_pool import LazyPool
+from proxy.dataplane.own_clients import OwnClients
 from proxy.dataplane.resources import Resources
 from proxy.dataplane.steps import DONE, Steps
 from proxy.dataplane.tcp_acceptor import TcpAcceptor
@@ -24,9 +25,17 @@ class TcpListener(RelaySource):
 
     __slots__ = ("_acceptor",)
 
-    def __init__(self, frontend: Frontend, sock: socket.socket | None, pool: LazyPool, resources: Resources) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        sock: socket.socket | None,
+        pool: LazyPool,
+        resources: Resources,
+        own: OwnClients | None = None,
+    ) -> None:
         self._acceptor = None if sock is None else TcpAcceptor(sock, resources, lambda client: self, self._is_crowded)
         self.frontend = frontend
+        self.own = own
         self.pool = pool
         self.resources = resources
         self.settle()
@@ -36,9 +45,14 @@ class TcpListener(RelaySource):
         """Chooses for the clients of this frontend."""
         return self.pool.built or self.pool.balancer()
 
-    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> Steps:
+    def balancer_of(self, client: str) -> Balancer:
+        """Chooses for this client."""
+        return self.balancer if self.own is None else self.own.pool_of(client, self.pool).balancer()
+
+    def reconfigure(self, frontend: Frontend, pool: LazyPool, own: OwnClients | None = None) -> Steps:
         """Take a newer version of the frontend; connections that exist are not touched."""
         self.frontend = frontend
+        self.own = own
         self.pool = pool
         return self.settle()
 

@@ -22,6 +22,7 @@ from proxy.dataplane.addresses import endpoint_text
 from proxy.dataplane.close_reason import CloseReason, Side, reason_of
 from proxy.dataplane.direction import SMALL_READ, Direction
 from proxy.dataplane.lazy_pool import LazyPool
+from proxy.dataplane.own_clients import OwnClients
 from proxy.dataplane.reactor import EDGES, EDGES_AND_ROOM, FAILED, READABLE, WRITABLE
 from proxy.dataplane.relay_state import RelayEvent, RelayState, after
 from proxy.dataplane.resources import Connection, Resources
@@ -68,9 +69,10 @@ _SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 class RelaySource:
     """What a relay asks of the listener that its client came to."""
 
-    __slots__ = ("frontend", "pool", "resources")
+    __slots__ = ("frontend", "own", "pool", "resources")
 
     frontend: Frontend
+    own: OwnClients | None
     pool: LazyPool
     resources: Resources
 
@@ -102,7 +104,8 @@ class TcpRelay(Connection):
 
     def __init__(self, listener: RelaySource, client: SocketType, client_address: _SocketAddress) -> None:
         self._backend: SocketType | None = None
-        self.balancer = listener.pool.built or listener.pool.balancer()
+        pool = listener.pool if listener.own is None else listener.own.pool_of(client_address[0], listener.pool)
+        self.balancer = pool.built or pool.balancer()
         self._connected = 0.0
         self._downward: Direction | None = None
         self._upward: Direction | None = None

@@ -42,8 +42,9 @@ class FlowOwner(Protocol):
     resources: Resources
     descriptor: int
 
-    @property
-    def balancer(self) -> Balancer: ...
+    def balancer_of(self, client: str) -> Balancer:
+        """Chooses for this client."""
+        ...
 
     def left(self, flow: "UdpFlow") -> None:
         """The flow is over."""
@@ -169,7 +170,7 @@ class UdpFlow:
 
     def orphaned(self) -> bool:
         """Whether the upstream is no longer an endpoint of the frontend's pool."""
-        return not self.listener.balancer.serves(self.upstream)
+        return not self.listener.balancer_of(self.client[0]).serves(self.upstream)
 
     def deadline(self) -> float:
         """When it counts as idle."""

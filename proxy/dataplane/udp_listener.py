@@ -14,6 +14,7 @@ from proxy.dataplane.close_reason import CloseReason, Side, reason_of
 from proxy.dataplane.envelope import layout_of, shared_layout_of
 from proxy.dataplane.flow_eviction import take_flow
 from proxy.dataplane.lazy_pool import LazyPool
+from proxy.dataplane.own_clients import OwnClients
 from proxy.dataplane.packet_info import request_packet_info
 from proxy.dataplane.reply_socket import open_reply_socket
 from proxy.dataplane.resources import Resources
@@ -34,12 +35,20 @@ class UdpListener:
     shared ones serve it, and then answers leave from a socket that is open as long as there are flows. `flows` are by
     the key of their envelopes; `replies` is where their answers go."""
 
-    def __init__(self, frontend: Frontend, sock: socket.socket | None, pool: LazyPool, resources: Resources) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        sock: socket.socket | None,
+        pool: LazyPool,
+        resources: Resources,
+        own: OwnClients | None = None,
+    ) -> None:
         wildcard = is_wildcard(frontend.key.address)
         family = socket.AF_INET6 if ":" in frontend.key.address else socket.AF_INET
         self.layout = shared_layout_of(family) if sock is None else layout_of(family, wildcard)
         self.flows: dict[bytes, UdpFlow] = {}
         self.frontend = frontend
+        self.own = own
         self.pool = pool
         self.resources = resources
         self.replies = resources.replies(self.layout)
@@ -58,9 +67,14 @@ class UdpListener:
         """Chooses for the flows of this frontend."""
         return self.pool.built or self.pool.balancer()
 
-    def reconfigure(self, frontend: Frontend, pool: LazyPool) -> Steps:
+    def balancer_of(self, client: str) -> Balancer:
+        """Chooses for this client."""
+        return self.balancer if self.own is None else self.own.pool_of(client, self.pool).balancer()
+
+    def reconfigure(self, frontend: Frontend, pool: LazyPool, own: OwnClients | None = None) -> Steps:
         """Take a newer version of the frontend."""
         self.frontend = frontend
+        self.own = own
         self.pool = pool
         return self.settle()
 
@@ -122,11 +136,11 @@ class UdpListener:
         """A flow to the upstream that is chosen for this client, or None: the datagram is lost, and that counted."""
         resources = self.resources
         # Before a descriptor is taken: a pool may be impossible to build.
-        balancer = self.balancer
+        balancer = self.balancer_of(self.layout.client(envelope)[0])
         if not take_flow(resources):
             resources.accounts.failed(balancer, CloseReason.DESCRIPTOR_LIMIT)
             return None
-        found = self._begun(envelope, tried)
+        found = self._begun(balancer, envelope, tried)
         if isinstance(found, UdpFlow):
             return found
         resources.descriptors.put_back_flow()
@@ -135,7 +149,7 @@ class UdpListener:
         resources.accounts.failed(balancer, found)
         return None
 
-    def _begun(self, envelope: bytes, tried: tuple[Upstream, ...]) -> UdpFlow | CloseReason:
+    def _begun(self, balancer: Balancer, envelope: bytes, tried: tuple[Upstream, ...]) -> UdpFlow | CloseReason:
         """The flow, whose descriptor is taken, or why there is none."""
         resources, now = self.resources, self.resources.reactor.now
         reason = CloseReason.CONNECT_REFUSED if tried else CloseReason.NO_ENDPOINTS
@@ -149,9 +163,9 @@ class UdpListener:
             except OSError as error:
                 resources.descriptors.put_back_flow()
                 return self._unable(error)
-        while (upstream := self.balancer.choose(client[0], destination, now, tried)) is not None:
+        while (upstream := balancer.choose(client[0], destination, now, tried)) is not None:
             try:
-                flow = UdpFlow(self, envelope, client, self.balancer, upstream)
+                flow = UdpFlow(self, envelope, client, balancer, upstream)
             except OSError as error:
                 # No descriptor to be had: our own trouble, and no fault of the upstream.
                 upstream.ended()
@@ -160,7 +174,7 @@ class UdpListener:
             if failure is None:
                 return flow
             reason = failure
-            self.balancer.refused(upstream, client[0], now)
+            balancer.refused(upstream, client[0], now)
             tried = (*tried, upstream)
         return reason
 

@@ -17,6 +17,7 @@ from proxy.dataplane.balancer import Balancer
 from proxy.dataplane.close_reason import CloseReason
 from proxy.dataplane.inspection import Inspection
 from proxy.dataplane.messages import PoolMessage, Update
+from proxy.dataplane.own_clients import OwnClients
 from proxy.dataplane.pools import Pools
 from proxy.dataplane.question import Answer, Question
 from proxy.dataplane.resources import Connection, Resources
@@ -220,21 +221,23 @@ class Worker:
 
     def _put_frontend(self, frontend: Frontend, sockets: Mapping[FrontendKey, socket]) -> Steps:
         pool = self._pools[frontend.pool]
+        own = OwnClients(self._pools[frontend.own_pool], frontend.own_sources) if frontend.own_pool else None
         listener = self._listeners.get(frontend.key)
         if listener is not None:
             self._leave_pool(listener)
-            yield from listener.reconfigure(frontend, pool)
+            yield from listener.reconfigure(frontend, pool, own)
         elif frontend.key.protocol == "TCP":
             sock = sockets.get(frontend.key)
-            self._listeners[frontend.key] = listener = TcpListener(frontend, sock, pool, self._resources)
+            self._listeners[frontend.key] = listener = TcpListener(frontend, sock, pool, self._resources, own)
             if sock is None:
                 self._shared.add(listener)
         else:
             sock = sockets.get(frontend.key)
-            self._listeners[frontend.key] = listener = UdpListener(frontend, sock, pool, self._resources)
+            self._listeners[frontend.key] = listener = UdpListener(frontend, sock, pool, self._resources, own)
             if sock is None:
                 self._shared_udp.add(listener)
-        self._by_pool.setdefault(frontend.pool, set()).add(frontend.key)
+        for key in _pools_of(frontend):
+            self._by_pool.setdefault(key, set()).add(frontend.key)
 
     def _remove_frontend(self, key: FrontendKey) -> Steps:
         listener = self._listeners.pop(key, None)
@@ -247,14 +250,19 @@ class Worker:
             yield from listener.close(CloseReason.FRONTEND_REMOVED)
 
     def _leave_pool(self, listener: TcpListener | UdpListener) -> None:
-        members = self._by_pool[listener.frontend.pool]
-        members.discard(listener.frontend.key)
-        if not members:
-            del self._by_pool[listener.frontend.pool]
+        for key in _pools_of(listener.frontend):
+            members = self._by_pool[key]
+            members.discard(listener.frontend.key)
+            if not members:
+                del self._by_pool[key]
 
     def _remove_pool(self, pool_key: str) -> None:
         self._pools.remove(pool_key)
         self._by_pool.pop(pool_key, None)
+
+
+def _pools_of(frontend: Frontend) -> tuple[str, ...]:
+    return (frontend.pool, frontend.own_pool) if frontend.own_pool else (frontend.pool,)
 
 
 def _alone(flow: Connection | UdpFlow, action: Callable[[], None]) -> None:

@@ -7,6 +7,8 @@ passed in. Invariant: every step is decided as the running code decides it, in t
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from proxy.capture.gate import Gate, gate_of
 from proxy.capture.source_ranges import admitted
 from proxy.capture.steering import ANY_WORKER
@@ -58,6 +60,13 @@ def explain_unknown(asked: Asked, is_local: bool) -> ExplanationReport:
     """No frontend of this proxy leads to where the client asks."""
     steps = (Step("frontend", words.no_frontend(asked.protocol, asked.address, asked.port, is_local)),)
     return ExplanationReport(*asked[:4], Verdict.NOT_PROXIED, (), steps=steps)
+
+
+def as_met(frontend: Frontend, client: str) -> Frontend:
+    """The frontend as the client meets it: those of this machine may have a pool of their own."""
+    if not (client and frontend.own_pool and admitted(frontend.own_sources, client)):
+        return frontend
+    return msgspec.structs.replace(frontend, pool=frontend.own_pool, when_empty="refuse")
 
 
 def stopped(asked: Asked, found: Found) -> ExplanationReport | None:

@@ -13,7 +13,7 @@ from proxy.capture.local_route import is_local
 from proxy.capture.steering import ANY_WORKER
 from proxy.dataplane.foresight import Foresight
 from proxy.dataplane.question import Answer, Foresee, Foreseen, ListAffinity, ListConnections, Question
-from proxy.inspection.explanation import Asked, Found, explain, explain_unknown, find, stopped
+from proxy.inspection.explanation import Asked, Found, as_met, explain, explain_unknown, find, stopped
 from proxy.inspection.flow_listing import affinity_of, connections_of
 from proxy.model.changes import ObjectKey
 from proxy.paths.path_list import PathList
@@ -79,6 +79,7 @@ class FlowInspector:
         )
 
     async def _explain(self, asked: Asked, frontend: Frontend) -> ExplanationReport:
+        frontend = as_met(frontend, asked.client)
         key = frontend.key
         failure = self._sockets.failures.get(key)
         fault = str(failure) if failure is not None else ""

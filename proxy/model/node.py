@@ -5,6 +5,7 @@ Invariant: the zone is read from the label topology.kubernetes.io/zone alone.
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 
 import msgspec
 
@@ -39,6 +40,8 @@ class Taint(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     taints: tuple[Taint, ...] = ()
+    pod_cidr: str = msgspec.field(default="", name="podCIDR")
+    pod_cidrs: tuple[str, ...] = msgspec.field(default=(), name="podCIDRs")
 
 
 class Node(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,6 +54,12 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def zone(self) -> str:
         return self.metadata.labels.get(ZONE_LABEL, "")
+
+    @property
+    def pod_ranges(self) -> tuple[str, ...]:
+        """The CIDRs of the addresses of its Pods, in their shortest form; what is none is left out."""
+        asked = self.spec.pod_cidrs or (self.spec.pod_cidr,)
+        return tuple(sorted({found for each in asked if (found := _range(each))}))
 
     @property
     def is_ready(self) -> bool:
@@ -87,3 +96,10 @@ def _thousandths(quantity: str) -> int:
         return -int(-value // 1)
     except (InvalidOperation, ValueError, OverflowError):
         return 0
+
+
+def _range(cidr: str) -> str:
+    try:
+        return str(ip_network(cidr, strict=False))
+    except ValueError:
+        return ""

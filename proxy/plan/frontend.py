@@ -1,6 +1,6 @@
 """The vocabulary of the data plane: backends, pools, frontends, and the message that changes them.
 
-Imports nothing of ours. Invariant: everything here is immutable, comparable and travels as msgpack, so an unchanged
+Invariant: everything here is immutable, comparable and travels as msgpack, so an unchanged
 Service gives an equal value and therefore no message.
 """
 
@@ -71,7 +71,9 @@ class Frontend(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     `kind` is for people: ClusterIP, NodePort, ExternalIP or LoadBalancer. `when_empty` is "refuse" (no endpoint
     anywhere: the client is refused at once) or "drop" (policy Local and endpoints on other nodes: silence, so that a
-    client's retry reaches another node). `source_ranges` are CIDRs; an empty tuple lets every source in.
+    client's retry reaches another node). `source_ranges` are CIDRs; an empty tuple lets every source in. `own_pool` is
+    the pool for clients of this machine, which come from the CIDRs `own_sources`, where it is another one: empty
+    otherwise.
     """
 
     key: FrontendKey
@@ -80,6 +82,8 @@ class Frontend(msgspec.Struct, frozen=True, gc=False, array_like=True):
     kind: str
     when_empty: str = "refuse"
     source_ranges: tuple[str, ...] = ()
+    own_pool: str = ""
+    own_sources: tuple[str, ...] = ()
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True):

@@ -18,6 +18,11 @@ class LocalAddresses(msgspec.Struct, frozen=True):
     addresses: frozenset[str] = frozenset()
     ranges: tuple[str, ...] = ()
 
+    def sources(self) -> tuple[str, ...]:
+        """The CIDRs that packets of this machine come from, sorted. Who asks a routed address comes from it, too."""
+        whole = (f"{each}/{128 if ':' in each else 32}" for each in self.addresses)
+        return tuple(sorted({*LOOPBACK, *self.ranges, *whole}))
+
     def lookup(self) -> "LocalLookup":
         """The form that answers quickly."""
         return LocalLookup(self.addresses, (*LOOPBACK, *self.ranges))

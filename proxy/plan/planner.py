@@ -38,6 +38,7 @@ class Planner:
         self._slices = SliceIndex()
         self._weights: dict[ObjectKey, int] = {}
         self._zone = ""
+        self._pod_ranges: tuple[str, ...] = ()
         self._plans: dict[ObjectKey, ServicePlan] = {}
         self._pod_users: UserIndex[ObjectKey] | None = None
         self._claims = FrontendClaims()
@@ -47,6 +48,7 @@ class Planner:
         self._health_checks: tuple[HealthCheck, ...] | None = ()
         self._pools: dict[str, Pool] = {}
         self._frontends: dict[FrontendKey, Frontend] = {}
+        self._own_sources = self._sources()
         self._own, self._endpoints = self._look_around()
         self.services: Mapping[ObjectKey, Service] = MappingProxyType(self._services)
         self.pools: Mapping[str, Pool] = MappingProxyType(self._pools)
@@ -64,6 +66,7 @@ class Planner:
         if settings == self.settings:
             return Delta()
         self.settings = settings
+        self._own_sources = self._sources()
         self._own, self._endpoints = self._look_around()
         return self._install(self._services)
 
@@ -97,8 +100,9 @@ class Planner:
         for endpoint_slice in changes.slices:
             touched |= self._slices.put(endpoint_slice)
         touched |= self._weigh(changes.pod_weights)
-        if changes.node is not None and changes.node.zone != self._zone:
-            self._zone = changes.node.zone
+        if changes.node is not None and (changes.node.zone, changes.node.pod_ranges) != (self._zone, self._pod_ranges):
+            self._zone, self._pod_ranges = changes.node.zone, changes.node.pod_ranges
+            self._own_sources = self._sources()
             touched.update(self._services)
         return touched
 
@@ -132,7 +136,13 @@ class Planner:
         service = self._services.get(key)
         if service is None:
             return _NOTHING
-        return plan_service(service, self._slices.of(key), self._weights, self._zone, self.settings, self._own)
+        return plan_service(
+            service, self._slices.of(key), self._weights, self._zone, self.settings, self._own, self._own_sources
+        )
+
+    def _sources(self) -> tuple[str, ...]:
+        """The CIDRs that clients of this node come from: its own addresses and those of its Pods."""
+        return tuple(sorted({*self.settings.local_addresses.sources(), *self._pod_ranges}))
 
     def _look_around(self) -> tuple[OwnPlaces, EndpointUsers]:
         """What is where by the settings of now, and who has endpoints there."""

@@ -69,6 +69,7 @@ class _Inputs(msgspec.Struct, frozen=True):
     settings: PlanSettings
     options: ServiceOptions
     own: OwnPlaces
+    own_sources: Sequence[str]
 
 
 class _Family(msgspec.Struct, frozen=True):
@@ -86,12 +87,13 @@ def plan_service(
     node_zone: str,
     settings: PlanSettings,
     own: OwnPlaces,
+    own_sources: Sequence[str] = (),
 ) -> ServicePlan:
     """Plan one Service from its own slices; `weights` by (namespace, Pod name), 1 where there is none.
 
     Internal traffic policy decides for the ClusterIP, external traffic policy for every other address (KEP-2086).
-    One departure from kube-proxy: there, traffic that starts on this node uses every endpoint even where the policy
-    is Local; a frontend has one pool for all sources, so here Local holds for that traffic as well.
+    Where that is Local, clients from `own_sources` (CIDRs), those of this node, use every endpoint all the same, as
+    with kube-proxy: what asks from within comes to no other node.
     """
     families = families_of(service)
     reason = unserved_reason(service, families, settings)
@@ -99,7 +101,9 @@ def plan_service(
         return ServicePlan(notes=(reason,))
     options = read_annotations(service.metadata.annotations, settings)
     locality = Locality(settings.node_name, node_zone)
-    inputs = _Inputs(service, "/".join(service.key), tuple(slices), weights, locality, settings, options, own)
+    inputs = _Inputs(
+        service, "/".join(service.key), tuple(slices), weights, locality, settings, options, own, own_sources
+    )
     unsupported = [(index, port) for index, port in enumerate(service.spec.ports) if port.protocol == "SCTP"]
     parts = [
         _plan_port(inputs, port, family)
@@ -150,7 +154,8 @@ def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePl
         key: (selection.cluster, selection.cluster_reason),
         _local_key(key): (selection.local, selection.local_reason),
     }
-    used = {pool: sets[pool] for pool in sorted({frontend.pool for frontend in frontends})}
+    named = {name for frontend in frontends for name in (frontend.pool, frontend.own_pool) if name}
+    used = {pool: sets[pool] for pool in sorted(named)}
     return ServicePlan(
         pools=tuple(
             _pool(inputs, port, key, pool, endpoints, selection.draining) for pool, (endpoints, _) in used.items()
@@ -193,8 +198,11 @@ def _frontends(
         number = port.node_port if kind is AddressKind.NODE_PORT else port.port
         if not number:
             continue
-        policy = spec.internal_traffic_policy if kind is AddressKind.CLUSTER_IP else spec.external_traffic_policy
+        is_external = kind is not AddressKind.CLUSTER_IP
+        policy = spec.external_traffic_policy if is_external else spec.internal_traffic_policy
         is_local = policy == "Local"
+        own = inputs.own_sources if is_local and is_external and selection.local != selection.cluster else ()
+        own_sources = tuple(each for each in own if (":" in each) is (":" in address))
         yield Frontend(
             key=FrontendKey(port.protocol, address, number),
             pool=_local_key(pool_key) if is_local else pool_key,
@@ -202,6 +210,8 @@ def _frontends(
             kind=kind.value,
             when_empty="drop" if is_local and not selection.local and selection.has_any else "refuse",
             source_ranges=source_ranges,
+            own_pool=pool_key if own_sources else "",
+            own_sources=own_sources,
         )
 
 

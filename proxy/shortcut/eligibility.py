@@ -16,6 +16,14 @@ class Circumstances(msgspec.Struct, frozen=True):
     access_log: bool = False
 
 
+def as_met_here(frontend: Frontend) -> Frontend:
+    """The frontend as clients of this machine meet it, and whoever passes the programs is one: policy Local is for
+    others."""
+    if not frontend.own_pool:
+        return frontend
+    return msgspec.structs.replace(frontend, pool=frontend.own_pool, when_empty="refuse")
+
+
 def refusal(frontend: Frontend, pool: Pool, circumstances: Circumstances) -> str:
     """Why the relay serves this frontend, or an empty string where the shortcut may."""
     asked = relay_only(pool)

@@ -76,7 +76,7 @@ class SocketShortcut:
         for pool in delta.pools:
             self._pools[pool.key] = pool
             touched |= self._by_pool.get(pool.key, {})
-        for frontend in delta.frontends:
+        for frontend in map(eligibility.as_met_here, delta.frontends):
             self._want(frontend)
             touched[frontend.key] = None
         self._settle(pool.key for pool in delta.pools)

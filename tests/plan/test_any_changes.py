@@ -128,8 +128,9 @@ class Replay:
     def plans(self) -> dict[ObjectKey, ServicePlan]:
         weights = {key: weight for key, weight in self.weights.items() if weight is not None}
         own = KnownKeys([key for key, queue in self.queues.items() if queue], self.settings)
+        sources = self.settings.local_addresses.sources()
         return {
-            key: plan_service(each, self.behind(key), weights, self.zone, self.settings, own)
+            key: plan_service(each, self.behind(key), weights, self.zone, self.settings, own, sources)
             for key, each in self.services.items()
         }
 

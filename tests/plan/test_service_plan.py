@@ -61,9 +61,10 @@ def plan(
     weights: Mapping[tuple[str, str], int] | None = None,
     zone: str = "",
     settings: PlanSettings = SETTINGS,
+    own_sources: tuple[str, ...] = (),
 ) -> ServicePlan:
     nothing_else = OwnPlaces((), settings.local_addresses.lookup(), lambda key: None)
-    return plan_service(subject, slices, weights or {}, zone, settings, nothing_else)
+    return plan_service(subject, slices, weights or {}, zone, settings, nothing_else, own_sources)
 
 
 def listening(planned: ServicePlan) -> dict[str, Frontend]:
@@ -189,6 +190,28 @@ def test_each_policy_rules_its_own_addresses(
     used = {base + cluster_ip_pool, base + outer_pool}
     assert targets(planned) == {key: addresses for key, addresses in sets.items() if key in used}
     assert {pool.affinity_key for pool in planned.pools} == {base}
+
+
+@pytest.mark.parametrize(
+    ("policy", "endpoints", "own"),
+    [
+        ("Cluster", [at("10.0.0.2", "there")], {"ClusterIP": "", "NodePort": ""}),
+        ("Local", [at("10.0.0.2", "there")], {"ClusterIP": "", "NodePort": "default/myapp:http/TCP/IPv4"}),
+        ("Local", [at("10.0.0.1", "here")], {"ClusterIP": "", "NodePort": ""}),
+        ("Local", [], {"ClusterIP": "", "NodePort": ""}),
+    ],
+    ids=str,
+)
+def test_clients_of_this_node_have_all_endpoints_under_external_policy_local(
+    policy: str, endpoints: list[dict[str, Any]], own: dict[str, str]
+) -> None:
+    subject = service(type="NodePort", ports=[HTTP], externalTrafficPolicy=policy, internalTrafficPolicy=policy)
+    planned = plan(subject, endpoint_slice(*endpoints), own_sources=("10.0.0.9/32", "fd00::9/128"))
+    assert {each.kind: each.own_pool for each in planned.frontends} == own
+    assert {each.own_sources for each in planned.frontends if each.own_pool} <= {("10.0.0.9/32",)}
+    assert {each for frontend in planned.frontends for each in (frontend.pool, frontend.own_pool) if each} == {
+        pool.key for pool in planned.pools
+    }
 
 
 @pytest.mark.parametrize(

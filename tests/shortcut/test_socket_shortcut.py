@@ -233,6 +233,12 @@ def test_silence_is_left_to_the_listener(web: Machine, endpoints: Endpoints) -> 
     assert ask(VIP) == VIP
 
 
+def test_policy_local_is_not_for_clients_of_this_machine(web: Machine) -> None:
+    local = frontend(VIP, pool="here", when_empty="drop", own_pool="web", own_sources=("10.0.0.0/8",))
+    web.apply(pool(key="here", affinity_key="web"), frontends=(local,))
+    assert set(spread(5)) == set(HOSTS)
+
+
 def test_endpoints_of_this_namespace_are_for_clients_of_this_namespace(web: Machine) -> None:
     """Another namespace has a loopback of its own, where the endpoints are not."""
     config = web.maps.config

@@ -97,18 +97,6 @@ def test_a_service_that_goes_is_refused_and_comes_back(
         eventually(lambda: not is_refused(cluster_ip, 80) and not is_refused(HERE, node_port), "the Service again")
 
 
-def test_policy_local_without_a_local_endpoint_is_silence(
-    svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
-) -> None:
-    (a,) = echo_backends("a")
-    (manifest, _), cluster_ip, node_port = web(places, externalTrafficPolicy="Local")
-    away = endpoint_slice("web", [{"addresses": [a.address], "nodeName": "other-node"}], {"port": a.port})
-    captured(svcproxy, [manifest, away], hostnameOverride="this-node")
-    assert ask(cluster_ip, 80) == "a"
-    with pytest.raises(TimeoutError):
-        connect(HERE, node_port, timeout=SILENCE)
-
-
 def test_source_ranges_are_kept_and_may_change(
     svcproxy: StartSvcproxy, places: Places, echo_backends: StartBackends
 ) -> None:

@@ -12,6 +12,8 @@ from tests.system.harness.backends import StartBackends
 from tests.system.harness.clients import Conversation, ask, ask_often, ask_udp, connect, is_reset, receive_all
 from tests.system.harness.eventually import eventually
 from tests.system.harness.manifests import Manifest, endpoint_slice, pod, port, service
+from tests.system.harness.outside import HERE as NEAR
+from tests.system.harness.outside import Outside
 from tests.system.harness.passage import Passage
 from tests.system.harness.places import Places
 from tests.system.harness.svcproxy import StartSvcproxy, Svcproxy
@@ -266,7 +268,10 @@ def test_packets_from_outside_the_source_ranges_are_counted_for_their_service(
     until(proxy, "dropped_packets_total", lambda value: value == 7, service="ranged", protocol="UDP")
 
 
-def test_packets_that_policy_local_leaves_unanswered_are_counted(svcproxy: StartSvcproxy, places: Places) -> None:
+@pytest.mark.requires("ip")
+def test_packets_that_policy_local_leaves_unanswered_are_counted(
+    outside: Outside, svcproxy: StartSvcproxy, places: Places
+) -> None:
     node_ports = {"TCP": places.node_port(), "UDP": places.node_port()}
     ports = [
         port(80, name=name.lower(), protocol=name, nodePort=node_port, targetPort=7007)
@@ -277,8 +282,12 @@ def test_packets_that_policy_local_leaves_unanswered_are_counted(svcproxy: Start
     away = endpoint_slice("local", [{"addresses": ["192.0.2.1"], "nodeName": "other"}], *targets)
     proxy = svcproxy([local, away], configuration={"hostnameOverride": "this"})
     for _ in range(2):
-        begin(socket.SOCK_STREAM, HERE, node_ports["TCP"])
-        begin(socket.SOCK_DGRAM, HERE, node_ports["UDP"])
+        for name, kind in (("TCP", socket.SOCK_STREAM), ("UDP", socket.SOCK_DGRAM)):
+            with outside.open(socket.AF_INET, kind) as client:
+                client.setblocking(False)
+                client.connect_ex((NEAR, node_ports[name]))
+                if kind is socket.SOCK_DGRAM:
+                    client.send(b"anybody?")
     for protocol in node_ports:
         labels = {"service": "local", "protocol": protocol, "reason": "no_local_endpoints"}
         until(proxy, "dropped_packets_total", lambda value: value == 2, **labels)
