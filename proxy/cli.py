@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "run": "serve the Services in manifests, in lines of the command, or of a cluster",
         "check": "say what is wrong with a configuration and manifests, without serving them",
+        "doctor": "say what this machine permits, what is missing, and what to do",
         "init": "write a directory of commented example manifests to begin with",
         "demo": "sample pods, sample Services and the proxy, to see it work",
         "get": "show what the running proxy holds",

@@ -19,7 +19,7 @@ HEADER = "apiVersion: svcproxy.io/v1alpha1\nkind: ProxyConfiguration\n"
 REFUSED: Mapping[str, list[str]] = MappingProxyType(
     {
         "rum": ['unknown command "rum"', 'did you mean "run"?'],
-        "--manifests good": ['unknown argument "--manifests"', "run, check, init, demo, get"],
+        "--manifests good": ['unknown argument "--manifests"', "run, check, doctor, init, demo, get"],
         "run": ["nothing to serve", "svcproxy run PATH", "--service web:8000=", "svcproxy demo"],
         "run --manifests": ["--manifests", "expected one argument", "--help"],
         "run --manifest good": ["--manifest"],
