@@ -24,6 +24,7 @@ def service_view(report: ServiceReport) -> ServiceView:
             AddressView(each.kind, each.protocol, each.address, each.port, each.fault) for each in report.frontends
         ),
         pools=tuple(map(_pool, report.pools)),
+        paths=tuple(dict.fromkeys(path for each in report.frontends for path in each.paths)),
     )
 
 

@@ -63,7 +63,8 @@ class PoolView(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class ServiceView(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One Service as the page shows it. `level` is as level_of says; `state` says it in words."""
+    """One Service as the page shows it. `level` is as level_of says; `state` says it in words, `paths`
+    are the ways of its packets."""
 
     namespace: str
     name: str
@@ -74,6 +75,7 @@ class ServiceView(msgspec.Struct, frozen=True, rename="camel", gc=False):
     state: str
     addresses: tuple[AddressView, ...]
     pools: tuple[PoolView, ...]
+    paths: tuple[str, ...] = ()
 
 
 class ProxyView(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,6 +1,8 @@
 """The page in a real browser: what it shows, how it follows, how it is used without a mouse and on a phone."""
 
+import contextlib
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -261,10 +263,43 @@ def test_it_comes_back_by_itself_after_a_restart(svcproxy: StartSvcproxy, browse
     eventually(lambda: browser.services() == ["default/one"], "one Service")
     first.stop()
     eventually(lambda: browser.attribute("#status", "data-state") in ("lost", "refused"), "the loss")
+    assert " · as of " in browser.text("#status")
+    assert browser.count("body.stale") == 1
+    browser.shoot("lost")
     first.manifests.put(service("two", port(7007)))
     svcproxy(first.manifests, configuration=address)
     browser.wait_for_status("live")
+    assert browser.count("body.stale") == 0
     eventually(lambda: browser.services() == ["default/one", "default/two"], "two Services")
+
+
+def test_failures_have_a_tile_and_a_column(svcproxy: StartSvcproxy, browser: Browser, places: Places) -> None:
+    address, number = places.cluster_ip(), places.address()
+    nobody = service("web", port(80, 8080), clusterIP=address)
+    proxy = svcproxy((nobody, endpoint_slice("web", [number], {"port": 8080})))
+    browser.open(url(proxy))
+    eventually(lambda: browser.services() == ["default/web"], "the Service")
+
+    def ask() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((address, 80), timeout=10) as client:
+            client.recv(1)
+        return browser.text("#tile-failures") not in ("0", "–") and browser.text(".row .fail") != ""
+
+    eventually(ask, "failures a second")
+    assert browser.attribute("#tile-failures", "data-level") == "fault"
+    browser.shoot("failures")
+
+
+def test_names_are_in_natural_order(svcproxy: StartSvcproxy, browser: Browser) -> None:
+    proxy = svcproxy([service(name, port(80)) for name in ("v10", "v2", "v1")])
+    browser.open(url(proxy))
+    eventually(lambda: browser.services() == ["default/v1", "default/v2", "default/v10"], "the order")
+
+
+def test_without_a_service_the_next_step_is_said(svcproxy: StartSvcproxy, browser: Browser) -> None:
+    browser.open(url(svcproxy([])))
+    eventually(lambda: "--service web:8000=127.0.0.1:3000" in browser.text("#empty"), "the next step")
+    browser.shoot("empty")
 
 
 def test_with_a_token_the_browser_asks_for_a_password(

@@ -2,12 +2,13 @@
 
 import { AffinityTable } from "./affinity.js";
 import { byId, element, setAttribute, setText } from "./element.js";
-import { ACTIVE, FAILING, OPENED } from "./state.js";
+import { History } from "./history.js";
+import { ACTIVE, FAILING, OPENED, fairShares } from "./state.js";
 import { bytes, count, duration, percent, place, plural, rate } from "./format.js";
 import { drawPlot } from "./drawing.js";
 
 const MOST_ENDPOINTS = 100;
-const SCALES = [0.05, 0.1, 0.25, 0.5, 1];
+const FEW = 5; // connections an endpoint, below which chance looks like skew
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 class EndpointRow {
@@ -27,6 +28,13 @@ class EndpointRow {
     this.opened = null;
   }
 
+  // A mark at what the endpoint would get by its weight, as a part of the whole bar.
+  markFairShare(part) {
+    const mark = element("div", { class: "fair", title: "its fair share by weight" });
+    mark.style.left = `${Math.min(1, part) * 100}%`;
+    this.bar.parentNode.append(mark);
+  }
+
   update(counts, share, scale) {
     this.bar.style.transform = `scaleX(${Math.min(1, share / scale)})`;
     setText(this.share, share ? percent(share) : "–");
@@ -44,8 +52,11 @@ class EndpointRow {
 
 class PoolTable {
   constructor({ view }) {
-    this.scale = 1;
+    // Fixed by the weights: twice the largest fair share, so that a bar means the same from one look to the next.
+    this.fair = fairShares(view.endpoints);
+    this.scale = Math.min(1, 2 * Math.max(...this.fair, 0)) || 1;
     this.rows = view.endpoints.slice(0, MOST_ENDPOINTS).map((endpoint) => new EndpointRow(endpoint));
+    this.rows.forEach((row, index) => row.markFairShare(this.fair[index] / this.scale));
     const more = view.endpoints.length - this.rows.length;
     const port = `${view.portName ? `${view.portName} ` : ""}${view.protocol}`;
     const family = view.key.includes("/IPv6") ? "IPv6" : "IPv4";
@@ -65,11 +76,8 @@ class PoolTable {
 
   update({ recent, counts, total }) {
     const shares = this.rows.map((_, index) => (total ? recent[index] / total : 0));
-    const most = Math.max(...shares, 0);
-    // The full scale changes when it must, and not with every connection.
-    if (most > this.scale || most < this.scale * 0.4) this.scale = SCALES.find((each) => each >= most - 1e-9) ?? 1;
-    const { scale } = this;
-    this.rows.forEach((row, index) => row.update(counts[index], shares[index], scale));
+    this.node.classList.toggle("few", total > 0 && total < FEW * this.rows.length);
+    this.rows.forEach((row, index) => row.update(counts[index], shares[index], this.scale));
   }
 }
 
@@ -123,12 +131,13 @@ export class Detail {
   plot() {
     if (!this.#service) return;
     const { second } = this.#state;
+    const { known } = this.#state;
     const { opened, received, sent } = this.#service;
-    const none = () => new Array(120).fill(0);
+    const points = (history) => (history ?? new History()).points(second, known);
     setText(byId("detail-rate"), rate(this.#service.rate(second)));
     setText(byId("detail-bytes"), bytes(this.#service.bytes(second)));
-    drawPlot(byId("detail-rate-plot"), [opened?.points(second) ?? none()], 2);
-    drawPlot(byId("detail-bytes-plot"), [sent?.points(second) ?? none(), received?.points(second) ?? none()], 1000);
+    drawPlot(byId("detail-rate-plot"), [points(opened)], 2, rate);
+    drawPlot(byId("detail-bytes-plot"), [points(sent), points(received)], 1000, bytes);
   }
 
   #build(service) {
@@ -147,6 +156,7 @@ export class Detail {
         element("span", { class: "quiet" }, view.namespace)),
       element("p", { class: "chips" }, element("span", { class: "chip" }, view.type),
         element("span", { class: "chip" }, plural(service.endpoints, "endpoint")),
+        ...view.paths.map((path) => element("span", { class: "chip", title: "the path of its packets" }, path)),
         Number.isNaN(age) ? null : element("span", { class: "chip" }, `${duration(age)} old`)),
       element("p", { class: "state" }, view.state),
       addresses(view),

@@ -28,12 +28,12 @@ export class History {
   }
 
   // The points of a plot that ends with the last whole second before `second`, each over two seconds: frames come
-  // twice a second, and now and then one of them falls into the next.
-  points(second) {
+  // twice a second, and now and then one of them falls into the next. What is not `known` of a second is NaN.
+  points(second, known) {
     const points = new Array(SECONDS);
     for (let index = 0; index < SECONDS; index += 1) {
       const bin = second - SECONDS + index;
-      points[index] = (this.at(bin) + this.at(bin - 1)) / 2;
+      points[index] = known(bin) ? (this.at(bin) + this.at(bin - 1)) / 2 : NaN;
     }
     return points;
   }

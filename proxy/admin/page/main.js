@@ -72,7 +72,8 @@ function namespaces() {
 function emptiness() {
   const empty = byId("empty");
   empty.hidden = list.first !== null || !state.proxy;
-  const none = "No Services yet. They show here the moment the proxy knows one.";
+  const none = "No Services yet. svcproxy run --service web:8000=127.0.0.1:3000 serves one, so does a manifest or kubectl; " +
+    "it shows here the moment the proxy knows it.";
   setText(empty, list.filtered ? "Nothing matches. Escape in the search field clears it." : none);
 }
 
@@ -95,11 +96,15 @@ function onState(name) {
   const shown = name !== "live" || !proxy ? name : proxy.draining ? "draining" : proxy.ready ? "live" : "starting";
   byId("status").dataset.state = shown;
   const old = name === "live" && proxy?.knownStateOf ? ` on the last known state, of ${clock(proxy.knownStateOf)}` : "";
-  setText(byId("status"), WORDS[shown] + old);
+  const stale = name === "lost" || name === "refused";
+  if (stale) state.lose();
+  document.body.classList.toggle("stale", stale && Boolean(proxy));
+  const asOf = stale && proxy ? ` · as of ${clock(state.asOf)}` : "";
+  setText(byId("status"), WORDS[shown] + old + asOf);
 }
 
 function tick() {
-  if (document.hidden) return;
+  if (document.hidden || document.body.classList.contains("stale")) return;
   ticks += 1;
   state.fade();
   if (list.ordersByRate && ticks % 2 === 0) list.reorder();

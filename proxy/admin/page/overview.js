@@ -34,10 +34,13 @@ export class Overview {
 
   // The rates and their plots; once a second.
   plot() {
-    const { opened, received, sent, second } = this.#state;
+    const { opened, received, sent, failed, known, second } = this.#state;
     setText(byId("tile-rate"), rate(opened.average(second, 4)));
     setText(byId("tile-bytes"), bytes(received.average(second, 4) + sent.average(second, 4)));
-    drawPlot(byId("plot-rate"), [opened.points(second)], 2);
-    drawPlot(byId("plot-bytes"), [sent.points(second), received.points(second)], 1000);
+    const failures = failed.average(second, 4);
+    setText(byId("tile-failures"), rate(failures));
+    setAttribute(byId("tile-failures"), "data-level", failures ? "fault" : "serving");
+    drawPlot(byId("plot-rate"), [opened.points(second, known)], 2, rate);
+    drawPlot(byId("plot-bytes"), [sent.points(second, known), received.points(second, known)], 1000, bytes);
   }
 }

@@ -1,7 +1,7 @@
 // The list of Services. Only the rows in sight exist, so that ten thousand Services scroll as five do.
 
 import { byId, element, narrow, setAttribute, setText } from "./element.js";
-import { FAILING } from "./state.js";
+import { FAILING, fairShares } from "./state.js";
 import { count, plural, rate } from "./format.js";
 import { drawBars } from "./drawing.js";
 
@@ -9,6 +9,8 @@ const ROW_HEIGHT = 56;
 const SPARE_ROWS = 4;
 const MOST_BARS = 60;
 const SETTLED = 0.004;
+const FEW = 5; // connections an endpoint, below which chance looks like skew
+const natural = new Intl.Collator("en", { numeric: true });
 const TROUBLE = { fault: 0, failing: 1, empty: 2, partial: 3, serving: 4, none: 5 };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -27,10 +29,11 @@ class Row {
     this.note = element("span", { class: "quiet note" });
     this.bars = element("canvas", { class: "bars", "aria-hidden": "true" });
     this.rate = element("span", { class: "number" });
+    this.fail = element("span", { class: "number fail" });
     this.open = element("span", { class: "number quiet" });
     const title = element("span", { class: "title" }, this.name, this.space);
     this.node = element("div", { class: "row", role: "option", "aria-selected": "false" },
-      this.dot, element("span", { class: "words" }, title, this.note), this.bars, this.rate, this.open);
+      this.dot, element("span", { class: "words" }, title, this.note), this.bars, this.rate, this.fail, this.open);
   }
 
   show(service, index, total, selected) {
@@ -56,14 +59,19 @@ class Row {
     const open = count(service.open);
     setText(this.rate, perSecond);
     setText(this.open, open);
+    const failures = service.failures(second);
+    setText(this.fail, failures ? rate(failures) : "");
     const words = `${service.view.name}, namespace ${service.view.namespace}, ${service.view.state}, ` +
-      `${plural(service.endpoints, "endpoint")}, ${perSecond} connections a second, ${open} open`;
+      `${plural(service.endpoints, "endpoint")}, ${perSecond} connections a second, ${rate(failures)} failures a second, ${open} open`;
     setAttribute(this.node, "aria-label", words);
     const pool = busiest(service);
     const recent = pool ? Array.from(pool.recent.slice(0, MOST_BARS)) : [];
-    const most = Math.max(...recent, 0);
-    this.target = recent.map((each) => (most ? each / most : 0));
-    this.marks = recent.map((_, place) => (pool.counts[place][FAILING] ? "bad" : ""));
+    const all = pool ? pool.total : 0;
+    const fair = pool ? fairShares(pool.view.endpoints) : [];
+    // One scale for all: half the height is the fair share, the whole of it twice that.
+    this.target = recent.map((each, place) => (all && fair[place] ? Math.min(1, each / all / fair[place] / 2) : 0));
+    const few = all < FEW * recent.length;
+    this.marks = recent.map((_, place) => (pool.counts[place][FAILING] ? "bad" : few ? "pale" : ""));
     const fits = this.values.length === this.target.length;
     if (!fits || still.matches) this.values = [...this.target];
     this.draw();
@@ -155,7 +163,7 @@ export class ServiceList {
       trouble: (service) => TROUBLE[service.view.level],
     }[this.#order];
     const ranks = new Map(wanted.map((service) => [service, rank(service)]));
-    wanted.sort((a, b) => ranks.get(a) - ranks.get(b) || (a.id < b.id ? -1 : 1));
+    wanted.sort((a, b) => ranks.get(a) - ranks.get(b) || natural.compare(a.id, b.id));
     this.#shown = wanted;
     this.#room.style.height = `${wanted.length * ROW_HEIGHT}px`;
     const all = this.#state.services.size;

@@ -1,13 +1,19 @@
 // The picture of the proxy, merged from the stream's frames (proxy/admin/live_frame.py has their shapes).
 // A count's growth becomes a rate here; the proxy only counts.
 
-import { History } from "./history.js";
+import { History, SECONDS } from "./history.js";
 
-export const ACTIVE = 0, FAILING = 2, OPENED = 3, RECEIVED = 5, SENT = 6;
+export const ACTIVE = 0, FAILING = 2, OPENED = 3, FAILED = 4, RECEIVED = 5, SENT = 6;
 const NOTHING = [0, 0, 0, 0, 0, 0, 0];
 const HALF_LIFE = 8; // seconds in which a past connection loses half its part in the spread
 const FAINT = 0.3;
 const LONGEST_INTERVAL = 5; // growth over a longer time, after a pause, says nothing of a second
+
+// What each endpoint would get if all went by weight, from 0 to 1.
+export function fairShares(endpoints) {
+  const all = endpoints.reduce((sum, [, , , weight]) => sum + Math.max(0, weight), 0);
+  return endpoints.map(([, , , weight]) => (all ? Math.max(0, weight) / all : 0));
+}
 
 class Pool {
   constructor(view, before) {
@@ -41,6 +47,7 @@ export class Service {
     this.opened = before?.opened ?? null; // History, made when there is something to remember
     this.received = before?.received ?? null;
     this.sent = before?.sent ?? null;
+    this.failed = before?.failed ?? null;
     this.pools = view.pools.map((pool) => new Pool(pool, before?.pools.find((each) => each.view.key === pool.key)));
     this.text = [
       id, view.type, view.ports, view.state,
@@ -61,6 +68,10 @@ export class Service {
     return this.opened ? this.opened.average(second, 4) : 0;
   }
 
+  failures(second) {
+    return this.failed ? this.failed.average(second, 4) : 0;
+  }
+
   bytes(second) {
     return this.received ? this.received.average(second, 4) + this.sent.average(second, 4) : 0;
   }
@@ -71,6 +82,7 @@ export class State {
   opened = new History();
   received = new History();
   sent = new History();
+  failed = new History();
   proxy = null;
   workers = [];
   problems = [];
@@ -80,6 +92,31 @@ export class State {
   #time = 0;
   #arrived = 0;
   #faded = 0;
+  #begun = 0; // the second of the first frame
+  #gaps = []; // [first, last] seconds of which no frame told
+  #lost = 0;
+
+  // Whether frames told of this second: a time without the proxy is no time without traffic.
+  known = (second) => this.#begun > 0 && second >= this.#begun &&
+    !(this.#lost && second >= this.#lost) && !this.#gaps.some(([first, last]) => second >= first && second <= last);
+
+  // The connection was lost: from here on nothing is known.
+  lose() {
+    if (this.#time && !this.#lost) this.#lost = Math.floor(this.#time);
+  }
+
+  // The proxy's time at the last frame, as people read it.
+  get asOf() {
+    return this.#time * 1000;
+  }
+
+  #found() {
+    const second = Math.floor(this.#time);
+    this.#begun ||= second;
+    if (!this.#lost) return;
+    this.#gaps = [...this.#gaps.filter(([, last]) => last > second - SECONDS), [this.#lost, second]];
+    this.#lost = 0;
+  }
 
   // The proxy's clock, in seconds; it goes on between frames.
   get now() {
@@ -94,6 +131,7 @@ export class State {
   take(frame, whole) {
     this.#time = frame.time;
     this.#arrived = performance.now();
+    this.#found();
     if (whole) this.#forget(frame.services ?? {});
     const touched = new Set();
     const fresh = whole || (frame.interval ?? 0) > LONGEST_INTERVAL;
@@ -161,14 +199,16 @@ export class State {
 
   #grew(service, pool, place, before, after) {
     const second = Math.floor(this.#time);
-    const [opened, received, sent] = [OPENED, RECEIVED, SENT].map((cell) => Math.max(0, after[cell] - before[cell]));
-    if (!(opened || received || sent)) return;
+    const cells = [OPENED, RECEIVED, SENT, FAILED];
+    const [opened, received, sent, failed] = cells.map((cell) => Math.max(0, after[cell] - before[cell]));
+    if (!(opened || received || sent || failed)) return;
     if (!service.opened) {
       service.opened = new History();
       service.received = new History();
       service.sent = new History();
+      service.failed = new History();
     }
-    for (const [name, amount] of [["opened", opened], ["received", received], ["sent", sent]]) {
+    for (const [name, amount] of [["opened", opened], ["received", received], ["sent", sent], ["failed", failed]]) {
       service[name].add(second, amount);
       this[name].add(second, amount);
     }
