@@ -156,6 +156,11 @@ def too_large(limit: int) -> StatusError:
     return failure(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
 
 
+def body_timeout(seconds: float) -> StatusError:
+    """408: the body did not come in time."""
+    return failure(408, "Timeout", f"the body was not complete after {seconds:g} s")
+
+
 def too_many_requests(message: str) -> StatusError:
     """429: the client tries again in a second."""
     return failure(429, "TooManyRequests", message, Details(retry_after_seconds=1))

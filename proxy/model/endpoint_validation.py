@@ -6,7 +6,7 @@ used. Loopback addresses are refused only where asked: with no cluster, pods are
 
 from collections.abc import Iterator
 
-from proxy.model.addresses import address_errors, endpoint_address_errors, parse_address
+from proxy.model.addresses import endpoint_address_errors, parse_address
 from proxy.model.endpoint_slice import Endpoint, EndpointPort, EndpointSlice
 from proxy.model.endpoints import EndpointAddress, Endpoints, EndpointSubset, EndpointSubsetPort
 from proxy.model.field_errors import duplicate, invalid, not_supported, required, too_many
@@ -47,13 +47,14 @@ def validate_endpoints(endpoints: Endpoints, *, allow_loopback: bool) -> tuple[F
     return tuple(errors)
 
 
-def validate_pod(pod: Pod) -> tuple[FieldError, ...]:
-    """Every error of what is read of a Pod: its metadata with the weight label, its addresses, its ports."""
+def validate_pod(pod: Pod, *, allow_loopback: bool) -> tuple[FieldError, ...]:
+    """Every error of what is read of a Pod: its metadata with the weight label, its ports, and its addresses, which may
+    be what those of an EndpointSlice may be."""
     return (
         *metadata_errors(pod.metadata, dns_subdomain_messages),
         *_weight_errors(pod),
         *_container_port_errors(pod),
-        *_pod_address_errors(pod),
+        *_pod_address_errors(pod, allow_loopback),
     )
 
 
@@ -186,8 +187,8 @@ def _container_port_errors(pod: Pod) -> Iterator[FieldError]:
                     yield not_supported(f"{field}.protocol", port.protocol, PROTOCOLS)
 
 
-def _pod_address_errors(pod: Pod) -> Iterator[FieldError]:
-    if pod.status.pod_ip:
-        yield from address_errors("status.podIP", pod.status.pod_ip)
-    for index, entry in enumerate(pod.status.pod_ips):
-        yield from address_errors(f"status.podIPs[{index}].ip", entry.ip)
+def _pod_address_errors(pod: Pod, allow_loopback: bool) -> Iterator[FieldError]:
+    addresses = {"status.podIP": pod.status.pod_ip} if pod.status.pod_ip else {}
+    addresses |= {f"status.podIPs[{index}].ip": entry.ip for index, entry in enumerate(pod.status.pod_ips)}
+    for field, address in addresses.items():
+        yield from endpoint_address_errors(field, address, allow_loopback=allow_loopback)

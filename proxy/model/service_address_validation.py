@@ -116,6 +116,10 @@ def _family(text: str) -> str:
 def _ingress_point_errors(point: LoadBalancerIngress, field: str) -> Iterator[FieldError]:
     if point.ip:
         yield from address_errors(f"{field}.ip", point.ip)
+        address = parse_address(point.ip)
+        # The API server takes it. Whoever listens there listens on every address of the machine.
+        if address is not None and address.is_unspecified:
+            yield invalid(f"{field}.ip", point.ip, f"may not be unspecified ({point.ip})")
     if point.ip_mode is None:
         if point.ip:
             yield required(f"{field}.ipMode", "must be specified when `ip` is set")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from proxy.model.service import LoadBalancerIngress, Service
 from proxy.plan.addresses import canonical_address, family_of
+from proxy.plan.own_places import WILDCARDS
 from proxy.plan.settings import PlanSettings
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
@@ -74,6 +75,9 @@ def address_notes(service: Service, families: Collection[str], settings: PlanSet
         yield "waiting for a load balancer address"
     yield from (note for ingress in ingresses if (note := _ingress_note(ingress)))
     outside = (*service.spec.external_ips, *(ingress.ip for ingress in ingresses))
+    for text in dict.fromkeys((*service.spec.cluster_ips, *outside)):
+        if canonical_address(text) in WILDCARDS:
+            yield f"address {text}: it is every address of this machine, and not listened on"
     for address in dict.fromkeys(_canonical(outside)):
         if family_of(address) not in families:
             yield f"address {address}: the Service has no {family_of(address)} cluster IP"
@@ -110,4 +114,6 @@ def _source_ranges(ranges: tuple[str, ...], family: str) -> tuple[str, ...]:
 
 
 def _canonical(addresses: tuple[str, ...] | list[str]) -> list[str]:
-    return [address for text in addresses if (address := canonical_address(text)) is not None]
+    """Those that are addresses of something; a wildcard would be every address of this machine."""
+    found = (canonical_address(text) for text in addresses)
+    return [address for address in found if address is not None and address not in WILDCARDS]

@@ -227,7 +227,7 @@ def _defaulted_and_validated(decoded: Object) -> tuple[Object, tuple[FieldError,
         case Endpoints():
             return decoded, validate_endpoints(decoded, allow_loopback=True)
         case Pod():
-            return decoded, validate_pod(decoded)
+            return decoded, validate_pod(decoded, allow_loopback=True)
         case Node():
             return decoded, ()
 

@@ -35,8 +35,24 @@ def endpoints_errors(subset: dict[str, object], *, allow_loopback: bool = False)
     return texts(validate_endpoints(endpoints, allow_loopback=allow_loopback))
 
 
-def pod_errors(members: dict[str, object]) -> list[str]:
-    return texts(validate_pod(msgspec.convert({"metadata": METADATA, **members}, Pod)))
+def pod_errors(members: dict[str, object], *, allow_loopback: bool = True) -> list[str]:
+    pod = msgspec.convert({"metadata": METADATA, **members}, Pod)
+    return texts(validate_pod(pod, allow_loopback=allow_loopback))
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "224.0.0.1", "0.0.0.0", "::", "fe80::1", "ff02::1"])
+def test_a_pod_s_address_may_be_what_an_endpoint_s_may_be(address: str) -> None:
+    (error,) = pod_errors({"status": {"podIP": address}})
+    assert error.startswith(f'status.podIP: Invalid value: "{address}": may not be ')
+    (error,) = pod_errors({"status": {"podIPs": [{"ip": address}]}})
+    assert error.startswith("status.podIPs[0].ip: ")
+
+
+def test_a_pod_s_address_may_be_loopback_where_pods_are_processes() -> None:
+    status: dict[str, object] = {"status": {"podIP": "127.0.0.1"}}
+    assert pod_errors(status) == []
+    (error,) = pod_errors(status, allow_loopback=False)
+    assert "loopback range" in error
 
 
 @pytest.mark.parametrize(
@@ -267,4 +283,4 @@ def test_never_raises_on_endpoints(metadata: ObjectMeta, subsets: tuple[Endpoint
 @given(ANY_METADATA, st.from_type(PodSpec), ADDRESSES, st.lists(ADDRESSES.map(PodIP)).map(tuple))
 def test_never_raises_on_a_pod(metadata: ObjectMeta, spec: PodSpec, pod_ip: str, pod_ips: tuple[PodIP, ...]) -> None:
     pod = Pod(metadata, spec, PodStatus(pod_ip=pod_ip, pod_ips=pod_ips))
-    assert all(error.field and error.text for error in validate_pod(pod))
+    assert all(error.field and error.text for error in validate_pod(pod, allow_loopback=True))

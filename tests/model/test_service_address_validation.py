@@ -104,6 +104,11 @@ def test_refuses_with_the_words_of_the_api_server(spec: dict[str, object], error
 @pytest.mark.parametrize(
     ("service_type", "ingress", "errors"),
     [
+        (
+            "LoadBalancer",
+            {"ip": "0.0.0.0", "ipMode": "VIP"},
+            ['[0].ip: Invalid value: "0.0.0.0": may not be unspecified (0.0.0.0)'],
+        ),
         ("LoadBalancer", {"ip": "192.0.2.1"}, []),
         ("LoadBalancer", {"hostname": "lb.example.com"}, []),
         ("LoadBalancer", {"ip": "x"}, [f'[0].ip: Invalid value: "x": {NOT_AN_ADDRESS}']),

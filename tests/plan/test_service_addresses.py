@@ -171,3 +171,18 @@ def test_node_ports_that_no_address_of_the_machine_is_for_have_a_note(
         for family in missing
     ]
     assert not list(address_notes(service(), families_of(service()), settings))
+
+
+@pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
+def test_no_service_takes_every_address_of_the_machine(wildcard: str) -> None:
+    """No manifest may say so, but a followed cluster is not held to that."""
+    subject = service(
+        type="LoadBalancer",
+        clusterIPs=["10.96.0.1", "fd00::1"],
+        externalIPs=[wildcard],
+        ingress=[{"ip": wildcard, "ipMode": "VIP"}],
+    )
+    for family in ("IPv4", "IPv6"):
+        assert wildcard not in [address for kind, address in reached(subject, family) if kind != "NodePort"]
+    (note,) = [note for note in address_notes(subject, families_of(subject), SETTINGS) if wildcard in note]
+    assert note == f"address {wildcard}: it is every address of this machine, and not listened on"

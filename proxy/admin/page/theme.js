@@ -39,7 +39,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
   addEventListener("DOMContentLoaded", () => {
     apply(root.dataset.theme);
-    document.getElementById("theme").addEventListener("click", () => {
+    document.getElementById("theme")?.addEventListener("click", () => {
       const next = NAMES[(NAMES.indexOf(root.dataset.theme) + 1) % NAMES.length];
       remember(next);
       apply(next);

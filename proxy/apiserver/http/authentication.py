@@ -18,5 +18,7 @@ def require_token(request: web.Request, token: str) -> None:
     if request.path.strip("/") in _PUBLIC and request.method in ("GET", "HEAD"):
         return
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+    # Bytes that are no UTF-8 come from aiohttp as surrogates.
+    offered = given.strip().encode("utf-8", "surrogateescape")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(offered, token.encode()):
         raise status.unauthorized()

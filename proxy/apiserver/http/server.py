@@ -3,6 +3,7 @@
 Invariant: no object is answered without the token, and nothing that a client sends gets it a stack trace.
 """
 
+import asyncio
 import logging
 from http import HTTPStatus
 from random import Random
@@ -27,6 +28,8 @@ from proxy.startup_error import StartupError
 LARGEST_BODY = 3 * 1024 * 1024
 KEEP_ALIVE = 90.0
 """Seconds; the API server's, which is how long client-go keeps a connection that it does not use."""
+BODY_SECONDS = 5.0
+"""So long a client may take to send the body that it announced; until then it has a connection that others need."""
 _SHUTDOWN_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class APIServer:
         """Listen on `address`, with port 0 on any free port; gives the URL. Raises StartupError."""
         application = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._connections.mark_busy])
         application.on_response_prepare.append(_warn)
-        application.router.add_route("*", "/{path:.*}", self._answer)
+        application.router.add_route("*", r"/{path:[\s\S]*}", self._answer)
         # A client that goes away takes its watch along; a write that has begun is finished all the same.
         runner = web.AppRunner(application, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True)
         await runner.setup()
@@ -95,6 +98,8 @@ class APIServer:
 
     async def _handled(self, request: web.Request) -> web.StreamResponse:
         require_token(request, self._token)
+        if request.body_exists:
+            await _receive(request)
         target = target_of(request.path)
         if target is not None:
             return await self._resources.answer(request, target)
@@ -104,6 +109,15 @@ class APIServer:
         if request.method not in ("GET", "HEAD"):
             raise status.method_not_allowed()
         return answer
+
+
+async def _receive(request: web.Request) -> None:
+    """Have the body, which aiohttp keeps. Raises StatusError for one that is too long in coming."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            await request.read()
+    except TimeoutError as error:
+        raise status.body_timeout(BODY_SECONDS) from error
 
 
 async def _warn(request: web.Request, response: web.StreamResponse) -> None:

@@ -82,7 +82,7 @@ def _errors(kind: Kind, document: Document, current: Document | None) -> Iterato
     elif kind is ENDPOINTS:
         yield from validate_endpoints(decoded(kind, document, Endpoints), allow_loopback=True)
     elif kind is PODS:
-        yield from validate_pod(decoded(kind, document, Pod))
+        yield from validate_pod(decoded(kind, document, Pod), allow_loopback=True)
     elif kind is EVENTS:
         yield from metadata_errors(_metadata(document), dns_subdomain_messages)
     else:
