@@ -1,6 +1,8 @@
 """A tight RLIMIT_NOFILE: those who find no descriptor wait their turn, and are served whole."""
 
 import json
+import os
+import pwd
 from contextlib import ExitStack
 
 import psutil
@@ -31,7 +33,9 @@ def test_services_that_come_when_a_worker_has_no_descriptor_left_are_served_by_i
     svcproxy: StartSvcproxy, checked_services: CheckedServices, node_ports: NodePorts
 ) -> None:
     """EMFILE in recvmsg: the sockets that came with the message are lost, so the worker cannot know what it should."""
-    proxy = svcproxy(checked_services.manifests, configuration={**SETTINGS, "workers": 2})
+    # Limits are set by a process of the same user, or by one that may do more than root in a container.
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    proxy = svcproxy(checked_services.manifests, configuration={**SETTINGS, "workers": 2, "workerUser": user})
     checked_services.begin(proxy)
     checked_services.use(HERE)
     checked_services.settle()
