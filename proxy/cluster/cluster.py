@@ -86,7 +86,7 @@ class Cluster:
         return self._services.trial(service)
 
     def apply(self, put: Iterable[Object], removed: Iterable[ObjectId]) -> Changes:
-        """Take objects (decoded, defaulted, statically valid) and removals, as one batch whose order means nothing.
+        """Take objects (decoded, defaulted, statically valid) and removals as one batch. Its order means nothing.
 
         An object that is both removed and put is put; of several versions in a batch the last counts.
         """
@@ -105,7 +105,7 @@ class Cluster:
         return self._changes(self._services.release_unclaimed())
 
     def _put(self, item: Object) -> set[ObjectKey]:
-        """Take one object; returns the Services whose slices that may change."""
+        """Take one object; returns the Services whose slices may change by it."""
         if isinstance(item, Pod):
             return self._set_pod(item.key, item)
         if isinstance(item, Endpoints):

@@ -47,7 +47,7 @@ def _blocked(
     newest: Mapping[ObjectKey, Service],
     fixed: Set[ObjectKey],
 ) -> Set[ObjectKey]:
-    """The movers that want what nobody gives up for them, and whoever waits for those."""
+    """The movers that want what its holder keeps, and those that wait for them."""
     blocked: set[ObjectKey] = set()
     waiting: dict[ObjectKey, list[ObjectKey]] = defaultdict(list)
     claimed: set[Resource] = set()
@@ -68,7 +68,7 @@ def _blocked(
 
 
 def _stays(resource: Resource, holder: ObjectKey, newest: Mapping[ObjectKey, Service], fixed: Set[ObjectKey]) -> bool:
-    """Whether the holder keeps it. One that was not seen yet may still state it."""
+    """Whether the holder keeps it. A holder that was not seen yet may still state it."""
     return holder in fixed or holder not in newest or resource in stated_by(newest[holder])
 
 

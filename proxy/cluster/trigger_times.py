@@ -1,8 +1,7 @@
 """When that began which led to a Service's newest slices: what their annotation says, and a proxy measures itself by.
 
-Invariant: a time that was seen once triggers nothing again (TriggerTimeTracker of k8s.io/endpointslice/util), except
-that a Pod whose Ready condition states no time has been as it is from its creation: where there is no kubelet, nobody
-else states one.
+Invariant: a time that was seen once triggers nothing again (TriggerTimeTracker of k8s.io/endpointslice/util).
+A Pod whose Ready condition states no time counts as unchanged since its creation: without a kubelet nobody states one.
 """
 
 from collections.abc import Iterable, Mapping

@@ -47,8 +47,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     metrics_bind_address: tuple[str, int] = ("127.0.0.1", 10249)
     """Where the page, /api/v1, /metrics and /configz answer. Port 0 takes any free port."""
     admin_token_file: str = ""
-    """A file with the token that everything on the metrics address asks for; empty asks for none, and then an address
-    beyond loopback answers health and metrics alone."""
+    """A file with the token for everything on the metrics address. Without one, an address beyond loopback answers
+    health and metrics alone."""
     hostname_override: str = ""
     """This node's name, for policies and hints that ask what is local; empty for the machine's host name."""
     mode: str = "userspace"
@@ -96,23 +96,22 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tcp_idle_timeout: float = 0.0
     """A TCP connection without traffic for this long is closed; 0 for never."""
     tcp_keep_alive: KeepAlive | None = KeepAlive()
-    """How a peer whose machine is gone is found out: `idle`, `interval` and `count`; none for not at all."""
+    """How vanished peers are detected: `idle`, `interval` and `count`; none for no detection."""
     tcp_half_closed_timeout: float = 3600.0
     """A TCP connection of which one side has finished, without traffic for this long, is closed; 0 for never."""
     udp_idle_timeout: float = 60.0
     """A UDP flow without traffic for this long is forgotten; 0 for never."""
     workers: int | None = None
-    """How many processes forward; none for one a core that the program may use. 0 forwards in this process, which takes
-    the least memory."""
+    """How many processes forward; none means one for each core that the program may use. 0 forwards in this process,
+    which takes the least memory."""
     worker_user: str = "nobody"
-    """Whom workers become where this process is root."""
+    """The user that workers run as if this process is root."""
     worker_timeout: float = 5.0
-    """For how long a worker may give no sign of life; then another takes its place."""
+    """How long a worker may be silent before another replaces it."""
     buffer_bytes: int | None = None
-    """How much all workers together may hold for readers that are slower than their writers; none for a quarter of the
-    memory that the cgroup allows."""
+    """How much all workers together may hold for slow readers; none means a quarter of the cgroup's memory limit."""
     affinity_entries: int = 1_000_000
-    """How many clients the affinity table remembers; the least recently seen leave first."""
+    """How many clients the affinity table remembers. The least recently seen leave first."""
     udp_flows: int = 65_536
     """How many UDP flows may live at a time."""
     log_format: str = "auto"
@@ -129,7 +128,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def follows_cluster(self) -> bool:
-        """Whether the Services are a cluster's, and not of this machine alone."""
+        """Whether the Services come from a cluster."""
         return self.in_cluster or bool(self.client_connection.kubeconfig)
 
 
@@ -137,7 +136,7 @@ _FIELDS = {field.encode_name: field for field in msgspec.structs.fields(Configur
 
 
 def load_configuration(path: str) -> Configuration:
-    """Read a file. Raises ConfigurationError, for a file that cannot be read as well."""
+    """Read a file. Raises ConfigurationError, also for a file that cannot be read."""
     try:
         with open(path, "rb") as file:
             text = file.read().decode("utf-8-sig")

@@ -33,8 +33,10 @@ def plan_settings(
     node_port_addresses: Iterable[str] = ("0.0.0.0", "::"),
     local_addresses: Iterable[str] = (),
 ) -> PlanSettings:
-    """The plan of a machine called `node_name` that has `local_addresses` beside loopback, and whose node ports listen
-    on `node_port_addresses`."""
+    """The plan of a machine called `node_name`.
+
+    It has `local_addresses` beside loopback, and its node ports listen on `node_port_addresses`.
+    """
     return PlanSettings(
         node_name=node_name,
         scheduler=configuration.scheduler,

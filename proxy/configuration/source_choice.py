@@ -55,7 +55,7 @@ def check_source(configuration: Configuration) -> None:
 
 @contextlib.contextmanager
 def open_source(configuration: Configuration, node_name: str, environment: Mapping[str, str]) -> Iterator[Source]:
-    """The source, whatever it holds closed at the end; made inside the running loop. Raises StartupError."""
+    """The source, made inside the running loop; what it holds is closed at the end. Raises StartupError."""
     if configuration.follows_cluster:
         check_state_directory(configuration.state_directory)
         yield _kubernetes_source(configuration, node_name, environment)
@@ -72,7 +72,7 @@ def open_source(configuration: Configuration, node_name: str, environment: Mappi
 
 
 def _standalone_source(configuration: Configuration, settings: ClusterSettings) -> Source:
-    # The API brings an HTTP server, SQLite and cryptography along: 20 MB that a sidecar need not carry.
+    # Imported here, since the API needs an HTTP server, SQLite and cryptography: 20 MB that a sidecar can do without.
     from proxy.control.descriptor_limit import descriptor_budget, raise_limit
     from proxy.sources.standalone import StandaloneSource
 
@@ -103,7 +103,7 @@ def _credentials(configuration: Configuration, environment: Mapping[str, str]) -
 
 
 def _cluster_identity(configuration: Configuration, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """What tells the state of this cluster, and this part of it, from that of another in the same directory."""
+    """A name for the state of this cluster and namespace, beside others in the same directory."""
     connection = configuration.client_connection
     kubeconfig = os.path.abspath(connection.kubeconfig) if connection.kubeconfig else ""
     server = "" if kubeconfig else environment.get("KUBERNETES_SERVICE_HOST", "")

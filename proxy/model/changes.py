@@ -26,9 +26,9 @@ class Changes(msgspec.Struct, frozen=True):
     """What is different since the last Changes of the same source; one instance is applied as a whole.
 
     `problems` is the complete list of what the source has to complain about now, or None if that did not change.
-    `node` is this machine's own Node, or None if that did not change. `known_state_of` is the time (RFC 3339) of the
-    last known state that serves because its origin is away, empty while the origin itself is followed, or None if that
-    did not change.
+    `node` is this machine's own Node, or None if that did not change. `known_state_of` is None if it did not
+    change. It is the time (RFC 3339) of the last known state while the origin is away, and empty while the origin
+    itself is followed.
     """
 
     services: tuple[Service, ...] = ()

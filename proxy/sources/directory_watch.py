@@ -47,13 +47,13 @@ class DirectoryWatch:
 
     @property
     def fault(self) -> str:
-        """Why the kernel does not tell, or an empty string if it does (or a directory vanished, which shows soon)."""
+        """Why the kernel does not report changes; empty if it does, or if only a directory vanished."""
         if self._error is None or isinstance(self._error, FileNotFoundError | NotADirectoryError):
             return ""
         return f"cannot be watched ({self._error}): looked at every {_LOOK_UNWATCHED_SECONDS} s instead"
 
     def follow(self, directories: Mapping[str, Identity]) -> bool:
-        """Watch these from now on; True if what happened up to now has to be looked for before the next `wait`."""
+        """Watch these from now on; True if the caller must look once more before the next `wait`."""
         inside = {os.path.abspath(path): identity for path, identity in directories.items()}
         above = [_directory_above(root) for root in self._roots]
         watched = {path: identity for path, identity, _ in above} | inside
@@ -110,8 +110,10 @@ class DirectoryWatch:
             return None
 
     def _take(self) -> None:
-        """Take in what happened, then look the other way for a moment: a burst, as an editor's save is one, is one
-        change, and what happens to other names costs a bounded number of wake-ups."""
+        """Read the events, then pause for a moment.
+
+        A burst, such as an editor's save, is then one change, and events of other names cost few wake-ups.
+        """
         loop, kernel = asyncio.get_running_loop(), self._kernel()
         matters = sum(self._matters(event) for event in kernel.read()) > 0
         self._burst_matters |= matters

@@ -68,7 +68,7 @@ class Inotify:
         return _checked(_libc.inotify_add_watch(self._descriptor, os.fsencode(directory), mask | _ALWAYS))
 
     def remove(self, watch: int) -> None:
-        """Ask no more; nothing happens where the kernel has dropped the watch by itself, as for a deleted directory."""
+        """Stop a watch. Nothing happens if the kernel has dropped it already, as it does for a deleted directory."""
         _libc.inotify_rm_watch(self._descriptor, watch)
 
     def read(self) -> list[Event]:

@@ -79,7 +79,7 @@ class KubernetesSource:
         return ClusterEvents(self._connection)
 
     def statistics(self) -> tuple[ResourceStatistics, ...]:
-        """How it keeps up with the API server."""
+        """How each followed resource keeps up with the API server."""
         now = asyncio.get_running_loop().time()
         return tuple(list_watch.statistics(now) for list_watch in self._view.list_watches)
 
@@ -167,7 +167,7 @@ class KubernetesSource:
             self._restored = known.saved
 
     def _log_faults(self) -> None:
-        """Problems travel with changes, and there are none yet."""
+        """Log problems, since there are no changes yet to carry them."""
         for fault in self._faults():
             if fault not in self._logged:
                 self._logged.add(fault)
@@ -219,7 +219,7 @@ class KubernetesSource:
 
 
 def _raise_failures(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """A follower ends only by a fault of this program, which must not go unseen."""
+    """Raise what ended a follower: it ends only by a defect of this program."""
     for task in tasks:
         if task.done() and not task.cancelled():
             task.result()

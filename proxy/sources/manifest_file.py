@@ -66,7 +66,7 @@ class ManifestFile(msgspec.Struct, frozen=True):
 
 
 def parse_manifest(path: str, content: bytes, previous: ManifestFile | None = None) -> ManifestFile:
-    """Parse a whole file; documents whose text `previous` has already are taken from there."""
+    """Parse a whole file. Documents that `previous` has with the same text are taken from there."""
     try:
         text = text_of(content)
     except DocumentSyntaxError as error:
@@ -137,7 +137,7 @@ def _parse_part(path: str, part: str, first_line: int) -> tuple[ManifestDocument
 
 
 def _load(path: str, text: str, first_line: int) -> list[object]:
-    """The documents of a part. Like kubectl, it takes JSON for JSON whatever the file's name is."""
+    """The documents of a part. JSON is read as JSON whatever the file's name is, as kubectl does it."""
     if _is_json(path, text):
         return _load_json(text)
     try:
@@ -164,7 +164,7 @@ def _load_json(text: str) -> list[object]:
 def _naming_the_invisible(
     documents: tuple[ManifestDocument, ...], part: str, first_line: int
 ) -> tuple[ManifestDocument, ...]:
-    """`documents`, the last of which says which characters of the part nobody sees, if anything is wrong there."""
+    """`documents`; if anything is wrong with them, the last one also names the invisible characters of the part."""
     if not any(document.findings for document in documents) or not is_invisible(part):
         return documents
     characters = invisible_characters(part, first_line)
@@ -176,7 +176,7 @@ def _naming_the_invisible(
 
 
 def _parse_document(document: object, suspicious: bool) -> ManifestDocument:
-    """The valid objects of one document, with static defaults filled in. In a `suspicious` one keys are looked at."""
+    """The valid objects of one document, with static defaults. The keys of a `suspicious` one must all be visible."""
     found: list[Object] = []
     findings: list[Finding] = []
     ignored: list[str] = []
@@ -208,7 +208,7 @@ def _parse_object(item: dict[str, object], found: list[Object], findings: list[F
 
 
 def _invisible_keys(document: object) -> Iterator[str]:
-    """The keys of a document within its limits that have characters which nobody sees."""
+    """The keys with invisible characters, in a document that is within its limits."""
     if isinstance(document, dict):
         yield from (key for key in document if is_invisible(key))
     if isinstance(document, dict | list):

@@ -56,7 +56,7 @@ class ManifestLoader:
         self._swept = False
 
     async def load(self, reading: Reading) -> tuple[Problem, ...]:
-        """Apply what is new and delete what is gone; gives everything that is wrong now."""
+        """Apply what is new and delete what is gone; returns everything that is wrong now."""
         put, removed = self._manifests.update(reading.files, reading.deleted)
         for identity in removed:
             await self._delete(identity)
@@ -75,7 +75,7 @@ class ManifestLoader:
         return self._manifests.problems(refused) + self._manifests.left_out(sorted(self._left_out))
 
     def _keep_apart(self, newest: dict[ObjectId, Object], removed: Iterable[ObjectId]) -> None:
-        """Take the slices of controllers out of `newest`: whether they count is known after everything else."""
+        """Take the slices of controllers out of `newest`. They are decided once everything else is applied."""
         for identity in removed:
             self._of_controllers.pop(identity, None)
             self._left_out.discard(identity)
@@ -88,7 +88,7 @@ class ManifestLoader:
                 del newest[identity]
 
     async def _exchange(self, newest: Mapping[ObjectId, Object]) -> None:
-        """Make Services anew that hold what others of the files state, so that all come in (cluster/giving_way.py)."""
+        """Recreate Services that hold what others of the files state, if all come in then (cluster/giving_way.py)."""
         refused = [item.key for item, _ in self._refused.values() if isinstance(item, Service)]
         if not any(identity in self._refused for identity in newest):
             return
@@ -108,7 +108,7 @@ class ManifestLoader:
                 await self._restore(item.key, stored[item.key])
 
     def _refused_together(self, services: Iterable[Service], grants: Iterable[Grant]) -> Set[tuple[str, str]]:
-        """Which of these could not come in, were all that holds what another states made anew."""
+        """Which of these would still be refused after an exchange."""
         allocators = allocators_for(self._settings.service_ranges, self._settings.node_port_range, Random(0))
         registry = ServiceRegistry(allocators, Ledger(tuple(grants)))
         registry.apply(services, ())
@@ -123,7 +123,7 @@ class ManifestLoader:
             await self._api.operations.create(SERVICES, key[0], again, _MERGE)
 
     async def _choose_slices(self) -> None:
-        """Apply those slices of controllers whose work is not done here, and take back the others."""
+        """Apply the slices of controllers whose work is not done here, and delete the others."""
         for identity, item in self._of_controllers.items():
             counts = not self._is_done_here(item)
             if counts and identity in self._left_out | self._undecided:
@@ -201,7 +201,7 @@ def _without_what_servers_set(document: Document) -> Document:
 
 
 def _with_last_applied(document: Document) -> Document:
-    """With the annotation from which kubectl apply tells what it may take away, so that it goes on from the files."""
+    """`document` with the annotation by which a later kubectl apply knows which fields it may remove."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True) + "\n"
     metadata = document["metadata"]
     annotations = {**(metadata.get("annotations") or {}), LAST_APPLIED: text}
@@ -222,7 +222,7 @@ def _place(identity: ObjectId) -> tuple[Kind, tuple[str, str]]:
 
 
 def _order(item: Object) -> tuple[bool, ObjectId]:
-    """Services that state a number come first, so that none loses it to a Service that would take any."""
+    """Services that state a number come first, before Services that take any."""
     stated = isinstance(item, Service) and (
         bool(item.spec.cluster_ips) or any(port.node_port for port in item.spec.ports)
     )

@@ -87,7 +87,7 @@ class ManifestReader:
         )
 
     def _parse(self, path: str) -> ManifestFile | None:
-        """The new version of a file, or None if it is gone again: the next scan tells of that, or of it."""
+        """The new version of a file, or None if it is gone again, which the next scan reports."""
         previous = self._files.get(path)
         try:
             parsed = parse_manifest(path, self._content(path), previous)
@@ -98,7 +98,7 @@ class ManifestReader:
         except _UnusableFileError as error:
             parsed = unusable(path, str(error))
         except Exception:
-            # A defect of ours, and still no more than a problem of this file.
+            # This is a defect of ours, but it must not end the reading of other files.
             _log.exception(f"{path}: cannot be read")
             parsed = unusable(path, "cannot be read because of a defect in svcproxy, which the log describes")
         self._files[path] = parsed

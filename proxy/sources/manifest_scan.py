@@ -33,8 +33,11 @@ class Signature(NamedTuple):
 
 
 class Scan(msgspec.Struct, frozen=True):
-    """`files` by path, sorted; `directories` is everything to watch, with (device, inode), so that a directory that
-    was replaced is another one; `faults` is what could not be looked into, and why: what was below it is unknown."""
+    """What is there now.
+
+    `files` is sorted by path. `directories` maps everything to watch to (device, inode), so that a directory that was
+    replaced is another one. `faults` maps what could not be read to the reason; what is below it is unknown.
+    """
 
     files: dict[str, Signature]
     directories: dict[str, tuple[int, int]]
@@ -58,8 +61,10 @@ def scan(roots: Iterable[str]) -> Scan:
 
 
 def _steady_walk(roots: tuple[str, ...]) -> "_Walk":
-    """One during which no root went or was replaced, as far as that is to be had: what is missing below a root that is
-    not there any more was not deleted."""
+    """A walk during which no root vanished or was replaced, if one of a few attempts gives it.
+
+    Files that are missing because their root is gone were not deleted.
+    """
     for _ in range(_ATTEMPTS):
         before = [_identity(root) for root in roots]
         walk = _Walk(roots)
@@ -105,7 +110,7 @@ class _Walk:
             self.faults[path] = f"cannot be read: {error.strerror}"
 
     def _visit_missing(self, path: str) -> None:
-        """A name that was listed and is gone now is a deletion like any other; a root or a broken link is a fault."""
+        """A missing root or a broken link is a fault. Any other name that is gone since it was listed was deleted."""
         if os.path.islink(path):
             self.faults[path] = f"is a link to nothing ({os.readlink(path)})"
         elif path in self.roots:
@@ -130,7 +135,7 @@ class _Walk:
         self._ahead += reversed(deeper)
 
     def _visit_plain(self, entry: os.DirEntry[str]) -> None:
-        """A file that is no link, as nearly all are: one system call."""
+        """Look at a file that is no link, as nearly all are, with one system call."""
         try:
             self.files[entry.path] = _signature(entry.stat(follow_symlinks=False))
         except FileNotFoundError:
@@ -147,7 +152,7 @@ class _Walk:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Which file or directory it is, if any."""
+    """(device, inode) of what is at `path`, if anything is."""
     try:
         status = os.stat(path)
     except OSError:
@@ -171,7 +176,7 @@ def _visible(directory: str) -> list[os.DirEntry[str]]:
 
 
 def _is_directory(entry: os.DirEntry[str]) -> bool:
-    """Also of what cannot be looked at, a link to itself for one: whoever looks says why."""
+    """Whether it is a directory, or cannot be examined (a link to itself), which the visit then reports."""
     try:
         return entry.is_dir()
     except OSError:

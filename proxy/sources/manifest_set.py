@@ -25,7 +25,7 @@ _EMPTY = "is empty: the objects it had stay in force; delete the file to remove 
 
 
 class _Claim(NamedTuple):
-    """One file's version of an object; the smallest (kept, path) wins. Document 0 means kept from an older version."""
+    """One file's version of an object. Document 0 means that it was kept from an older version of the file."""
 
     item: Object
     document: int
@@ -58,7 +58,7 @@ class ManifestSet:
     def update(
         self, files: Iterable[ManifestFile], deleted: Iterable[str] = ()
     ) -> tuple[tuple[Object, ...], tuple[ObjectId, ...]]:
-        """Take new versions of files and deletions as one batch: the objects to put and those to remove."""
+        """Take new versions of files and deletions as one batch; returns the objects to put and those to remove."""
         touched: set[ObjectId] = set()
         for path in deleted:
             self._files.pop(path, None)
@@ -121,7 +121,7 @@ class ManifestSet:
         return {*before, *claims}
 
     def _newly_in_force(self, identity: ObjectId) -> Object | None:
-        """The object that is in force from now on, if that is not the one which was."""
+        """The object that is in force from now on, or None if that has not changed."""
         claims = self._claims[identity]
         if sum(claim.document > 0 for claim in claims.values()) > 1:
             self._contested.add(identity)

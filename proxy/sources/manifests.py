@@ -105,7 +105,7 @@ class ManifestSource:
             self._readings.close()
 
     async def _apply(self, reading: Reading) -> list[Changes]:
-        """What to tell about a reading; the first time that is never nothing."""
+        """The changes that a reading makes; the first reading always makes one."""
         put, removed = self._manifests.update(reading.files, reading.deleted)
         batches = [await self._complete(self._cluster.apply(put, removed), reading)]
         if not self._unclaimed_released and self._manifests.complete and not reading.faults:
@@ -114,7 +114,7 @@ class ManifestSource:
         return [changes for changes in batches if changes != Changes()]
 
     async def _complete(self, changes: Changes, reading: Reading) -> Changes:
-        """`changes` with the problems, if those are others than before, after everything given out is on disk."""
+        """`changes` with the problems, if those have changed. Everything given out is on disk before this returns."""
         if self._cluster.ledger is not self._saved:
             await self._save()
         faults = (*reading.faults, *self._readings.problems(), *self._save_fault)

@@ -18,7 +18,7 @@ Item = TypeVar("Item", bound=_Keyed)
 
 
 def merged_changes(parts: Sequence[Changes]) -> Changes:
-    """Every difference of all the parts; of several about one object the last counts."""
+    """All differences of the parts. Of several about one object the last counts."""
     services = _last((part.services, part.removed_services) for part in parts)
     slices = _last((part.slices, part.removed_slices) for part in parts)
     weights = {(weight.namespace, weight.name): weight for part in parts for weight in part.pod_weights}

@@ -83,7 +83,7 @@ class StandaloneSource:
         return url.hostname or "", url.port or 0
 
     def reread(self) -> None:
-        """Open every manifest file again, now; the API needs no asking."""
+        """Open every manifest file again, now. The API reports its changes unasked."""
         self._readings.reread()
 
     async def changes(self) -> AsyncGenerator[Changes, None]:
@@ -133,7 +133,7 @@ class StandaloneSource:
             self._tell(Changes(problems=self._problems_of_api))
 
     def _tell(self, changes: Changes) -> None:
-        """Take what is to be told; problems of the API and of the files are told together."""
+        """Queue `changes` for the reader of `changes()`. Problems of the API and of the files go together."""
         if changes.problems is not None:
             self._problems_of_api = changes.problems
             changes = replace(changes, problems=self._problems_of_api + self._problems_of_files)
