@@ -152,6 +152,9 @@ def _schedule(a: ProgramBuilder, maps: Maps, is_ipv6: bool) -> None:
     draw, source, destination, maglev, two, slot = (
         a.name(text) for text in ("draw", "source", "destination", "maglev", "two", "slot")
     )
+    # The function that looks at each slot reads these under one rule alone, and the verifier under all.
+    a.store(4, FP, Stack.HASHED, 0)
+    a.store(4, FP, Stack.PROBED, 0)
     a.load(1, R1, R7, PoolField.RULE)
     a.store(4, FP, Stack.RULE, R1)
     a.when(R1, "==", Rule.DRAW, draw)
