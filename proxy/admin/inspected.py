@@ -13,9 +13,10 @@ from proxy.admin.name_routes import InspectedNames
 from proxy.model.changes import ObjectKey
 from proxy.model.problem import Problem
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.endpoint_report import ServiceEndpoints
 from proxy.reports.live_frame import EndpointCounts
 from proxy.reports.recent_changes import RecentChanges
-from proxy.reports.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
+from proxy.reports.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport, WorkerUsage
 from proxy.reports.traffic_report import Traffic
 
 
@@ -98,6 +99,12 @@ class Inspected(Protocol):
 
     def followed(self) -> tuple[ResourceStatistics, ...]:
         """How the source keeps up with an API server; nothing where there is none."""
+
+    def usages(self) -> tuple[WorkerUsage, ...]:
+        """What each data plane's process has used of the machine."""
+
+    def endpoint_states(self) -> Iterable[ServiceEndpoints | None]:
+        """The endpoints of each Service by state; None is a moment for others to have their turn."""
 
     def traffic(self) -> Traffic:
         """What passed through the Services."""

@@ -25,12 +25,13 @@ from prometheus_client.registry import Collector
 from proxy import __version__
 from proxy.admin.answer_counts import AnswerCounts
 from proxy.admin.dns_metrics import dns_families
+from proxy.admin.endpoint_metrics import endpoint_samples
 from proxy.admin.inspected import Inspected
 from proxy.admin.json_list import LARGEST_PIECE
 from proxy.admin.traffic_metrics import TrafficPage
 from proxy.admin.turns import TURN
 from proxy.model.source_statistics import ResourceStatistics
-from proxy.reports.report import ProxyStatistics, WorkerLag, WorkerReport
+from proxy.reports.report import ProxyStatistics, WorkerLag, WorkerReport, WorkerUsage
 from proxy.reports.traffic_report import Traffic
 from proxy.shared_counts.layout import LAG_BOUNDS
 
@@ -82,6 +83,7 @@ async def exposition(inspected: Inspected, counts: AnswerCounts) -> AsyncIterato
     ProcessCollector(registry=registry)
     # To count its descriptors, a process lists them all.
     yield await asyncio.to_thread(generate_latest, registry)
+    yield await endpoint_samples(inspected.endpoint_states())
     page = await _traffic_page(inspected.traffic())
     for piece in page.pieces(LARGEST_PIECE):
         yield piece
@@ -131,6 +133,7 @@ def _proxy_families(inspected: Inspected) -> Iterator[Metric]:
     yield from _known_state(statistics.known_state_of)
     yield _no_local_endpoints(statistics)
     yield from _workers(inspected.workers())
+    yield from _usages(inspected.usages())
     yield _lags(inspected.lags())
     yield GaugeMetricFamily("svcproxy_control_tasks", "Tasks of the control process's loop.", len(asyncio.all_tasks()))
     yield from _resources(inspected.followed())
@@ -179,6 +182,20 @@ def _workers(workers: Iterable[WorkerReport]) -> Iterator[Metric]:
         for worker in workers:
             gauge.add_metric([str(worker.index)], getattr(worker, field))
         yield gauge
+
+
+def _usages(usages: Iterable[WorkerUsage]) -> Iterator[Metric]:
+    time = CounterMetricFamily(
+        "svcproxy_worker_cpu_seconds", "Processor time of the worker's process, user and system.", labels=["worker"]
+    )
+    memory = GaugeMetricFamily(
+        "svcproxy_worker_memory_bytes", "Resident memory of the worker's process.", labels=["worker"]
+    )
+    for each in usages:
+        time.add_metric([str(each.index)], each.cpu_seconds)
+        memory.add_metric([str(each.index)], each.memory_bytes)
+    yield time
+    yield memory
 
 
 def _lags(lags: Iterable[WorkerLag]) -> Metric:

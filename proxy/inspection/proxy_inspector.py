@@ -3,7 +3,7 @@
 Invariant: reads only, and at the moment of asking.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -22,6 +22,7 @@ from proxy.control.sync_progress import first_state_missing
 from proxy.control.synchronizer import Synchronizer
 from proxy.dns.name_service import NameService
 from proxy.inspection.count_reader import CountReader
+from proxy.inspection.endpoint_states import endpoint_states
 from proxy.inspection.flow_inspector import FlowInspector
 from proxy.inspection.pool_counts import PoolCounts
 from proxy.inspection.service_inspector import inspect_service
@@ -35,11 +36,13 @@ from proxy.paths.path_list import PathList
 from proxy.plan.frontend import Frontend
 from proxy.plan.local_gaps import local_gaps
 from proxy.plan.planner import Planner
+from proxy.reports.endpoint_report import ServiceEndpoints
 from proxy.reports.recent_changes import RecentChanges
-from proxy.reports.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport
+from proxy.reports.report import HealthReport, ProxyStatistics, ServiceReport, WorkerLag, WorkerReport, WorkerUsage
 from proxy.reports.traffic_report import Traffic
 from proxy.shared_counts.layout import WORKERS, WorkerCell
 from proxy.workers.data_plane import DataPlane
+from proxy.workers.process_usage import usage_of
 from proxy.workers.row_ledger import RowLedger
 
 
@@ -129,6 +132,12 @@ class ProxyInspector:
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return self._data_plane.workers()
+
+    def usages(self) -> tuple[WorkerUsage, ...]:
+        return tuple(WorkerUsage(each.index, *usage_of(each.pid)) for each in self.workers())
+
+    def endpoint_states(self) -> Iterator[ServiceEndpoints | None]:
+        return endpoint_states(self._planner, self._data_plane.table, self._rows)
 
     def lags(self) -> tuple[WorkerLag, ...]:
         return read_lags(self._data_plane.table, self._data_plane.width)

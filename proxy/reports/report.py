@@ -87,6 +87,14 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     capabilities: tuple[str, ...] = ()
 
 
+class WorkerUsage(msgspec.Struct, frozen=True):
+    """What the process of one data plane has used: processor time in seconds, resident memory in bytes."""
+
+    index: int
+    cpu_seconds: float
+    memory_bytes: int
+
+
 class WorkerLag(msgspec.Struct, frozen=True):
     """How late the ticks of one data plane came: how many by LAG_BOUNDS, and all together in seconds."""
 

@@ -17,6 +17,7 @@ from proxy.model.metadata import ObjectMeta
 from proxy.model.problem import Problem
 from proxy.model.service import Service, ServicePort, ServiceSpec
 from proxy.model.source_statistics import ResourceStatistics
+from proxy.reports.endpoint_report import ServiceEndpoints
 from proxy.reports.live_frame import EndpointCounts
 from proxy.reports.recent_changes import RecentChanges
 from proxy.reports.report import (
@@ -29,6 +30,7 @@ from proxy.reports.report import (
     ServiceReport,
     WorkerLag,
     WorkerReport,
+    WorkerUsage,
 )
 from proxy.reports.traffic_report import Traffic
 from proxy.shared_counts.layout import LAG_BOUNDS
@@ -122,6 +124,12 @@ class FakeProxy:
 
     def workers(self) -> tuple[WorkerReport, ...]:
         return (WorkerReport(0, 4711, "running", 0, 7, 4),)
+
+    def usages(self) -> tuple[WorkerUsage, ...]:
+        return (WorkerUsage(0, 1.25, 24_000_000),)
+
+    def endpoint_states(self) -> tuple[ServiceEndpoints | None, ...]:
+        return (None, ServiceEndpoints("default", "web", 2, 1, 0), ServiceEndpoints("default", "none", 0, 0, 0))
 
     def lags(self) -> tuple[WorkerLag, ...]:
         return (WorkerLag(0, (*range(len(LAG_BOUNDS)), 2), 1.5),)

@@ -330,3 +330,28 @@ def test_promtool_finds_nothing_to_say_about_a_running_proxy(
     program = shutil.which("promtool") or "promtool"
     done = subprocess.run([program, "check", "metrics"], input=text, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_endpoints_are_counted_by_state_also_where_there_are_none(
+    svcproxy: StartSvcproxy, echo_backends: StartBackends, places: Places
+) -> None:
+    good, bad = echo_backends("a")[0].address, places.address()
+    address = places.cluster_ip()
+    proxy = svcproxy(
+        (
+            service("web", port(80, 7007), clusterIP=address),
+            endpoint_slice("web", [good, bad], {"port": 7007}),
+            service("none", port(80, 7007), selector={"app": "none"}),
+        )
+    )
+    until(proxy, "service_endpoints", lambda number: number == 2, service="web", state="ready")
+    assert 'service="none",state="ready"} 0' in proxy.get("/metrics")[1]
+
+    def refused() -> bool:
+        assert ask(address, 80) == "a"
+        return sample(proxy, "service_endpoints", service="web", state="failing") == 1
+
+    eventually(refused, "the endpoint that refuses")
+    assert sample(proxy, "service_endpoints", service="web", state="ready") == 1
+    assert sample(proxy, "worker_memory_bytes", worker="0") > 1_000_000
+    assert sample(proxy, "worker_cpu_seconds_total", worker="0") > 0
