@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 
 from tests.hostile.accounts import Accounts
-from tests.hostile.checked_datagrams import checked_datagrams
+from tests.hostile.checked_datagrams import NONE_LOST, checked_datagrams
 from tests.hostile.checked_streams import checked_echo
 from tests.system.harness.backends import plain_echo_backend, udp_backend
 from tests.system.harness.manifests import Manifest, endpoint_slice, port, service
@@ -52,7 +52,10 @@ class CheckedServices:
         datagrams may have another."""
         self._carried += checked_echo(address, self.stream_port, STREAMS, STREAM_BYTES)
         self._connections += STREAMS
-        assert checked_datagrams(datagrams_at or address, self.datagram_port, CLIENTS, QUESTIONS) == CLIENTS * QUESTIONS
+        answered = checked_datagrams(
+            datagrams_at or address, self.datagram_port, CLIENTS, QUESTIONS, patience=NONE_LOST
+        )
+        assert answered == CLIENTS * QUESTIONS
 
     def settle(self) -> None:
         """Every connection and byte was counted, and the workers hold what they held at the beginning."""

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tests.hostile.accounts import Accounts
-from tests.hostile.checked_datagrams import checked_datagrams
+from tests.hostile.checked_datagrams import NONE_LOST, checked_datagrams
 from tests.hostile.checked_streams import CheckedStream, carry, checked_echo
 from tests.hostile.conftest import NodePorts
 from tests.hostile.network import Network
@@ -88,4 +88,4 @@ def test_datagrams_are_answered_beside_them(
     network.sysctl("ipv4.tcp_wmem", TINY[0])
     manifests, number = node_ports("dns", *addresses(udp_backends("a")), protocol="UDP")
     svcproxy(manifests)
-    assert checked_datagrams(HERE, number, clients=4, each=20) == 80
+    assert checked_datagrams(HERE, number, clients=4, each=20, patience=NONE_LOST) == 80
