@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "explain": "say who would serve a client's next connection, and why",
         "api-resources": "list the kinds that get knows",
         "version": "show the version of this program and of the proxy that runs",
+        "cleanup": "remove from the kernel what a proxy left there",
         "completion": "print what makes bash, zsh or fish complete the commands",
     }
 )

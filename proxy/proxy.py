@@ -50,6 +50,8 @@ from proxy.inspection.proxy_inspector import ProxyInspector
 from proxy.logs import fields
 from proxy.model.problem import Problem
 from proxy.model.service import Service
+from proxy.nftables.nftables_choice import choose_nftables
+from proxy.nftables.nftables_path import NftablesPath
 from proxy.paths.path_list import PathList
 from proxy.plan.planner import Planner
 from proxy.plan.settings import PlanSettings
@@ -105,6 +107,7 @@ class Proxy:
             self._data_plane, self._bind, self._routes.covers, lambda: self._synchronizer.sockets_changed()
         )
         self._paths = PathList()
+        self._nftables: NftablesPath | None = None
         self._name_service = NameService(configuration, self._routes.covers, budget.names)
         self._recorder = EventRecorder(source.event_sink(), self._node_name, monotonic)
         self._health_checks = HealthCheckPorts(
@@ -169,6 +172,7 @@ class Proxy:
                 ending.add("DNS", self._name_service.stop)
                 ending.add("listening sockets", self._reconciler.close)
                 ending.add("workers", self._data_plane.stop)
+                ending.add("nftables", self._remove_nftables)
                 ending.add("paths", self._paths.close)
                 await unless(self._termination.asked, self._data_plane.start(self._reconciler))
                 if configuration.capture == "sklookup":
@@ -177,6 +181,7 @@ class Proxy:
                 await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
                 await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
                 self._use_shortcut()
+                self._use_nftables()
                 await self._serve(on_listening)
         return 0
 
@@ -184,6 +189,15 @@ class Proxy:
         shortcut = choose_shortcut(self._configuration, local_addresses, self._rows, self._data_plane.table)
         if shortcut is not None:
             self._paths.add(shortcut, {}, ())
+
+    def _use_nftables(self) -> None:
+        self._nftables = choose_nftables(self._configuration)
+        if self._nftables is not None:
+            self._paths.add(self._nftables, {}, ())
+
+    def _remove_nftables(self) -> None:
+        if self._nftables is not None:
+            self._nftables.remove()
 
     async def _tend_paths(self) -> None:
         while self._paths:

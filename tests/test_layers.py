@@ -222,7 +222,7 @@ def test_the_names_know_nothing_of_sources_and_control() -> None:
 
 
 def test_the_rooms_of_the_control_process_import_in_one_direction() -> None:
-    order = ("workers", "capture", "shortcut", "control", "inspection", "proxy", "commands")
+    order = ("workers", "capture", "shortcut", "nftables", "control", "inspection", "proxy", "commands")
     modules = package_modules()
     for position, room in enumerate(order[:-1]):
         above = tuple(f"proxy.{other}." for other in order[position + 1 :])
@@ -233,6 +233,11 @@ def test_the_rooms_of_the_control_process_import_in_one_direction() -> None:
 def test_dnspython_is_a_test_of_the_names_and_no_part_of_them() -> None:
     """A second of the loop for 4 KB of a stranger's names: proxy/dns/incoming_message.py."""
     assert violations(("dns",), frozenset(("dns",)), package_modules()) == []
+
+
+def test_what_nftables_is_told_is_decided_without_a_socket_or_a_clock() -> None:
+    parts = ("attributes", "chains", "eligibility", "expressions", "holdings", "messages", "shares")
+    assert violations(tuple(f"nftables.{part}" for part in parts), IMPURE - {"socket"}, package_modules()) == []
 
 
 def test_the_room_of_bpf_imports_nothing_of_ours() -> None:

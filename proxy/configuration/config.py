@@ -52,7 +52,10 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     hostname_override: str = ""
     """This node's name, for policies and hints that ask what is local; empty for the machine's host name."""
     mode: str = "userspace"
-    """How traffic is forwarded; "userspace" is the only way."""
+    """Who moves the packets: "userspace" (the relay), "nftables" (the kernel, and the relay for what the kernel cannot
+    do; takes CAP_NET_ADMIN), "auto": nftables where it can be had. "iptables" and "ipvs" are taken as nftables."""
+    keep_rules: bool = False
+    """Whether the nftables tables stay in force when the proxy ends, so that a restart cuts no connection."""
     manifests: tuple[str, ...] = ()
     """Manifest files, and directories of them, to serve and to follow; a relative one starts where the program was
     started."""

@@ -25,6 +25,8 @@ from proxy.sources.service_line import parse_service_line
 PRIMARY = "primary"
 LOG_FORMATS = ("auto", "human", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+MODES = ("auto", "iptables", "ipvs", "nftables", "userspace")
+"""iptables and ipvs are for configurations of kube-proxy: nftables stands in for them."""
 CAPTURES = ("auto", "bind", "sklookup")
 MOST_WORKERS = 256
 _PORTS = range(65536)
@@ -352,7 +354,8 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "metrics_bind_address": _host_and_port,
         "admin_token_file": _text,
         "hostname_override": _text,
-        "mode": _one_of(lambda: ("userspace",)),
+        "mode": _one_of(lambda: MODES),
+        "keep_rules": _truth,
         "manifests": _paths,
         "manifest_bytes": _count,
         "services": _services,

@@ -33,6 +33,7 @@ _FLAGS = (
     _Flag("--namespace", "namespace", "NAME", "serve one namespace of the cluster alone (all)"),
     _Flag("--api-bind-address", "api_bind_address", "IP:PORT", "the API of --standalone (127.0.0.1:6443)"),
     _Flag("--scheduler", "scheduler", "NAME", "the scheduler of Services that do not name one (rr)"),
+    _Flag("--mode", "mode", "MODE", "userspace, nftables or auto: who moves the packets (userspace)"),
     _Flag("--capture", "capture", "WAY", "auto, bind or sklookup (auto: bind unless the descriptors are too few)"),
     _Flag(
         "--shortcut",

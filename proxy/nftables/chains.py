@@ -21,7 +21,7 @@ DEFAULT_MARK = 1 << 14
 class Chain(msgspec.Struct, frozen=True, gc=False):
     """How a connection to a frontend gets its slot. `choice` is random, rr, sh or dh; `slots` is how many there are.
 
-    `node` is for node ports on every address of the machine. `owner` keeps the turn of rr apart from that of other
+    `node` is for node ports on every address of the machine. `owner` keeps the turn of rr apart from that of most other
     frontends.
     """
 

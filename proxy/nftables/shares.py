@@ -4,6 +4,7 @@ Invariant: the same frontend and pool give the same elements in every process, s
 """
 
 from math import gcd
+from zlib import crc32
 
 import msgspec
 
@@ -26,6 +27,8 @@ SETS = (
 """The maps and sets that the plan fills, in the order in which `nft` lists them."""
 
 MOST_SLOTS = 4096
+_TURNS = 256
+"""Chains of rr for each number of slots. 20,000 chains take the kernel a minute; 256 take no time to speak of."""
 _INSIDE = frozenset(("ClusterIP",))
 
 Entry = tuple[str, bytes]
@@ -97,7 +100,7 @@ def _chain(frontend: Frontend, pool: Pool, slots: int) -> Chain:
     if slots == 1:
         return Chain("random", 1, address in WILDCARDS)
     turn = pool.scheduler in ("rr", "wrr")
-    owner = f"{address.replace(':', '.')}_{protocol.lower()}_{port}" if turn else ""
+    owner = f"turn{crc32(f'{protocol} {address} {port}'.encode()) % _TURNS}" if turn else ""
     return Chain("rr" if turn else pool.scheduler, slots, address in WILDCARDS, owner)
 
 

@@ -39,7 +39,8 @@ healthzBindAddress: "[::]:0"
 metricsBindAddress: 127.0.0.1:19249
 adminTokenFile: /etc/svcproxy/token
 hostnameOverride: node-1
-mode: userspace
+mode: nftables
+keepRules: true
 manifests: [one, "two, three"]
 manifestBytes: 1000
 services: ["web:80=:81,:82"]
@@ -82,7 +83,8 @@ EVERY_VALUE = Configuration(
     metrics_bind_address=("127.0.0.1", 19249),
     admin_token_file="/etc/svcproxy/token",
     hostname_override="node-1",
-    mode="userspace",
+    mode="nftables",
+    keep_rules=True,
     manifests=("one", "two, three"),
     manifest_bytes=1000,
     services=("web:80=:81,:82",),
@@ -137,8 +139,7 @@ def test_keep_alive_can_be_left_out(tmp_path: Path) -> None:
 def test_every_field_has_a_key_that_is_read() -> None:
     default = Configuration()
     unread = [name for name in Configuration.__struct_fields__ if getattr(EVERY_VALUE, name) == getattr(default, name)]
-    # There is one mode so far.
-    assert unread == ["mode"]
+    assert unread == []
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,10 @@ def test_every_field_has_a_key_that_is_read() -> None:
         ("nodePortAddresses: 3", "nodePortAddresses: must be a list, not 3"),
         ("manifests: [1]", "manifests: must be text, not 1: put it in quotes"),
         ("hostnameOverride: 7", "hostnameOverride: must be text, not 7: put it in quotes"),
-        ("mode: ipvs", 'mode: Unsupported value: "ipvs": supported values: "userspace"'),
+        (
+            "mode: ebpf",
+            'mode: Unsupported value: "ebpf": supported values: "auto", "iptables", "ipvs", "nftables", "userspace"',
+        ),
         (
             "logFormat: xml",
             'logFormat: Unsupported value: "xml": supported values: "auto", "human", "json"',

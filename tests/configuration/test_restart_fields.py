@@ -12,7 +12,6 @@ LIVE = {
     "connect_timeout",
     "grace",
     "metrics_per_endpoint",
-    "mode",
     "node_port_addresses",
     "scheduler",
     "service_proxy_name",
