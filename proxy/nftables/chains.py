@@ -59,7 +59,7 @@ def base_chains(family: Family, masquerading: Masquerading) -> tuple[BaseChain, 
     marks = tuple(_marks(family, masquerading))
     return (
         BaseChain("prerouting", 0, -100, (*marks, *_dispatch(family))),
-        BaseChain("output", 3, -100, _dispatch(family)),
+        BaseChain("output", 3, -100, (*_relayed_here(family), *_dispatch(family))),
         BaseChain("postrouting", 4, 100, tuple(_masquerade(family, masquerading.mark))),
     )
 
@@ -108,6 +108,14 @@ def _dispatch(family: Family) -> tuple[Rule, ...]:
             (*any_address, ex.find_value("node_services", node, 0)),
         ),
     )
+
+
+def _relayed_here(family: Family) -> Iterator[Rule]:
+    node, _ = _key(family, node=True)
+    words = "traffic policy Local is not for this machine's own clients: the listener has their endpoints"
+    yield words, (*_frontend(family, node=False), ex.find("relayed_here", family.frontend), ex.leave())
+    any_address = (*ex.of_this_machine(), *_frontend(family, node=True))
+    yield "the same on node ports", (*any_address, ex.find("node_relayed_here", node), ex.leave())
 
 
 def _marks(family: Family, masquerading: Masquerading) -> Iterator[Rule]:

@@ -14,6 +14,7 @@ _STATUS_DNAT = 1 << 5  # IPS_DST_NAT
 _SCRATCH = 1  # NFT_REG_1, four words that no look-up of ours uses across rules
 _FULLY_RANDOM = 0x10  # NF_NAT_RANGE_PROTO_RANDOM_FULLY
 _GOTO = -4 & 0xFFFFFFFF
+_RETURN = -5 & 0xFFFFFFFF
 
 
 def network_header(register: int, offset: int, length: int) -> bytes:
@@ -106,6 +107,11 @@ def was_translated() -> tuple[bytes, ...]:
 def go_to(chain: str) -> bytes:
     """The data of a verdict map's element."""
     return nested(2, number(1, _GOTO), text(2, chain))
+
+
+def leave() -> bytes:
+    """The verdict `return`."""
+    return _expression("immediate", number(1, 0), nested(2, nested(2, number(1, _RETURN))))
 
 
 def _mark() -> bytes:

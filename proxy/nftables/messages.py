@@ -115,6 +115,8 @@ def set_shapes(family: Family) -> tuple[SetShape, ...]:
         SetShape("frontends", "all with an address of their own", frontend),
         SetShape("masquerade", "frontends that masquerade clients from outside", frontend),
         SetShape("node_masquerade", "node ports that masquerade clients from outside", node),
+        SetShape("relayed_here", "frontends whose clients on this machine have other endpoints", frontend),
+        SetShape("node_relayed_here", "node ports whose clients on this machine have other endpoints", node),
         SetShape("reached", "addresses of endpoints", (address,)),
         SetShape("hairpins", "endpoints that reach themselves", (address, address)),
     )

@@ -21,6 +21,8 @@ SETS = (
     "frontends",
     "masquerade",
     "node_masquerade",
+    "relayed_here",
+    "node_relayed_here",
     "reached",
     "hairpins",
 )
@@ -90,6 +92,8 @@ def share_of(frontend: Frontend, pool: Pool) -> Share:
         own[f"{prefix}endpoints", key + slot_key(number)] = Value(place, comment=target.pod)
     if frontend.kind not in _INSIDE and not pool.key.endswith("/local"):
         own[f"{prefix}masquerade", key] = NOTHING
+    if frontend.own_pool:
+        own[f"{prefix}relayed_here", key] = NOTHING
     addresses = {family.packed(target.address) for target in slots}
     shared = {("reached", each) for each in addresses} | {("hairpins", each + each) for each in addresses}
     return Share(family, chain, own, frozenset(shared))

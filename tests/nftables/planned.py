@@ -25,6 +25,8 @@ def frontend(
     pool: str = "web",
     ranges: tuple[str, ...] = (),
     protocol: str = "TCP",
+    own_pool: str = "",
 ) -> Frontend:
     """A frontend of the pool."""
-    return Frontend(FrontendKey(protocol, address, port), pool, "default/web", kind, source_ranges=ranges)
+    key = FrontendKey(protocol, address, port)
+    return Frontend(key, pool, "default/web", kind, source_ranges=ranges, own_pool=own_pool)

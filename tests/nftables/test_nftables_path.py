@@ -105,7 +105,7 @@ def disturbed(path: NftablesPath, edit: str, rules: RuleTable, make_path: MakePa
 def test_nft_lists_the_tables_with_names_that_people_know(make_path: MakePath) -> None:
     make_path().apply(PLAN)
     four, six = nft("list", "table", "ip", TABLE), nft("list", "table", "ip6", TABLE)
-    assert '10.96.0.1 . tcp . 80 comment "default/web:http ClusterIP" : goto rr_3_10.96.0.1_tcp_80' in four
+    assert '10.96.0.1 . tcp . 80 comment "default/web:http ClusterIP" : goto rr_3_turn' in four
     assert '10.96.0.1 . tcp . 80 . 0x00000001 comment "web-2" : 10.244.0.2 . 8080' in four
     assert "ip daddr . meta l4proto . th dport vmap @services" in four
     assert "dnat ip6 to ip6 daddr . meta l4proto . th dport . numgen inc mod 3 map @endpoints" in six
