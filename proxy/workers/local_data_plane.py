@@ -129,6 +129,8 @@ class LocalDataPlane:
                 worker.open_flows,
                 taken,
                 descriptors.capacity,
+                buffered_bytes=self._worker.resources.buffers.held,
+                buffer_capacity=self._worker.resources.buffers.capacity,
                 user=user_of(os.getpid()),
                 capabilities=names_of(held()),
             ),

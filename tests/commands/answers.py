@@ -59,7 +59,18 @@ CONNECTIONS = (
     connection("10.0.0.9:9", 2, -1.0, "UDP"),
 )
 AFFINITY = (AffinityReport("10.0.0.7", "default/web", "http/TCP", "10.0.0.1:80", "", 2, 7200.0),)
-WORKER = WorkerReport(0, 4711, "running", 1, 7, 4, user="nobody", capabilities=("net_bind_service",))
+WORKER = WorkerReport(
+    0,
+    4711,
+    "running",
+    1,
+    7,
+    4,
+    buffered_bytes=2048,
+    buffer_capacity=1 << 20,
+    user="nobody",
+    capabilities=("net_bind_service",),
+)
 DNS = (("127.96.0.10", 10053),)
 WEB_NAME = NameReport("default", "web", "web.", "A", "127.96.0.1", 5)
 DB_NAME = NameReport("data", "db", "_sql._tcp.db.", "SRV", "0 100 5432 db.", 5)

@@ -149,8 +149,8 @@ def test_names_are_data_as_well(get: Get, format: str, load: Callable[[str], Any
 
 def test_workers_are_of_no_namespace(get: Get) -> None:
     assert cells(get("workers", "-n", "any")[1]) == [
-        ["WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "FLOWS"],
-        ["0", "4711", "running", "1", "7", "4"],
+        ["WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "FLOWS", "BUFFERED"],
+        ["0", "4711", "running", "1", "7", "4", "2.0Ki/1.0Mi"],
     ]
 
 

@@ -91,6 +91,10 @@ class Database:
             if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _SURROUNDINGS:
                 raise _unusable(path, error) from error
             raise DamagedError(str(error)) from error
+        except UnicodeDecodeError as error:
+            # SQLite's message about a damaged schema quotes the damaged bytes, and sqlite3 decodes it.
+            self._connection.close()
+            raise DamagedError("its schema is damaged") from error
         except BaseException:
             self._connection.close()
             raise
