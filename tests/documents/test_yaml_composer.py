@@ -123,7 +123,7 @@ def test_a_document_is_what_kubectl_reads(document: str) -> None:
 
 
 @given(st.lists(st.text(alphabet="0123456789+-._ebxoEn~yY", min_size=1, max_size=8), min_size=40, max_size=40))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @_NEEDS_KUBECTL
 def test_made_up_scalars_are_what_kubectl_reads(scalars: list[str]) -> None:
     good = [scalar for scalar in scalars if _read_by_us(f"value: [{scalar}]") not in (None, [])]
