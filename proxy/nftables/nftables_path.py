@@ -5,13 +5,14 @@ next time that `tend` is called.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from proxy.logs import fields
 from proxy.nftables import eligibility
 from proxy.nftables.eligibility import Circumstances
+from proxy.nftables.family import Family
 from proxy.nftables.foreign_changes import ForeignChanges
-from proxy.nftables.holdings import Holdings
+from proxy.nftables.holdings import Change, Holdings
 from proxy.nftables.rule_table import RuleTable
 from proxy.nftables.shares import Share, share_of
 from proxy.paths.path import Path
@@ -73,6 +74,7 @@ class NftablesPath:
                 self._table.change(changes)
             except OSError as error:
                 self._mend(f"a change was refused: {error.strerror}")
+        self._forget_departed(changes)
 
     def refusal(self, frontend: Frontend, pool: Pool) -> str:
         reason = eligibility.refusal(frontend, pool, self._circumstances)
@@ -114,6 +116,12 @@ class NftablesPath:
             _log.error(f"nftables: the tables cannot be removed: {error.strerror}; svcproxy cleanup does it")
         finally:
             self._table.close()
+
+    def _forget_departed(self, changes: Mapping[Family, Change]) -> None:
+        try:
+            self._table.forget_departed(changes, self._holdings)
+        except OSError as error:
+            _log.warning(f"nftables: UDP flows to endpoints that left cannot be ended: {error.strerror}")
 
     def _take(self, delta: Delta) -> Iterable[FrontendKey]:
         """Remember the plan; gives the frontends that are touched."""

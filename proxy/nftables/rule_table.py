@@ -9,6 +9,7 @@ from proxy.nftables import messages as msg
 from proxy.nftables.attributes import read_attributes, read_comment, read_text, text
 from proxy.nftables.chains import Chain, Masquerading, base_chains, chain_rules
 from proxy.nftables.family import FAMILIES, Family
+from proxy.nftables.flow_removal import departed, forget
 from proxy.nftables.holdings import Change, Holdings
 from proxy.nftables.netfilter_socket import NetfilterSocket, RefusedError
 from proxy.nftables.shares import SETS, Entry, Value, share_of
@@ -57,6 +58,12 @@ class RuleTable:
             if family in self.families
             for each in self._changed(family, change)
         )
+
+    def forget_departed(self, changes: Mapping[Family, Change], holdings: Holdings) -> None:
+        """End the UDP flows to endpoints that the changes took from their frontends. Raises RefusedError."""
+        for family, change in changes.items():
+            if family in self.families:
+                forget(self._socket, family, departed(family, change, holdings.contents(family)))
 
     def remove(self) -> None:
         """Delete our tables, in whatever state they are. Raises RefusedError."""
