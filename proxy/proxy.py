@@ -19,6 +19,7 @@ from proxy.admin.admin_token import read_admin_token
 from proxy.admin.http_server import HTTPServer
 from proxy.capture.bind_capture import BindCapture
 from proxy.capture.capture_choice import automatic_capture, required_lookup
+from proxy.capture.external_routes import ExternalRoutes
 from proxy.capture.service_routes import ServiceRoutes
 from proxy.configuration.config import Configuration
 from proxy.configuration.restart_fields import awaiting_restart, in_force
@@ -99,12 +100,17 @@ class Proxy:
         self._node_name = node_name(configuration)
         self._planner = Planner(node_settings(configuration, self._node_name))
         self._routes = ServiceRoutes()
+        self._external = ExternalRoutes(configuration.external_ip_ranges)
         self._rows = RowLedger()
         # The servers and the source open their descriptors later; the reserve is for those.
         self._data_plane = choose_data_plane(configuration, budget, access_log, self._rows)
         self._bind = BindCapture(self._data_plane.width, budget.listening)
         self._reconciler = Reconciler(
-            self._data_plane, self._bind, self._routes.covers, lambda: self._synchronizer.sockets_changed()
+            self._data_plane,
+            self._bind,
+            lambda key: self._routes.covers(key.address) or self._external.hold(key),
+            lambda: self._synchronizer.sockets_changed(),
+            self._external.release,
         )
         self._paths = PathList()
         self._nftables: NftablesPath | None = None
@@ -169,6 +175,7 @@ class Proxy:
             async with Ending(self._termination.insisted) as ending:
                 ending.add("HTTP", self._server.stop)
                 ending.add("routes", lambda: asyncio.to_thread(self._routes.remove))
+                ending.add("external routes", lambda: asyncio.to_thread(self._external.remove))
                 ending.add("DNS", self._name_service.stop)
                 ending.add("listening sockets", self._reconciler.close)
                 ending.add("workers", self._data_plane.stop)

@@ -8,15 +8,11 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Iterable
-from os import strerror
 
-from proxy.capture.local_route import is_local
+from proxy.capture.local_route import change_local_route, is_local
 from proxy.logs import fields
 
 _log = logging.getLogger(__name__)
-
-_LOCAL_TABLE = 255
-_SCOPE_HOST = 254
 
 
 class ServiceRoutes:
@@ -45,7 +41,7 @@ class ServiceRoutes:
 
     def _make_local(self, cidr: str) -> bool:
         try:
-            _change_route("add", cidr)
+            change_local_route("add", cidr)
         except OSError as error:
             _log.warning(
                 f"the service range {cidr} is not local and cannot be made so: {error.strerror}; "
@@ -62,7 +58,7 @@ class ServiceRoutes:
         while self._added:
             cidr = self._added.pop()
             try:
-                _change_route("del", cidr)
+                change_local_route("del", cidr)
             except OSError as error:
                 _log.warning(f"the route to {cidr} could not be removed: {error.strerror}")
 
@@ -74,25 +70,3 @@ def _family_of(text: str) -> socket.AddressFamily:
 def _an_address_of(cidr: str) -> str:
     network = ipaddress.ip_network(cidr)
     return str(network[1] if network.num_addresses > 1 else network[0])
-
-
-def _change_route(command: str, cidr: str) -> None:
-    """Add or delete the route of type local. Raises OSError with the kernel's reason."""
-    # pyroute2 takes 0.2 s to import, and most runs have nothing to route.
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    family = socket.AF_INET6 if ":" in cidr else socket.AF_INET
-    try:
-        with IPRoute() as routes:
-            routes.route(
-                command,
-                dst=cidr,
-                family=family,
-                type="local",
-                table=_LOCAL_TABLE,
-                scope=_SCOPE_HOST if family == socket.AF_INET else 0,
-                oif=routes.link_lookup(ifname="lo")[0],
-            )
-    except NetlinkError as error:
-        raise OSError(error.code, strerror(error.code)) from error

@@ -78,6 +78,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The scheduler of Services without the annotation svcproxy.io/scheduler."""
     service_cluster_ip_range: tuple[str, ...] = msgspec.field(name="serviceClusterIPRange", default=("127.96.0.0/16",))
     """Where ClusterIPs come from: one CIDR, or one of each family, as a list or separated by a comma."""
+    external_ip_ranges: tuple[str, ...] = msgspec.field(name="externalIPRanges", default=())
+    """CIDRs of the external and load balancer addresses that are served; empty for all that are this machine's. Those
+    that no interface has are made local, each by a route, which needs CAP_NET_ADMIN."""
     dns: DNSSettings = DNSSettings()
     """The names of Services: `bindAddress` ("auto", "off" or an address and port), `zone`, `ttl` and `upstream`."""
     node_port_range: tuple[int, int] = _NODE_PORT_RANGE

@@ -322,6 +322,10 @@ def _service_ranges(value: object) -> tuple[str, ...]:
     return ranges
 
 
+def _ranges(value: object) -> tuple[str, ...]:
+    return tuple(map(_cidr, _texts(value)))
+
+
 def _port_range(value: object) -> tuple[int, int]:
     text = _text(value)
     first, separator, last = text.partition("-")
@@ -366,6 +370,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "namespace": _namespace,
         "scheduler": _one_of(registry.names),
         "service_cluster_ip_range": _service_ranges,
+        "external_ip_ranges": _ranges,
         "dns": _dns,
         "node_port_range": _port_range,
         "state_directory": _text,

@@ -17,6 +17,7 @@ RESTART_FIELDS = (
     "capture",
     "client_connection",
     "dns",
+    "external_ip_ranges",
     "healthz_bind_address",
     "hostname_override",
     "in_cluster",

@@ -48,6 +48,7 @@ def plan_settings(
         udp_idle_timeout=configuration.udp_idle_timeout,
         local_addresses=LocalAddresses(frozenset(local_addresses), configuration.service_cluster_ip_range),
         own_listeners=own_listeners(configuration),
+        external_ip_ranges=configuration.external_ip_ranges,
     )
 
 

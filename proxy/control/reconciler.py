@@ -32,18 +32,21 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Holds what is wanted and what listens. `is_routed` says whether an address is local by a route alone. `changed`
+    """Holds what is wanted and what listens. `is_routed` says whether a frontend's address is local by a route alone,
+    `left` is told of each frontend that is wanted no more. `changed`
     is called when a frontend begins to listen, fails or recovers. `drops` is what was dropped at the frontends."""
 
     def __init__(
         self,
         data_plane: Delivery,
         capture: Capture,
-        is_routed: Callable[[str], bool],
+        is_routed: Callable[[FrontendKey], bool],
         changed: Callable[[], None] = lambda: None,
+        left: Callable[[FrontendKey], None] = lambda _: None,
     ) -> None:
         self._data_plane = data_plane
         self._is_routed = is_routed
+        self._tell_left = left
         self._tell = changed
         self._has_news = False
         self._capture = capture
@@ -122,6 +125,7 @@ class Reconciler:
         if not members:
             del self._by_pool[frontend.pool]
         self._recovered(key)
+        self._tell_left(key)
 
     def give_up(self, protocol: str) -> list[socket]:
         """Hand over the sockets of one protocol, to be closed: nothing listens there any more."""
@@ -247,7 +251,7 @@ class Reconciler:
         )
 
     def _open(self, key: FrontendKey) -> Captured:
-        routed = self._is_routed(key.address)
+        routed = self._is_routed(key)
         try:
             return self._capture.open(key, shared=False, routed=routed)
         except OSError as error:

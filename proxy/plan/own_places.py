@@ -73,6 +73,12 @@ class OwnPlaces:
                 return f"the {frontend.kind} of {frontend.service}"
         return self._listening(service, protocol, (address, wildcard), port)
 
+    def listener_at(self, service: str, protocol: str, address: str, port: int) -> str:
+        """Where this proxy answers for itself at an address that the Service asks for, in words; empty for nowhere."""
+        if not self._local.has(address):
+            return ""
+        return self._listening(service, protocol, (address, WILDCARDS[":" in address]), port)
+
     def _listening(self, service: str, protocol: str, places: Collection[str], port: int) -> str:
         for listener in self._listeners.get((protocol, port), ()):
             # A socket on :: takes IPv4 as well.

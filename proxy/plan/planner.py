@@ -256,7 +256,9 @@ def _refusal(claim: Frontend, owner: Frontend) -> Problem:
 
 def _event_reason(field: str) -> str:
     if not field.startswith("metadata.annotations"):
-        return "UnsupportedProtocol" if field.endswith(".protocol") else "PortNotFound"
+        if field.startswith("spec.ports"):
+            return "UnsupportedProtocol" if field.endswith(".protocol") else "PortNotFound"
+        return "PortAlreadyServed"
     return "UnknownScheduler" if SCHEDULER in field else "InvalidAnnotation"
 
 

@@ -6,6 +6,7 @@ cluster IP of that family, whatever its other addresses are (kube-proxy, pkg/pro
 
 import enum
 from collections.abc import Collection, Iterator
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
 from proxy.model.service import LoadBalancerIngress, Service
@@ -60,10 +61,13 @@ def service_addresses(service: Service, family: str, settings: PlanSettings) -> 
     spec = service.spec
     addresses = [ServiceAddress(AddressKind.CLUSTER_IP, address) for address in _canonical(spec.cluster_ips)]
     balanced = [ingress.ip for ingress in _ingress(service) if not _ingress_note(ingress)]
+    allowed = settings.external_ip_ranges
     if balanced:
         ranges = _source_ranges(spec.load_balancer_source_ranges, family)
-        addresses += [ServiceAddress(AddressKind.LOAD_BALANCER, address, ranges) for address in _canonical(balanced)]
-    addresses += [ServiceAddress(AddressKind.EXTERNAL_IP, address) for address in _canonical(spec.external_ips)]
+        vips = (address for address in _canonical(balanced) if _is_allowed(address, allowed))
+        addresses += [ServiceAddress(AddressKind.LOAD_BALANCER, address, ranges) for address in vips]
+    external = (address for address in _canonical(spec.external_ips) if _is_allowed(address, allowed))
+    addresses += [ServiceAddress(AddressKind.EXTERNAL_IP, address) for address in external]
     addresses += [ServiceAddress(AddressKind.NODE_PORT, address) for address in settings.node_port_addresses]
     return (each for each in addresses if family_of(each.address) == family)
 
@@ -81,11 +85,17 @@ def address_notes(service: Service, families: Collection[str], settings: PlanSet
     for address in dict.fromkeys(_canonical(outside)):
         if family_of(address) not in families:
             yield f"address {address}: the Service has no {family_of(address)} cluster IP"
+        elif not _is_allowed(address, settings.external_ip_ranges):
+            yield f"address {address}: it is in none of externalIPRanges {', '.join(settings.external_ip_ranges)}"
     if any(port.node_port for port in service.spec.ports):
         listening = {family_of(address) for address in settings.node_port_addresses}
         for family in families:
             if family not in listening:
                 yield f"node ports: this machine has no {family} address for them (nodePortAddresses, bindAddress)"
+
+
+def _is_allowed(address: str, ranges: tuple[str, ...]) -> bool:
+    return not ranges or any(ip_address(address) in ip_network(cidr) for cidr in ranges)
 
 
 def _ingress(service: Service) -> tuple[LoadBalancerIngress, ...]:

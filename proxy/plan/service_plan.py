@@ -12,6 +12,7 @@ from proxy.model.changes import ObjectKey
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.problem import FieldError
 from proxy.model.service import Service, ServicePort
+from proxy.plan.addresses import with_port
 from proxy.plan.annotations import ServiceOptions, read_annotations
 from proxy.plan.frontend import Frontend, FrontendKey, Pool, Target
 from proxy.plan.health_check import HealthCheck, health_checks
@@ -116,6 +117,7 @@ def plan_service(
         frontends=_first_of_each_key(frontend for part in parts for frontend in part.frontends),
         notes=(
             *address_notes(service, families, settings),
+            *dict.fromkeys(problem.text for part in parts for problem in part.problems if _is_of_address(problem)),
             *(f"port {port.port}/SCTP: not supported" for _, port in unsupported),
         ),
         endpoint_notes=tuple(note for part in parts for note in part.endpoint_notes),
@@ -162,7 +164,7 @@ def _plan_port(inputs: _Inputs, port: ServicePort, family: _Family) -> ServicePl
         ),
         frontends=frontends,
         endpoint_notes=tuple(f"{pool}: {reason}" for pool, (_, reason) in used.items() if reason),
-        problems=(unmet,) if unmet is not None and used else (),
+        problems=(*((unmet,) if unmet is not None and used else ()), *_own_listeners(inputs, port, family)),
         led_back=led_back(
             f"port {port.name or port.port}", found, (each for pool in used for each in _considered(chosen, pool))
         )
@@ -196,7 +198,7 @@ def _frontends(
     spec = inputs.service.spec
     for kind, address, source_ranges in family.addresses:
         number = port.node_port if kind is AddressKind.NODE_PORT else port.port
-        if not number:
+        if not number or _own_listener(inputs, port, number, kind, address):
             continue
         is_external = kind is not AddressKind.CLUSTER_IP
         policy = spec.external_traffic_policy if is_external else spec.internal_traffic_policy
@@ -213,6 +215,26 @@ def _frontends(
             own_pool=pool_key if own_sources else "",
             own_sources=own_sources,
         )
+
+
+def _own_listeners(inputs: _Inputs, port: ServicePort, family: _Family) -> Iterator[FieldError]:
+    """What to tell of external addresses of a port at which this proxy answers for itself."""
+    for kind, address, _ in family.addresses:
+        what = _own_listener(inputs, port, port.port, kind, address)
+        if what:
+            text = f"{with_port(address, port.port)}/{port.protocol} is {what}, and is not taken: choose another port"
+            field = "spec.externalIPs" if kind is AddressKind.EXTERNAL_IP else "status.loadBalancer.ingress"
+            yield FieldError(field, "FieldValueForbidden", text)
+
+
+def _own_listener(inputs: _Inputs, port: ServicePort, number: int, kind: AddressKind, address: str) -> str:
+    if kind not in (AddressKind.EXTERNAL_IP, AddressKind.LOAD_BALANCER):
+        return ""
+    return inputs.own.listener_at(inputs.name, port.protocol, address, number)
+
+
+def _is_of_address(problem: FieldError) -> bool:
+    return problem.reason == "FieldValueForbidden"
 
 
 def _pool(

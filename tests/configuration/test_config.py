@@ -51,6 +51,7 @@ standalone: true
 apiBindAddress: 127.0.0.1:0
 scheduler: mh
 serviceClusterIPRange: 10.96.0.0/12, fd00:10::/108
+externalIPRanges: [192.0.2.0/24, "2001:db8:1::/64"]
 dns: {bindAddress: "[::1]:10053", zone: Example.Internal., ttl: 30, upstream: ["192.0.2.1", "[2001:db8::1]:5353"]}
 nodePortRange: 31000-31999
 stateDirectory: /var/lib/svcproxy
@@ -95,6 +96,7 @@ EVERY_VALUE = Configuration(
     api_bind_address=("127.0.0.1", 0),
     scheduler="mh",
     service_cluster_ip_range=("10.96.0.0/12", "fd00:10::/108"),
+    external_ip_ranges=("192.0.2.0/24", "2001:db8:1::/64"),
     dns=DNSSettings(
         bind_address=("::1", 10053),
         zone="example.internal",

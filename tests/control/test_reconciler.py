@@ -244,7 +244,7 @@ def test_an_address_of_another_machine_fails_alone_and_is_explained(reconciler: 
 
 
 def test_an_address_in_a_routed_range_is_bound_freely(channel: Recorder) -> None:
-    reconciler = Reconciler(channel, BindCapture(channel.width, 10_000), lambda address: address == "192.0.2.1")
+    reconciler = Reconciler(channel, BindCapture(channel.width, 10_000), lambda routed: routed.address == "192.0.2.1")
     key = FrontendKey("TCP", "192.0.2.1", free_port())
     reconciler.apply(Delta(pools=(pool(ONE),), frontends=(frontend(key),)))
     assert set(channel.sockets) == {key}

@@ -1,11 +1,14 @@
 """Endpoints that lead back to this proxy are left out, told, and found as frontends come and go."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from proxy.model.changes import Changes
 from proxy.model.endpoint_slice import SERVICE_NAME_LABEL, EndpointSlice
+from proxy.model.service import Service
 from proxy.plan.frontend import FrontendKey
+from proxy.plan.local_addresses import LocalAddresses
 from proxy.plan.own_places import OwnListener
 from proxy.plan.planner import Planner
 from tests.plan.planned_objects import SETTINGS, service, slice_for
@@ -112,3 +115,22 @@ def test_a_slice_of_udp_does_not_lead_to_a_tcp_frontend() -> None:
     )
     assert made.metadata.labels[SERVICE_NAME_LABEL] == "u"
     assert targets(planner, "u") == ["10.96.0.1"]
+
+
+@pytest.mark.parametrize("field", ["externalIPs", "ingress"])
+def test_an_external_address_where_this_proxy_answers_for_itself_is_not_taken(field: str) -> None:
+    here = LocalAddresses(frozenset(["192.0.2.1"]), ())
+    listener = OwnListener(FrontendKey("TCP", "0.0.0.0", 10256), "health address")
+    planner = Planner(replace(SETTINGS, node_port_addresses=(), own_listeners=(listener,), local_addresses=here))
+    taken = service("a", port=10256, type="LoadBalancer", externalIPs=["192.0.2.1", "192.0.2.2"])
+    if field == "ingress":
+        taken = msgspec.convert(
+            {**msgspec.to_builtins(taken), "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}, Service
+        )
+    planner.apply(Changes(services=(taken,)))
+    assert "192.0.2.1" not in {key.address for key in planner.frontends}
+    assert "192.0.2.2" in {key.address for key in planner.frontends}
+    problem = planner.problems()[0]
+    assert problem.reason == "PortAlreadyServed"
+    assert "192.0.2.1:10256/TCP is this proxy's own health address, and is not taken" in problem.message
+    assert any("is not taken" in note for note in planner.plan_of(("default", "a")).notes)

@@ -186,3 +186,20 @@ def test_no_service_takes_every_address_of_the_machine(wildcard: str) -> None:
         assert wildcard not in [address for kind, address in reached(subject, family) if kind != "NodePort"]
     (note,) = [note for note in address_notes(subject, families_of(subject), SETTINGS) if wildcard in note]
     assert note == f"address {wildcard}: it is every address of this machine, and not listened on"
+
+
+def test_external_and_load_balancer_addresses_are_served_within_the_ranges_alone() -> None:
+    settings = PlanSettings(node_port_addresses=(), external_ip_ranges=("192.0.2.0/24", "2001:db8::/64"))
+    subject = service(
+        type="LoadBalancer",
+        clusterIPs=["10.96.0.1", "fd00::1"],
+        externalIPs=["192.0.2.7", "198.51.100.7", "2001:db8::7"],
+        ingress=[{"ip": "198.51.100.8", "ipMode": "VIP"}],
+    )
+    assert reached(subject, "IPv4", settings) == [("ClusterIP", "10.96.0.1"), ("ExternalIP", "192.0.2.7")]
+    assert reached(subject, "IPv6", settings) == [("ClusterIP", "fd00::1"), ("ExternalIP", "2001:db8::7")]
+    listed = "it is in none of externalIPRanges 192.0.2.0/24, 2001:db8::/64"
+    assert [note for note in address_notes(subject, families_of(subject), settings) if "address" in note] == [
+        f"address 198.51.100.7: {listed}",
+        f"address 198.51.100.8: {listed}",
+    ]
