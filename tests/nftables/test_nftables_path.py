@@ -63,6 +63,7 @@ EDIT = st.sampled_from(("", "", "flush", "delete", "restart"))
 STEPS = st.lists(st.tuples(st.lists(POOLS, max_size=2), st.lists(FRONTENDS, max_size=3), EDIT), min_size=1, max_size=5)
 
 
+@pytest.mark.requires("nft")
 @given(STEPS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_steps_end_in_what_the_last_plan_gives(
