@@ -161,6 +161,11 @@ def body_timeout(seconds: float) -> StatusError:
     return failure(408, "Timeout", f"the body was not complete after {seconds:g} s")
 
 
+def service_unavailable(message: str) -> StatusError:
+    """503: what is to answer behind this API does not."""
+    return failure(503, "ServiceUnavailable", message)
+
+
 def too_many_requests(message: str) -> StatusError:
     """429: the client tries again in a second."""
     return failure(429, "TooManyRequests", message, Details(retry_after_seconds=1))

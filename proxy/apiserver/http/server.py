@@ -12,9 +12,12 @@ from aiohttp import web
 
 from proxy.apiserver import status
 from proxy.apiserver.http.answer import add_warnings, status_answer
+from proxy.apiserver.http.api_metrics import APIMetrics
 from proxy.apiserver.http.authentication import require_token
 from proxy.apiserver.http.certificate import ServingCertificate
+from proxy.apiserver.http.forwarding import Forwarding
 from proxy.apiserver.http.information import information
+from proxy.apiserver.http.proxy_location import proxy_target_of
 from proxy.apiserver.http.resources import Resources
 from proxy.apiserver.http.target import target_of
 from proxy.apiserver.storage.store import Store
@@ -49,6 +52,8 @@ class APIServer:
     ) -> None:
         self._store = store
         self._resources = Resources(store, operations, random)
+        self._forwarding = Forwarding(store, random)
+        self._metrics = APIMetrics(store)
         self._certificate = certificate
         self._token = token
         self._connections = BoundedConnections(
@@ -79,11 +84,17 @@ class APIServer:
     async def stop(self) -> None:
         """End the watches, let other requests finish, and stop listening."""
         self._store.end_watches()
+        await self._forwarding.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        response = await self._answered(request)
+        self._metrics.count(request, target_of(request.path), response.status)
+        return response
+
+    async def _answered(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._handled(request)
         except status.StatusError as error:
@@ -100,10 +111,13 @@ class APIServer:
         require_token(request, self._token)
         if request.body_exists:
             await _receive(request)
+        forwarded = proxy_target_of(request.rel_url.raw_path)
+        if forwarded is not None:
+            return await self._forwarding.answer(request, forwarded)
         target = target_of(request.path)
         if target is not None:
             return await self._resources.answer(request, target)
-        answer = information(request)
+        answer = self._metrics.answer() if request.path == "/metrics" else information(request)
         if answer is None:
             raise status.path_not_found()
         if request.method not in ("GET", "HEAD"):
