@@ -97,6 +97,8 @@ def _give_up_output() -> None:
 
 
 def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:
+    for argument in arguments:
+        _require_text(argument)
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
         output.write(_help())
@@ -108,6 +110,14 @@ def _dispatch(arguments: Sequence[str], output: TextIO, errors: TextIO, environm
         raise _UsageError(_unknown(name))
     with _hangups_kept() if name in _SERVING else nullcontext():
         return _run(name, arguments, output, errors, environment)
+
+
+def _require_text(argument: str) -> None:
+    """Paths and names are told in JSON, which has no form for a byte that is no UTF-8. Raises _UsageError."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError as error:
+        raise _UsageError(f"{plain(argument)} is not UTF-8: rename it, or name it otherwise") from error
 
 
 def _run(name: str, arguments: Sequence[str], output: TextIO, errors: TextIO, environment: Mapping[str, str]) -> int:

@@ -99,3 +99,11 @@ def test_the_version_is_told() -> None:
 )
 def test_an_unknown_command_is_told_the_nearest(argument: str, message: str) -> None:
     assert _main(argument) == (2, "", f"svcproxy: {message}\n")
+
+
+@pytest.mark.parametrize("arguments", [["run", "--manifests", "/tmp/d\udcff"], ["get", "svc", "\udcff"], ["\udcff"]])
+def test_an_argument_that_is_not_utf_8_is_one_line(arguments: list[str]) -> None:
+    errors = io.StringIO()
+    assert main(arguments, io.StringIO(), errors, {}) == 2
+    (line,) = errors.getvalue().splitlines()
+    assert line.endswith("\\xff is not UTF-8: rename it, or name it otherwise")
