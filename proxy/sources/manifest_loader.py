@@ -10,8 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Set
 from random import Random
 
-import msgspec
-
 from proxy.apiserver.document import Document, document_of, metadata_of
 from proxy.apiserver.embedded_api import EmbeddedAPI
 from proxy.apiserver.kinds import ENDPOINTS, KINDS, NAMESPACES, PODS, SERVICES, Kind, kind_named
@@ -19,8 +17,7 @@ from proxy.apiserver.status import StatusError
 from proxy.apiserver.writes.admission import observed_of_pod
 from proxy.apiserver.writes.last_applied import LAST_APPLIED
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
-from proxy.apiserver.writes.patching import APPLY_PATCH, MERGE_PATCH
-from proxy.apiserver.writes.proposals import Patch
+from proxy.apiserver.writes.patching import APPLY_PATCH, MERGE_PATCH, Patch
 from proxy.cluster.allocators import allocators_for
 from proxy.cluster.cluster import ClusterSettings, ObjectId, object_id
 from proxy.cluster.giving_way import moves_for
@@ -166,11 +163,11 @@ class ManifestLoader:
         namespace: Document = {"metadata": {"name": key[0]}}
         if key[0] and self._api.store.get(NAMESPACES, ("", key[0])) is None:
             await self._api.operations.create(NAMESPACES, "", namespace, _MERGE)
-        await self._api.operations.patch(kind, key, Patch(msgspec.json.encode(document), APPLY_PATCH), _APPLY)
+        await self._api.operations.patch(kind, key, Patch(document, APPLY_PATCH), _APPLY)
         if observed:
             if kind is PODS:
                 observed = observed_of_pod(observed)
-            patch = Patch(msgspec.json.encode({"status": observed}), MERGE_PATCH)
+            patch = Patch({"status": observed}, MERGE_PATCH)
             await self._api.operations.patch(kind, key, patch, _MERGE, "status")
 
     async def _delete(self, identity: ObjectId) -> None:

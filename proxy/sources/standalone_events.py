@@ -5,14 +5,11 @@ Invariant: whatever the API says to an Event is an answer, and no error.
 
 from typing import Any
 
-import msgspec
-
 from proxy.apiserver.embedded_api import FIELD_MANAGER, EmbeddedAPI
 from proxy.apiserver.kinds import EVENTS
 from proxy.apiserver.status import StatusError
 from proxy.apiserver.writes.options import WriteOptions
-from proxy.apiserver.writes.patching import MERGE_PATCH
-from proxy.apiserver.writes.proposals import Patch
+from proxy.apiserver.writes.patching import MERGE_PATCH, Patch
 from proxy.events.event_sink import SinkAnswer
 
 _OPTIONS = WriteOptions(field_manager=FIELD_MANAGER)
@@ -34,7 +31,7 @@ class StandaloneEvents:
 
     async def patch(self, namespace: str, name: str, changes: dict[str, Any]) -> SinkAnswer:
         """Merge into it."""
-        body = Patch(msgspec.json.encode(changes), MERGE_PATCH)
+        body = Patch(changes, MERGE_PATCH)
         try:
             await self._running().operations.patch(EVENTS, (namespace, name), body, _OPTIONS)
         except StatusError as error:

@@ -1,6 +1,7 @@
 """A running API of a test's own, and a client of it over TLS."""
 
 import base64
+import io
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -53,7 +54,8 @@ def call(session: aiohttp.ClientSession) -> Call:
     async def called(
         method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = "", **query: str
     ) -> tuple[int, Any]:
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        encoded = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        data = None if encoded is None else io.BytesIO(encoded)
         headers = {"Content-Type": content_type, "Accept": accept or "application/json"}
         async with session.request(method, path, data=data, headers=headers, params=query) as response:
             return response.status, await response.json()

@@ -11,6 +11,7 @@ import msgspec
 
 from proxy.apiserver.document import Document
 from proxy.apiserver.kinds import EVENTS, NEW_EVENTS
+from proxy.apiserver.writes.patching import MERGE_PATCH, STRATEGIC_MERGE_PATCH, Patch
 
 _NEW_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -38,12 +39,11 @@ def stored_event(document: Document) -> Document:
     return {**stored, "apiVersion": EVENTS.api_version} if "apiVersion" in stored else stored
 
 
-def stored_patch(body: bytes) -> bytes:
-    """The body of a merge patch. What is no JSON object stays as it is, for whoever reads it to refuse."""
-    try:
-        return msgspec.json.encode(stored_event(msgspec.json.decode(body, type=Document)))
-    except msgspec.MsgspecError:
-        return body
+def stored_patch(patch: Patch) -> Patch:
+    """A merge patch by the names that are stored; others stay as they are."""
+    if patch.media_type not in (MERGE_PATCH, STRATEGIC_MERGE_PATCH) or not isinstance(patch.content, dict):
+        return patch
+    return msgspec.structs.replace(patch, content=stored_event(patch.content))
 
 
 def stored_selector(text: str) -> str:

@@ -5,6 +5,7 @@ Invariant: a method that a kind does not have is refused before anything is read
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from random import Random
 from types import MappingProxyType
 
@@ -20,7 +21,7 @@ from proxy.apiserver.http.answer import (
     stream_answer,
     watch_representation,
 )
-from proxy.apiserver.http.bodies import parsed_body
+from proxy.apiserver.http.bodies import decoded_aside, parsed_body
 from proxy.apiserver.http.listing import check_known, listed, selection
 from proxy.apiserver.http.new_events import stored_event, stored_patch
 from proxy.apiserver.http.query_flag import query_flag
@@ -34,9 +35,8 @@ from proxy.apiserver.schema.schema_types import Record
 from proxy.apiserver.storage.store import Store
 from proxy.apiserver.writes.object_meta import identified
 from proxy.apiserver.writes.operations import Operations
-from proxy.apiserver.writes.options import delete_options, write_options
-from proxy.apiserver.writes.patching import MERGE_PATCH, STRATEGIC_MERGE_PATCH
-from proxy.apiserver.writes.proposals import Patch
+from proxy.apiserver.writes.options import WriteOptions, delete_options, write_options
+from proxy.apiserver.writes.patching import parsed_patch
 
 _NOT_IN_NAMES = ("/", "%")
 _ANSWERS_WITH_DELETED = (SERVICES, PODS, NAMESPACES)
@@ -45,11 +45,12 @@ _Action = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 
 
 class Resources:
-    """`random` spreads the ends of watches."""
+    """`decoder` reads large bodies, `random` spreads the ends of watches."""
 
-    def __init__(self, store: Store, operations: Operations, random: Random) -> None:
+    def __init__(self, store: Store, operations: Operations, decoder: Executor, random: Random) -> None:
         self._store = store
         self._operations = operations
+        self._decoder = decoder
         self._random = random
         self._on_collection: Mapping[str, tuple[str, _Action]] = MappingProxyType(
             {
@@ -70,7 +71,7 @@ class Resources:
     async def answer(self, request: web.Request, target: Target) -> web.StreamResponse:
         """Do what the request asks. Raises StatusError."""
         if target.kind in REVIEWS and request.method == "POST" and not target.name:
-            question = identified(target.kind, await _body(request, target), "", "")
+            question = identified(target.kind, (await self._body(request, target))[0], "", "")
             return object_answer(request, target.kind, reviewed(target.kind, question), 201)
         if forbidden := [word for word in _NOT_IN_NAMES if word in target.name]:
             raise status.bad_request(f"Name parameter invalid: \"{target.name}\": may not contain '{forbidden[0]}'")
@@ -117,30 +118,29 @@ class Resources:
         return response
 
     async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body = await _body(request, target)
-        options = write_options(request.query, request.headers.get("User-Agent", ""))
+        body, duplicates = await self._body(request, target)
+        options = _options(request, duplicates)
         written = await self._operations.create(target.kind, target.namespace, body, options)
         return object_answer(request, target.shown, written.document, 201, written.warnings)
 
     async def _update(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body = await _body(request, target)
-        options = write_options(request.query, request.headers.get("User-Agent", ""))
+        body, duplicates = await self._body(request, target)
+        options = _options(request, duplicates)
         written = await self._operations.update(target.kind, target.key, body, options, target.subresource)
         return object_answer(request, target.shown, written.document, 200, written.warnings)
 
     async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
-        media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        content = await request.read()
-        if target.shown is NEW_EVENTS and media_type in (MERGE_PATCH, STRATEGIC_MERGE_PATCH):
-            content = stored_patch(content)
-        patch = Patch(content, media_type)
-        options = write_options(request.query, request.headers.get("User-Agent", ""))
+        content, media_type = await request.read(), request.headers.get("Content-Type", "")
+        patch = await decoded_aside(self._decoder, content, lambda: parsed_patch(content, media_type))
+        if target.shown is NEW_EVENTS:
+            patch = stored_patch(patch)
+        options = _options(request, patch.duplicates)
         written = await self._operations.patch(target.kind, target.key, patch, options, target.subresource)
         code = 201 if written.created else 200
         return object_answer(request, target.shown, written.document, code, written.warnings)
 
     async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
-        options = delete_options(request.query, await _delete_body(request))
+        options = delete_options(request.query, await self._delete_body(request))
         written = await self._operations.delete(target.kind, target.key, options)
         if target.kind in _ANSWERS_WITH_DELETED:
             return object_answer(request, target.shown, written.document)
@@ -153,21 +153,24 @@ class Resources:
         return status_answer(request, status.Status("Success", details=details))
 
     async def _delete_collection(self, request: web.Request, target: Target) -> web.StreamResponse:
-        options = delete_options(request.query, await _delete_body(request))
+        options = delete_options(request.query, await self._delete_body(request))
         matches = selection(target, request.query).matches
         deleted = await self._operations.delete_all(target.kind, target.namespace, matches, options)
         return deleted_answer(request, target.shown, deleted, self._store.version)
 
+    async def _body(self, request: web.Request, target: Target) -> tuple[Document, tuple[str, ...]]:
+        document, duplicates = await self._parsed(request, record_of(target.shown))
+        return (stored_event(document) if target.shown is NEW_EVENTS else document), duplicates
 
-async def _body(request: web.Request, target: Target) -> Document:
-    document = _parsed(request, await request.read(), record_of(target.shown))
-    return stored_event(document) if target.shown is NEW_EVENTS else document
+    async def _delete_body(self, request: web.Request) -> Document | None:
+        if not await request.read():
+            return None
+        return (await self._parsed(request, meta_record("DeleteOptions")))[0]
+
+    async def _parsed(self, request: web.Request, expected: Record) -> tuple[Document, tuple[str, ...]]:
+        content, media_type = await request.read(), request.headers.get("Content-Type", "")
+        return await decoded_aside(self._decoder, content, lambda: parsed_body(content, media_type, expected))
 
 
-async def _delete_body(request: web.Request) -> Document | None:
-    content = await request.read()
-    return _parsed(request, content, meta_record("DeleteOptions")) if content else None
-
-
-def _parsed(request: web.Request, content: bytes, expected: Record) -> Document:
-    return parsed_body(content, request.headers.get("Content-Type", ""), expected)
+def _options(request: web.Request, duplicates: tuple[str, ...]) -> WriteOptions:
+    return write_options(request.query, request.headers.get("User-Agent", ""), duplicates)

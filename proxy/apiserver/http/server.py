@@ -5,6 +5,7 @@ Invariant: no object is answered without the token, and nothing that a client se
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from random import Random
 
@@ -51,7 +52,9 @@ class APIServer:
         most: int = USUAL_BOUNDS.api,
     ) -> None:
         self._store = store
-        self._resources = Resources(store, operations, random)
+        # One thread: with several, each of them would have its turn before the loop has.
+        self._decoder = ThreadPoolExecutor(1, "decode")
+        self._resources = Resources(store, operations, self._decoder, random)
         self._forwarding = Forwarding(store, random)
         self._metrics = APIMetrics(store)
         self._certificate = certificate
@@ -88,6 +91,7 @@ class APIServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._decoder.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         response = await self._answered(request)

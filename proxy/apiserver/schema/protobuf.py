@@ -1,8 +1,8 @@
 """Protocol buffers, as much of their wire format as is needed here: texts, messages and integers
 (https://protobuf.dev/programming-guides/encoding).
 
-Invariant: pure; reading takes time in proportion to the length, and nothing but WireError comes of bytes that are no
-message.
+Invariant: pure; reading takes time in proportion to the length, each field costs a unit of a Budget before it is looked
+at, and nothing but WireError comes of bytes that are no message.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,23 @@ _LARGEST_NUMBER = 2**29 - 1
 
 class WireError(ValueError):
     """Bytes that are no message, in the words of the API server."""
+
+
+class TooManyFieldsError(Exception):
+    """A message, with all messages in it, has more fields than its reader's budget allows."""
+
+
+class Budget:
+    """How many fields may still be read."""
+
+    def __init__(self, fields: int) -> None:
+        self._left = fields
+
+    def take(self) -> None:
+        """Count one field. Raises TooManyFieldsError."""
+        if self._left == 0:
+            raise TooManyFieldsError
+        self._left -= 1
 
 
 def text(number: int, value: str) -> bytes:
@@ -35,11 +52,13 @@ def number_field(number: int, value: int) -> bytes:
     return _varint(number << 3 | _VARINT) + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
-def wire_fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
+def wire_fields(content: bytes, budget: Budget) -> Iterator[tuple[int, int | bytes]]:
     """Number and value of each field of a message, in their order: an unsigned integer for a varint, bytes for what is
-    length-delimited. Numbers of fixed width and groups, which no field here is, are skipped. Raises WireError."""
+    length-delimited. Numbers of fixed width and groups, which no field here is, are skipped. Raises WireError and
+    TooManyFieldsError."""
     position, depth = 0, 0
     while position < len(content):
+        budget.take()
         tag, position = _varint_at(content, position)
         number, wire_type = tag >> 3, tag & 7
         if not 0 < number <= _LARGEST_NUMBER:
@@ -56,10 +75,11 @@ def wire_fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
         raise WireError("unexpected EOF")
 
 
-def varints(content: bytes) -> Iterator[int]:
-    """Unsigned integers one after the other, as a packed field has them. Raises WireError."""
+def varints(content: bytes, budget: Budget) -> Iterator[int]:
+    """Unsigned integers one after the other, as a packed field has them. Raises WireError and TooManyFieldsError."""
     position = 0
     while position < len(content):
+        budget.take()
         value, position = _varint_at(content, position)
         yield value
 

@@ -1,6 +1,6 @@
 """How ownership of fields moves when an object changes.
 
-Imports the field paths and managers. The rules are Updater.update of sigs.k8s.io/structured-merge-diff: who changes a
+The rules are Updater.update of sigs.k8s.io/structured-merge-diff: who changes a
 field takes it from everybody else, and a field that is gone is nobody's.
 Invariant: an unchanged object leaves ownership as it was.
 """
@@ -50,8 +50,9 @@ def is_ownable(kind: Kind, path: Path, subresource: str = "") -> bool:
 def after_change(owners: Owners, by: Manager, comparison: Comparison) -> dict[Manager, Ownership]:
     """The owners after `by` made the change, without what `by` itself gains: that is for the caller to say."""
     result = {}
+    lost_by_others = comparison.changed | comparison.gone
     for manager, ownership in owners.items():
-        lost = comparison.gone if manager == by else comparison.changed | comparison.gone
+        lost = comparison.gone if manager == by else lost_by_others
         remaining = ownership.fields - lost
         if remaining:
             result[manager] = msgspec.structs.replace(ownership, fields=remaining)

@@ -14,7 +14,8 @@ from proxy.apiserver.http.selectors import Matches
 from proxy.apiserver.kinds import Kind
 from proxy.apiserver.storage.store import Store, Transaction
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
-from proxy.apiserver.writes.proposals import Patch, Proposal, Proposals
+from proxy.apiserver.writes.patching import Patch
+from proxy.apiserver.writes.proposals import Proposal, Proposals
 
 
 class Written(msgspec.Struct, frozen=True):

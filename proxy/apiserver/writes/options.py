@@ -16,12 +16,14 @@ _DEFAULT_MANAGER = "unknown"
 
 
 class WriteOptions(msgspec.Struct, frozen=True):
-    """`force` belongs to server-side apply: take fields from other managers."""
+    """`force` belongs to server-side apply: take fields from other managers. `duplicates` are the paths of members
+    that the body sets more than once."""
 
     field_manager: str = _DEFAULT_MANAGER
     dry_run: bool = False
     field_validation: str = WARN
     force: bool = False
+    duplicates: tuple[str, ...] = ()
 
 
 class DeleteOptions(msgspec.Struct, frozen=True):
@@ -33,7 +35,7 @@ class DeleteOptions(msgspec.Struct, frozen=True):
     grace_seconds: int | None = None
 
 
-def write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
+def write_options(query: Mapping[str, str], user_agent: str, duplicates: tuple[str, ...] = ()) -> WriteOptions:
     """The options in a query; a client that names no manager is known by the first word of its user agent."""
     validation = query.get("fieldValidation") or WARN
     if validation not in (STRICT, WARN, IGNORE):
@@ -45,6 +47,7 @@ def write_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
         dry_run=_is_dry_run(query.get("dryRun")),
         field_validation=validation,
         force=query_flag(query, "force"),
+        duplicates=duplicates,
     )
 
 

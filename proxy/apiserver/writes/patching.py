@@ -1,12 +1,14 @@
 """PATCH: one object, one body, and the four media types that say what the body means.
 
-Imports the kinds of patch of this room and reads documents. Invariant: the result has the schema's shape; the object
-given is never changed, and its managedFields are up to date in the result.
+Invariant: the result has the schema's shape; the object given is never changed, and its managedFields are up to date
+in the result.
 """
 
-import json
 from typing import Any
 
+import msgspec
+
+from proxy.apiserver.bounded_text import TextError, json_value, yaml_value
 from proxy.apiserver.document import Document
 from proxy.apiserver.kinds import Kind
 from proxy.apiserver.schema.schema import record_of
@@ -18,52 +20,66 @@ from proxy.apiserver.writes.managed_fields import UPDATE
 from proxy.apiserver.writes.merge_patch import apply_merge_patch
 from proxy.apiserver.writes.server_side_apply import apply_configuration
 from proxy.apiserver.writes.strategic_merge import apply_strategic_merge
-from proxy.documents.syntax_error import DocumentSyntaxError
-from proxy.documents.yaml_documents import load_yaml
 from proxy.model.field_errors import invalid, required
-from proxy.model.json_shape import ShapeError, json_shape
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY_PATCH)
-_DEEPEST = 100
+
+
+class Patch(msgspec.Struct, frozen=True):
+    """The body of a PATCH request: a value of JSON, and what it means, one of PATCH_TYPES. `duplicates` are the paths
+    of members that it sets more than once."""
+
+    content: object
+    media_type: str
+    duplicates: tuple[str, ...] = ()
+
+
+def parsed_patch(body: bytes, content_type: str) -> Patch:
+    """The patch in `body`. Raises StatusError: 415 for another media type, 400 for a body that is none, 413 for one
+    that is too large to be looked at."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in PATCH_TYPES:
+        raise unsupported_media_type(PATCH_TYPES)
+    language = "YAML" if media_type == APPLY_PATCH else "patch"
+    try:
+        decoded = yaml_value(body) if media_type == APPLY_PATCH else json_value(body)
+    except TextError as error:
+        raise bad_request(f"error decoding {language}: {error}") from error
+    return Patch(decoded.value, media_type, decoded.duplicates)
 
 
 def patched(
     kind: Kind,
     current: Document | None,
-    body: bytes,
-    content_type: str,
+    patch: Patch,
     field_manager: str,
     force: bool,
     now: str,
     subresource: str = "",
 ) -> Document:
-    """`current` with the patch in `body`, a `content_type` of PATCH_TYPES, managedFields included.
+    """`current` with `patch`, managedFields included.
 
-    Only an apply patch may have no `current`: it creates the object. `now` is RFC 3339. Raises StatusError: 415 for
-    another media type, 400 for a body that is no patch, 409 for conflicts of an apply, 422 for what does not apply.
+    Only an apply patch may have no `current`: it creates the object. `now` is RFC 3339. Raises StatusError: 400 for
+    what is no patch, 409 for conflicts of an apply, 422 for what does not apply.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type not in PATCH_TYPES:
-        raise unsupported_media_type(PATCH_TYPES)
-    if media_type == APPLY_PATCH:
-        return _applied(kind, current, body, field_manager, force, now, subresource)
+    if patch.media_type == APPLY_PATCH:
+        return _applied(kind, current, patch.content, field_manager, force, now, subresource)
     if force:
         raise _bad_option("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
     if current is None:
         raise ValueError("only an apply patch creates objects")
-    patch = _parsed_json(body)
-    document = _conforming(kind, _changed(kind, current, patch, media_type), patch)
+    document = _conforming(kind, _changed(kind, current, patch.content, patch.media_type), patch.content)
     return managed_after_update(kind, current, document, field_manager, UPDATE, now, subresource)
 
 
 def _applied(
     kind: Kind,
     current: Document | None,
-    body: bytes,
+    content: object,
     field_manager: str,
     force: bool,
     now: str,
@@ -71,7 +87,7 @@ def _applied(
 ) -> Document:
     if not field_manager:
         raise _bad_option("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
-    configuration = _configuration(kind, _parsed_yaml(body))
+    configuration = _configuration(kind, content)
     return apply_configuration(kind, current, configuration, field_manager, force, now, subresource)
 
 
@@ -112,40 +128,6 @@ def _configuration(kind: Kind, document: object) -> Document:
     if mismatch is not None:
         raise bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {mismatch}')
     return document
-
-
-def _parsed_json(body: bytes) -> object:
-    try:
-        return _no_deeper(json.loads(body, parse_constant=_refuse_constant))
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"error decoding patch: {error}") from error
-
-
-def _parsed_yaml(body: bytes) -> object:
-    try:
-        documents = load_yaml(body.decode())
-        return json_shape(documents[0]) if len(documents) == 1 else None
-    except (DocumentSyntaxError, ShapeError, UnicodeDecodeError) as error:
-        raise bad_request(f"error decoding YAML: {error}") from error
-
-
-def _no_deeper(value: object) -> object:
-    """`value`, unless it is nested so deeply that handling it would run out of stack."""
-    level, depth = [value], 0
-    while level and depth < _DEEPEST:
-        level = [part for each in level if isinstance(each, (dict, list)) for part in _parts(each)]
-        depth += 1
-    if level:
-        raise ValueError("nested too deeply")
-    return value
-
-
-def _parts(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"invalid character in literal: {name}")
 
 
 def _bad_option(field: str, text: str, reason: str) -> StatusError:

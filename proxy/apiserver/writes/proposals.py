@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
-import msgspec
-
 from proxy.apiserver import status
 from proxy.apiserver.document import Document, Key, key_of, metadata_of, with_metadata
 from proxy.apiserver.kinds import KINDS, NAMESPACES, NODES, PODS, Kind
@@ -20,7 +18,7 @@ from proxy.apiserver.writes.field_ownership import managed_after_update
 from proxy.apiserver.writes.managed_fields import UPDATE
 from proxy.apiserver.writes.object_meta import begun, check_preconditions, continued, counted, identified, same
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
-from proxy.apiserver.writes.patching import APPLY_PATCH, patched
+from proxy.apiserver.writes.patching import APPLY_PATCH, Patch, patched
 from proxy.apiserver.writes.service_admission import Trial
 from proxy.apiserver.writes.strictness import conforming
 
@@ -39,13 +37,6 @@ class Proposal(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class Patch(msgspec.Struct, frozen=True):
-    """The body of a PATCH request."""
-
-    body: bytes
-    content_type: str
-
-
 class Proposals:
     """One method an operation; each raises StatusError."""
 
@@ -60,7 +51,7 @@ class Proposals:
 
     def create(self, kind: Kind, namespace: str, body: Document, options: WriteOptions) -> Proposal:
         """The object in `body` as a new one."""
-        document, warnings = conforming(kind, body, options.field_validation)
+        document, warnings = conforming(kind, body, options.field_validation, options.duplicates)
         document = with_metadata(identified(kind, document, namespace, ""), managedFields=None)
         document = managed_after_update(kind, None, document, options.field_manager, UPDATE, self._clock())
         return self._created(kind, document, warnings)
@@ -68,7 +59,7 @@ class Proposals:
     def update(self, kind: Kind, key: Key, body: Document, options: WriteOptions, subresource: str = "") -> Proposal:
         """The object in `body` instead of the one under `key`; its status alone if that is the `subresource`."""
         current = self._current(kind, key)
-        document, warnings = conforming(kind, body, options.field_validation)
+        document, warnings = conforming(kind, body, options.field_validation, options.duplicates)
         document = self._merged(kind, identified(kind, document, *key), current, subresource)
         document = managed_after_update(
             kind, current, document, options.field_manager, UPDATE, self._clock(), subresource
@@ -78,12 +69,12 @@ class Proposals:
     def patch(self, kind: Kind, key: Key, patch: Patch, options: WriteOptions, subresource: str = "") -> Proposal:
         """The object under `key` after `patch`; server-side apply creates it where there is none."""
         stored = self._store.get(kind, key)
-        if stored is None and (patch.content_type != APPLY_PATCH or subresource):
+        if stored is None and (patch.media_type != APPLY_PATCH or subresource):
             raise status.not_found(kind, key[1])
         current = stored.document if stored else None
         manager, now = options.field_manager, self._clock()
-        document = patched(kind, current, patch.body, patch.content_type, manager, options.force, now, subresource)
-        document, warnings = conforming(kind, document, options.field_validation)
+        document = patched(kind, current, patch, manager, options.force, now, subresource)
+        document, warnings = conforming(kind, document, options.field_validation, options.duplicates)
         document = identified(kind, document, *key)
         if current is None:
             return self._created(kind, document, warnings)

@@ -1,13 +1,13 @@
 """The order of items after a strategic merge: the patch's for its own, the server's for the rest.
 
-Imports this room's JSON equality. The rule is normalizeElementOrder of k8s.io/apimachinery/pkg/util/strategicpatch.
-Invariant: items are never lost, invented or changed, only moved.
+The rule is normalizeElementOrder of k8s.io/apimachinery/pkg/util/strategicpatch. Invariant: items are never lost,
+invented or changed, only moved, and each is looked at a bounded number of times.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
-from proxy.apiserver.writes.json_patch import same_json
+from proxy.apiserver.writes.json_patch import json_identity
 
 
 def ordered(merged: list[Any], order: list[Any], original: list[Any], key: str) -> list[Any]:
@@ -16,15 +16,20 @@ def ordered(merged: list[Any], order: list[Any], original: list[Any], key: str) 
     where that is empty."""
 
     def place_in(items: list[Any]) -> Callable[[Any], int]:
-        def place(item: Any) -> int:
-            return next((index for index, each in enumerate(items) if _same(each, item, key)), -1)
-
-        return place
+        places: dict[Hashable, int] = {}
+        for index, item in enumerate(items):
+            places.setdefault(item_identity(item, key), index)
+        return lambda item: places.get(item_identity(item, key), -1)
 
     in_order, in_original = place_in(order), place_in(original)
     named = sorted((item for item in merged if in_order(item) >= 0), key=in_order)
     rest = sorted((item for item in merged if in_order(item) < 0), key=in_original)
     return _interleaved(rest, named, in_original)
+
+
+def item_identity(item: Any, key: str) -> Hashable:
+    """What tells `item` apart from others: its member `key`, or all of it where that is empty."""
+    return json_identity(item.get(key) if key else item)
 
 
 def _interleaved(rest: list[Any], named: list[Any], place: Callable[[Any], int]) -> list[Any]:
@@ -35,9 +40,3 @@ def _interleaved(rest: list[Any], named: list[Any], place: Callable[[Any], int])
             result.append(waiting.pop())
         result.append(item)
     return [*result, *reversed(waiting)]
-
-
-def _same(one: Any, other: Any, key: str) -> bool:
-    if key:
-        return same_json(one.get(key), other.get(key))
-    return same_json(one, other)

@@ -1,35 +1,72 @@
 """Strictness: what becomes of fields that a kind does not have, as `fieldValidation` asks.
 
-Imports this room's schema and `model`'s JSON shape. Invariant: what is returned holds only known fields of the right
+Invariant: what is returned holds only known fields of the right
 types and no nulls, whatever was sent.
 """
 
+from collections.abc import Iterable
+
 from proxy.apiserver import status
-from proxy.apiserver.document import Document
-from proxy.apiserver.kinds import Kind
+from proxy.apiserver.document import Document, metadata_of
+from proxy.apiserver.kinds import SERVICES, Kind
 from proxy.apiserver.schema.schema import record_of, unknown_fields
 from proxy.apiserver.schema.schema_conformance import type_mismatch
 from proxy.apiserver.schema.schema_types import ListOf, MapOf, Record, Type
+from proxy.model.field_errors import too_many
 from proxy.model.json_shape import ShapeError, json_shape
 
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+_MOST_ITEMS = 5_000
+"""Of the lists and maps that the API server leaves without a bound of their own."""
+_BOUNDED = tuple(
+    ("metadata", name) for name in ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
+)
+_BOUNDED_OF_SERVICES = tuple(
+    ("spec", name) for name in ("ports", "selector", "externalIPs", "loadBalancerSourceRanges", "clusterIPs")
+)
 
 
-def conforming(kind: Kind, document: Document, validation: str) -> tuple[Document, tuple[str, ...]]:
-    """The document without what `kind` does not know, and warnings for the client.
+def conforming(
+    kind: Kind, document: Document, validation: str, duplicates: Iterable[str] = ()
+) -> tuple[Document, tuple[str, ...]]:
+    """The document without what `kind` does not know, and warnings for the client; `duplicates` are the paths that it
+    set more than once.
 
-    Raises StatusError (400): for an unknown field if `validation` is Strict, for a wrong type always.
+    Raises StatusError (400): for an unknown or repeated field if `validation` is Strict, for a wrong type always.
     """
+    _require_bounded(kind, document)
     shaped = _shaped(kind, document)
     mismatch = type_mismatch(kind, shaped)
     if mismatch is not None:
         raise _unusable(kind, mismatch)
-    found = tuple(f'unknown field "{path}"' for path in unknown_fields(kind, shaped))
+    unknown = unknown_fields(kind, shaped)
+    found = (
+        *(f'duplicate field "{path}"' for path in duplicates),
+        *(f'unknown field "{path}"' for path in unknown),
+    )
     if found and validation == STRICT:
         raise _unusable(kind, f"strict decoding error: {', '.join(found)}")
-    known = _known(record_of(kind), shaped) if found else shaped
+    known = _known(record_of(kind), shaped) if unknown else shaped
     assert isinstance(known, dict)
     return known, found if validation == WARN else ()
+
+
+def _require_bounded(kind: Kind, document: Document) -> None:
+    """Raises StatusError (422) before work is done that is in proportion to more items than anybody needs."""
+    errors = [
+        too_many(".".join(path), len(found), _MOST_ITEMS)
+        for path in (*_BOUNDED, *(_BOUNDED_OF_SERVICES if kind is SERVICES else ()))
+        if isinstance(found := _at(document, path), dict | list) and len(found) > _MOST_ITEMS
+    ]
+    if errors:
+        raise status.invalid(kind, str(metadata_of(document).get("name") or ""), errors)
+
+
+def _at(document: Document, path: Iterable[str]) -> object:
+    found: object = document
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def _shaped(kind: Kind, document: Document) -> Document:

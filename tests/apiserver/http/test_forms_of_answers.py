@@ -9,7 +9,7 @@ import yaml
 
 from proxy.apiserver.http.negotiation import JSON, PROTOBUF, YAML
 from proxy.apiserver.kinds import KINDS, Kind
-from proxy.apiserver.schema.protobuf import wire_fields
+from proxy.apiserver.schema.protobuf import Budget, wire_fields
 from proxy.apiserver.schema.protobuf_object import protobuf_object
 from proxy.apiserver.schema.schema import record_of
 
@@ -56,11 +56,14 @@ async def test_a_list_says_the_same_in_every_form(call: Call, session: aiohttp.C
     code, content_type, body = await fetched(session, collection(kind), PROTOBUF)
     assert (code, content_type) == (200, PROTOBUF)
     assert body[:4] == b"k8s\0"
-    envelope, content = (value for _, value in wire_fields(body[4:]))
+    envelope, content = (value for _, value in wire_fields(body[4:], Budget(10_000)))
     assert isinstance(envelope, bytes)
-    assert [value for _, value in wire_fields(envelope)] == [kind.api_version.encode(), kind.list_kind.encode()]
+    assert [value for _, value in wire_fields(envelope, Budget(10_000))] == [
+        kind.api_version.encode(),
+        kind.list_kind.encode(),
+    ]
     assert isinstance(content, bytes)
-    _, *items = (value for _, value in wire_fields(content))
+    _, *items = (value for _, value in wire_fields(content, Budget(10_000)))
     assert len(items) == len(expected["items"])
     code, _, body = await fetched(session, collection(kind), PARTIAL_LIST)
     partial = yaml.safe_load(body)

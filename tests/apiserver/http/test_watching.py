@@ -15,7 +15,7 @@ from proxy.apiserver.http import watching
 from proxy.apiserver.http.target import Target
 from proxy.apiserver.http.watching import watch_events, watch_request
 from proxy.apiserver.kinds import PODS as PODS_KIND
-from proxy.apiserver.schema.protobuf import wire_fields
+from proxy.apiserver.schema.protobuf import Budget, wire_fields
 from proxy.apiserver.schema.protobuf_object import protobuf_object
 from proxy.apiserver.schema.schema import record_of
 from proxy.apiserver.writes.options import WriteOptions
@@ -161,10 +161,10 @@ async def test_a_watch_in_protobuf_is_framed_by_lengths(call: Call, session: aio
         assert response.headers["Content-Type"] == "application/vnd.kubernetes.protobuf;stream=watch"
         length = int.from_bytes(await asyncio.wait_for(response.content.readexactly(4), 10), "big")
         frame = await asyncio.wait_for(response.content.readexactly(length), 10)
-    (_, kind), (_, content) = wire_fields(frame)
+    (_, kind), (_, content) = wire_fields(frame, Budget(10_000))
     assert kind == b"ADDED"
     assert isinstance(content, bytes)
-    ((_, raw),) = wire_fields(content)
+    ((_, raw),) = wire_fields(content, Budget(10_000))
     assert isinstance(raw, bytes)
     assert protobuf_object(raw, record_of(PODS_KIND))["metadata"]["name"] == "a"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.apiserver.schema.protobuf import WireError, message, text, texts, varints, wire_fields
+from proxy.apiserver.schema.protobuf import Budget, WireError, message, text, texts, varints, wire_fields
 
 
 def test_a_text_is_its_field_its_length_and_its_bytes() -> None:
@@ -31,19 +31,21 @@ def test_great_lengths_and_numbers_take_more_bytes() -> None:
 
 def test_fields_are_read_in_their_order_numbers_and_bytes() -> None:
     content = bytes.fromhex("089601") + text(2, "testing") + message(3) + bytes.fromhex("0801")
-    assert list(wire_fields(content)) == [(1, 150), (2, b"testing"), (3, b""), (1, 1)]
+    assert list(wire_fields(content, Budget(200_010))) == [(1, 150), (2, b"testing"), (3, b""), (1, 1)]
 
 
 def test_a_negative_number_is_one_of_64_bits() -> None:
-    assert list(wire_fields(b"\x08" + b"\xff" * 9 + b"\x01")) == [(1, 2**64 - 1)]
-    assert list(varints(bytes.fromhex("0396019f8d06"))) == [3, 150, 99999]
+    assert list(wire_fields(b"\x08" + b"\xff" * 9 + b"\x01", Budget(200_010))) == [(1, 2**64 - 1)]
+    assert list(varints(bytes.fromhex("0396019f8d06"), Budget(3))) == [3, 150, 99999]
 
 
 def test_groups_and_numbers_of_fixed_width_are_skipped_with_all_that_is_in_them() -> None:
     group = bytes.fromhex("0b0801130b0c140c")
-    assert list(wire_fields(group + b"\x09" + bytes(8) + b"\x15" + bytes(4) + text(1, "a"))) == [(1, b"a")]
+    assert list(wire_fields(group + b"\x09" + bytes(8) + b"\x15" + bytes(4) + text(1, "a"), Budget(200_010))) == [
+        (1, b"a")
+    ]
     deep = b"\x0b" * 100_000 + b"\x0c" * 100_000
-    assert list(wire_fields(deep)) == []
+    assert list(wire_fields(deep, Budget(200_010))) == []
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_groups_and_numbers_of_fixed_width_are_skipped_with_all_that_is_in_them(
 )
 def test_what_is_no_message_is_refused(content: str, reason: str) -> None:
     with pytest.raises(WireError) as refused:
-        list(wire_fields(bytes.fromhex(content)))
+        list(wire_fields(bytes.fromhex(content), Budget(200_010)))
     assert str(refused.value) == reason
 
 
@@ -72,7 +74,7 @@ def test_what_is_no_message_is_refused(content: str, reason: str) -> None:
 def test_whatever_is_read_ends_in_fields_or_in_a_wire_error(content: bytes) -> None:
     fields: list[tuple[int, int | bytes]] = []
     with contextlib.suppress(WireError):
-        fields += wire_fields(content)
+        fields += wire_fields(content, Budget(200_010))
     for number, value in fields:
         assert 0 < number < 2**29
         assert value in content if isinstance(value, bytes) else 0 <= value < 2**64

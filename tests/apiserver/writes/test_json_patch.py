@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.apiserver.status import StatusError
-from proxy.apiserver.writes.json_patch import apply_json_patch, same_json
+from proxy.apiserver.writes.json_patch import apply_json_patch, json_identity, same_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab/~", max_size=3),
@@ -45,6 +45,13 @@ EXAMPLES: list[tuple[Any, list[Any], Any]] = [
     ),
     ({"a": 1}, [{"op": "replace", "path": "", "value": {"b": 2}}], {"b": 2}),
     ({"a": [1]}, [{"op": "move", "from": "/a", "path": "/a"}], {"a": [1]}),
+    # As the API server has it beyond the RFC.
+    ({"a": 1}, [{"op": "replace", "path": "/b", "value": 2}], {"a": 1, "b": 2}),
+    ({"a": 1}, [{"op": "test", "path": "/b", "value": None}], {"a": 1}),
+    ({"a": [1, 2]}, [{"op": "add", "path": "/a/-1", "value": 3}], {"a": [1, 2, 3]}),
+    ({"a": [1, 2]}, [{"op": "add", "path": "/a/-2", "value": 3}], {"a": [1, 3, 2]}),
+    ({"a": [1, 2]}, [{"op": "remove", "path": "/a/-1"}], {"a": [1]}),
+    ({"a": [1, 2]}, [{"op": "replace", "path": "/a/-2", "value": 3}], {"a": [3, 2]}),
 ]
 
 
@@ -64,7 +71,11 @@ def test_follows_the_examples_of_the_rfc(document: Any, patch: list[Any], expect
         {"op": "add", "path": "/a/x", "value": 1},
         {"op": "remove", "path": "/missing"},
         {"op": "remove", "path": "/a/1"},
-        {"op": "replace", "path": "/missing", "value": 1},
+        {"op": "replace", "path": "/missing/bat", "value": 1},
+        {"op": "test", "path": "/missing", "value": 1},
+        {"op": "test", "path": "/missing/bat", "value": None},
+        {"op": "add", "path": "/a/-3", "value": 1},
+        {"op": "remove", "path": "/a/-2"},
         {"op": "replace", "path": "/a/-", "value": 1},
         {"op": "copy", "from": "/missing", "path": "/b"},
         {"op": "move", "from": "/o", "path": "/o/in"},
@@ -107,6 +118,32 @@ def test_refuses_more_operations_than_the_api_server_takes() -> None:
     with pytest.raises(StatusError) as raised:
         apply_json_patch({}, [{"op": "test", "path": "", "value": {}}] * 10_001)
     assert raised.value.status.code == 413
+
+
+def test_copies_that_double_end_before_they_are_made() -> None:
+    document = {"spec": {"a": "x" * 1000}}
+    doubling = [{"op": "copy", "from": "/spec", "path": f"/spec/c{number}"} for number in range(40)]
+    with pytest.raises(StatusError) as raised:
+        apply_json_patch(document, doubling)
+    status = raised.value.status
+    assert (status.code, status.details is not None) == (422, True)
+    assert status.details is not None
+    assert "exceeding the limit 3145728" in status.details.causes[0].message
+    assert len(apply_json_patch(document, doubling[:10])["spec"]) == 11
+
+
+def test_a_patch_that_nests_without_end_is_refused() -> None:
+    nesting = [{"op": "move", "from": "/a", "path": "/b"}, {"op": "add", "path": "/a", "value": {}}]
+    nesting += [{"op": "move", "from": "/b", "path": "/a/b"}, {"op": "move", "from": "/a", "path": "/b"}]
+    nesting.append({"op": "add", "path": "/a", "value": {}})
+    with pytest.raises(StatusError) as raised:
+        apply_json_patch({"a": {}}, [*nesting[:2], *nesting[2:] * 2000])
+    assert raised.value.status.code == 400
+
+
+@given(JSON, JSON)
+def test_values_have_one_identity_exactly_when_they_are_the_same(one: Any, other: Any) -> None:
+    assert (json_identity(one) == json_identity(other)) == same_json(one, other)
 
 
 @given(JSON, JSON)

@@ -15,6 +15,7 @@ from proxy.apiserver.writes.patching import (
     MERGE_PATCH,
     PATCH_TYPES,
     STRATEGIC_MERGE_PATCH,
+    parsed_patch,
     patched,
 )
 
@@ -30,7 +31,7 @@ def patch(
     body: bytes | str | Any, content_type: str, current: Any = SERVICE, manager: str = "me", force: bool = False
 ) -> Any:
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return patched(SERVICES, current, encoded, content_type, manager, force, "2026-01-01T00:00:00Z")
+    return patched(SERVICES, current, parsed_patch(encoded, content_type), manager, force, "2026-01-01T00:00:00Z")
 
 
 def refusal(*arguments: Any, **options: Any) -> Status:
@@ -188,9 +189,8 @@ def test_whatever_is_sent_the_answer_is_an_object_or_a_status(body: Any, content
     if content_type == APPLY_PATCH and isinstance(body, dict):
         body = {**body, "apiVersion": "v1", "kind": kind.kind}
     try:
-        result = patched(
-            kind, {**SERVICE, "kind": kind.kind}, json.dumps(body).encode(), content_type, "me", False, "now"
-        )
+        sent = parsed_patch(json.dumps(body).encode(), content_type)
+        result = patched(kind, {**SERVICE, "kind": kind.kind}, sent, "me", False, "now")
     except StatusError as error:
         codes.add(error.status.code)
     else:
