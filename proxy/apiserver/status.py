@@ -1,6 +1,6 @@
 """Status: how the API says no.
 
-Imports `model`'s problems. Invariant: every text is the API server's (k8s.io/apimachinery/pkg/api/errors), because
+Invariant: every text is the API server's (k8s.io/apimachinery/pkg/api/errors), because
 kubectl and its users read them; kubectl rebuilds the text of an invalid object from `details.causes`.
 """
 
@@ -80,6 +80,12 @@ def conflict(kind: Kind, name: str, detail: str = MODIFIED, causes: Sequence[Cau
     """409: somebody else was faster, or a precondition does not hold."""
     message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {detail}'
     return failure(409, "Conflict", message, msgspec.structs.replace(_resource(kind, name), causes=tuple(causes)))
+
+
+def deletion_conflict(kind: Kind, name: str, detail: str) -> StatusError:
+    """409: a deletion's precondition does not hold. The API server names the kind, not the resource."""
+    message = f'Operation cannot be fulfilled on {kind.kind}{f".{kind.group}" if kind.group else ""} "{name}": {detail}'
+    return failure(409, "Conflict", message, Details(name=name, group=kind.group, kind=kind.kind))
 
 
 def apply_conflict(message: str, causes: Sequence[Cause]) -> StatusError:

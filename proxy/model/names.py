@@ -98,7 +98,7 @@ def _name_part_messages(name: str) -> list[str]:
 
 
 def _too_long(value: str, limit: int) -> list[str]:
-    return [f"must be no more than {limit} characters"] if len(value.encode()) > limit else []
+    return [f"must be no more than {limit} bytes"] if len(value.encode()) > limit else []
 
 
 def _regex_message(rule: str, pattern: str, *examples: str) -> str:

@@ -17,7 +17,7 @@ from tests.model.service_errors import LABEL_RULE, ONLY_LOAD_BALANCER, errors_of
         ({"labels": {"/a": "b"}}, ['metadata.labels: Invalid value: "/a": prefix part must be non-empty']),
         (
             {"labels": {"a": "b" * 64}},
-            [f'metadata.labels: Invalid value: "{"b" * 64}": must be no more than 63 characters'],
+            [f'metadata.labels: Invalid value: "{"b" * 64}": must be no more than 63 bytes'],
         ),
         ({"annotations": {"Example.com/A": "any text at all"}}, []),
         ({"annotations": {"/a": ""}}, ['metadata.annotations: Invalid value: "/a": prefix part must be non-empty']),
@@ -50,5 +50,5 @@ def test_holds_metadata_to_the_rules(metadata: dict[str, object], errors: list[s
 def test_a_selector_is_made_of_labels() -> None:
     assert errors_of({"selector": {"/app": "web", "tier": "a" * 64}}) == [
         'spec.selector: Invalid value: "/app": prefix part must be non-empty',
-        f'spec.selector: Invalid value: "{"a" * 64}": must be no more than 63 characters',
+        f'spec.selector: Invalid value: "{"a" * 64}": must be no more than 63 bytes',
     ]

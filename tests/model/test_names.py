@@ -36,7 +36,7 @@ VALUE_RULE = (
     " end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is"
     " '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
-TOO_LONG = "must be no more than 63 characters"
+TOO_LONG = "must be no more than 63 bytes"
 NEAR_NAMES = st.text(st.sampled_from("aZ0-._/é\n"), max_size=70)
 
 
@@ -53,13 +53,13 @@ NEAR_NAMES = st.text(st.sampled_from("aZ0-._/é\n"), max_size=70)
         (dns_label_messages, "a" * 64, [TOO_LONG]),
         (dns_subdomain_messages, "example.com", []),
         (dns_subdomain_messages, "a..b", [SUBDOMAIN_RULE]),
-        (dns_subdomain_messages, "a" * 254, ["must be no more than 253 characters"]),
+        (dns_subdomain_messages, "a" * 254, ["must be no more than 253 bytes"]),
         (domain_name_messages, "example.com.", []),
         (domain_name_messages, "Example.com", [SUBDOMAIN_RULE]),
         (domain_name_messages, "localhost", ["should be a domain with at least two segments separated by dots"]),
         (domain_name_messages, "a" * 64 + ".b", [TOO_LONG]),
         (port_name_messages, "http-8", []),
-        (port_name_messages, "a" * 16, ["must be no more than 15 characters"]),
+        (port_name_messages, "a" * 16, ["must be no more than 15 bytes"]),
         (
             port_name_messages,
             "HTTP",

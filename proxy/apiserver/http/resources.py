@@ -36,8 +36,12 @@ from proxy.apiserver.storage.store import Store
 from proxy.apiserver.writes.object_meta import identified
 from proxy.apiserver.writes.operations import Operations
 from proxy.apiserver.writes.options import WriteOptions, delete_options, write_options
-from proxy.apiserver.writes.patching import parsed_patch
+from proxy.apiserver.writes.patching import APPLY_PATCH, parsed_patch
+from proxy.model.field_errors import required
 
+_OPTIONS: Mapping[str, str] = MappingProxyType(
+    {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
+)
 _NOT_IN_NAMES = ("/", "%")
 _ANSWERS_WITH_DELETED = (SERVICES, PODS, NAMESPACES)
 
@@ -127,11 +131,14 @@ class Resources:
         body, duplicates = await self._body(request, target)
         options = _options(request, duplicates)
         written = await self._operations.update(target.kind, target.key, body, options, target.subresource)
-        return object_answer(request, target.shown, written.document, 200, written.warnings)
+        code = 201 if written.created else 200
+        return object_answer(request, target.shown, written.document, code, written.warnings)
 
     async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
         content, media_type = await request.read(), request.headers.get("Content-Type", "")
         patch = await decoded_aside(self._decoder, content, lambda: parsed_patch(content, media_type))
+        if patch.media_type == APPLY_PATCH and not request.query.get("fieldManager"):
+            raise status.invalid_options("PatchOptions", (required("fieldManager", "is required for apply patch"),))
         if target.shown is NEW_EVENTS:
             patch = stored_patch(patch)
         options = _options(request, patch.duplicates)
@@ -173,4 +180,4 @@ class Resources:
 
 
 def _options(request: web.Request, duplicates: tuple[str, ...]) -> WriteOptions:
-    return write_options(request.query, request.headers.get("User-Agent", ""), duplicates)
+    return write_options(request.query, request.headers.get("User-Agent", ""), duplicates, _OPTIONS[request.method])

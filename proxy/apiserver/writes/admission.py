@@ -12,7 +12,8 @@ from proxy.apiserver import status
 from proxy.apiserver.document import Document, labels_of, metadata_of, with_metadata
 from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, SERVICES, Kind
 from proxy.apiserver.writes.decoded import decoded
-from proxy.apiserver.writes.service_admission import Trial, admitted_service
+from proxy.apiserver.writes.metadata_rules import further_errors, generated_name_errors
+from proxy.apiserver.writes.service_admission import Trial, admitted_service, defaulted_service
 from proxy.model.endpoint_slice import EndpointSlice
 from proxy.model.endpoint_validation import validate_endpoint_slice, validate_endpoints, validate_pod
 from proxy.model.endpoints import Endpoints
@@ -25,14 +26,19 @@ from proxy.model.pod import Pod
 from proxy.model.problem import FieldError
 
 NAME_LABEL = "kubernetes.io/metadata.name"
+_NAME_RULES = {SERVICES: dns_label_messages, NAMESPACES: dns_label_messages}
 
 
 def admitted(kind: Kind, document: Document, current: Document | None, trial: Trial) -> Document:
     """`document` as it is to be stored over the version `current`. Raises StatusError."""
+    name_messages = _NAME_RULES.get(kind, dns_subdomain_messages)
+    errors = (*generated_name_errors(document, name_messages), *further_errors(document))
     if kind is SERVICES:
+        if errors:
+            raise status.invalid(kind, metadata_of(document).get("name") or "", errors)
         return admitted_service(document, current, trial)
-    complete = _with_defaults(kind, document)
-    errors = tuple(_errors(kind, complete, current))
+    complete = with_defaults(kind, document)
+    errors = (*errors, *_errors(kind, complete, current))
     if errors:
         raise status.invalid(kind, metadata_of(complete).get("name") or "", errors)
     return complete
@@ -48,13 +54,16 @@ def observed_of_pod(observed: Document) -> Document:
     return complete
 
 
-def _with_defaults(kind: Kind, document: Document) -> Document:
+def with_defaults(kind: Kind, document: Document) -> Document:
+    """`document` with what is filled in without looking at anything else. Raises StatusError."""
+    if kind is SERVICES:
+        return defaulted_service(document)
     if kind is ENDPOINT_SLICES:
-        ports = [{"name": "", "protocol": "TCP", **port} for port in _maps(document.get("ports"))]
+        ports = [{"name": "", **_with_protocol(port)} for port in _maps(document.get("ports"))]
         return {**document, "ports": ports, "endpoints": document.get("endpoints") or []}
     if kind is ENDPOINTS:
         subsets = [
-            {**subset, "ports": [{"protocol": "TCP", **port} for port in _maps(subset["ports"])]}
+            {**subset, "ports": [_with_protocol(port) for port in _maps(subset["ports"])]}
             if "ports" in subset
             else subset
             for subset in _maps(document.get("subsets"))
@@ -67,6 +76,10 @@ def _with_defaults(kind: Kind, document: Document) -> Document:
         active = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
         return with_metadata({**document, **active}, labels=labels)
     return document
+
+
+def _with_protocol(port: Document) -> Document:
+    return {**port, "protocol": port.get("protocol") or "TCP"}
 
 
 def _maps(value: object) -> list[Document]:
@@ -88,8 +101,7 @@ def _errors(kind: Kind, document: Document, current: Document | None) -> Iterato
     else:
         if kind is NODES:
             decoded(kind, document, Node)
-        rule = dns_label_messages if kind is NAMESPACES else dns_subdomain_messages
-        yield from _cluster_wide_errors(_metadata(document), rule)
+        yield from _cluster_wide_errors(_metadata(document), _NAME_RULES.get(kind, dns_subdomain_messages))
 
 
 def _cluster_wide_errors(metadata: ObjectMeta, name_messages: Callable[[str], list[str]]) -> Iterator[FieldError]:

@@ -1,7 +1,7 @@
 """Object metadata: what the server alone sets, and what of it a client's version may not change.
 
-Imports this room and `model`. Invariant: pure, time and chance are arguments; uid and creationTimestamp live as long
-as the object, generation counts the changes of what is wanted (everything but metadata and status).
+Invariant: pure, time and chance are arguments; uid and creationTimestamp live as long as the object; generation, where
+a kind has one, counts the changes of what is wanted (everything but metadata and status).
 """
 
 from random import Random
@@ -9,13 +9,17 @@ from random import Random
 import msgspec
 
 from proxy.apiserver import status
-from proxy.apiserver.document import Document, metadata_of, with_metadata
-from proxy.apiserver.kinds import Kind
+from proxy.apiserver.document import Document, labels_of, metadata_of, with_metadata
+from proxy.apiserver.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES, Kind
+from proxy.apiserver.writes.metadata_rules import change_errors
 from proxy.model.metadata import ObjectMeta
 
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
 _LONGEST_PREFIX = 58
+_COUNTED = (ENDPOINT_SLICES, PODS)
+"""Kinds that have a generation."""
+_REGISTRY = {SERVICES: "services/specs", ENDPOINTS: "services/endpoints", NODES: "minions"}
 _SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 
 
@@ -38,42 +42,57 @@ def identified(kind: Kind, document: Document, namespace: str, name: str) -> Doc
         raise status.bad_request(
             f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
         )
+    if name and not metadata.get("name"):
+        raise status.bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
     document = {"kind": kind.kind, "apiVersion": kind.api_version, **document}
-    return with_metadata(document, name=name or metadata.get("name"), namespace=namespace or None)
+    return with_metadata(document, name=metadata.get("name"), namespace=namespace or None)
 
 
-def begun(document: Document, uid: str, now: str, random: Random) -> Document:
-    """A new object: with an identity, and a generated name if it asks for one."""
+def begun(kind: Kind, document: Document, uid: str, now: str, random: Random) -> Document:
+    """A new object: with an identity, and a generated name if it asks for one. Raises StatusError (500)."""
     metadata = metadata_of(document)
+    if metadata.get("resourceVersion"):
+        raise status.failure(500, "", "resourceVersion should not be set on objects to be created")
     name, prefix = metadata.get("name"), metadata.get("generateName")
     if not name and prefix:
         name = prefix[:_LONGEST_PREFIX] + "".join(random.choices(_SUFFIX_LETTERS, k=_SUFFIX_LENGTH))
     cleared = dict.fromkeys((*_SERVER_FIELDS, "resourceVersion", "selfLink"))
-    return with_metadata(document, **{**cleared, "name": name, "uid": uid, "creationTimestamp": now, "generation": 1})
+    made = {"name": name, "uid": uid, "creationTimestamp": now, "generation": 1 if kind in _COUNTED else None}
+    return with_metadata(document, **{**cleared, **made})
 
 
-def continued(kind: Kind, document: Document, current: Document) -> Document:
-    """A new version of the object `current`. Raises StatusError (409) if it was made from another object or version."""
+def continued(kind: Kind, document: Document, current: Document, *, is_patch: bool = False) -> Document:
+    """A new version of the object `current`. Raises StatusError: 409 if it was made from another object or version,
+    422 where it changes what nobody may."""
     before, after = metadata_of(current), metadata_of(document)
-    check_preconditions(kind, current, after.get("uid") or "", after.get("resourceVersion") or "")
+    version = after.get("resourceVersion") or ""
+    # 0 is any version.
+    check_preconditions(kind, current, "" if is_patch else after.get("uid") or "", version if version != "0" else "")
+    errors = tuple(change_errors(document, current))
+    if errors:
+        raise status.invalid(kind, before["name"], errors)
     kept = {name: before.get(name) for name in (*_SERVER_FIELDS, "resourceVersion", "selfLink")}
     return with_metadata(document, **kept)
 
 
-def counted(document: Document, current: Document) -> Document:
+def counted(kind: Kind, document: Document, current: Document) -> Document:
     """`document`, complete, with the next generation if it wants something else than `current`."""
+    if kind not in _COUNTED:
+        return document
     generation = metadata_of(current).get("generation", 0)
-    return with_metadata(document, generation=generation + (_wanted(document) != _wanted(current)))
+    return with_metadata(document, generation=generation + (_wanted(kind, document) != _wanted(kind, current)))
 
 
 def kept_up(kind: Kind, content: Document, current: Document | None, uid: str, now: str) -> Document:
     """An object that the server itself keeps, with `content`; `current` itself if that has it already."""
     document = {"kind": kind.kind, "apiVersion": kind.api_version, **content}
     if current is None:
-        return with_metadata(document, uid=uid, creationTimestamp=now, generation=1)
+        return with_metadata(document, uid=uid, creationTimestamp=now, generation=1 if kind in _COUNTED else None)
     kept = {name: metadata_of(current).get(name) for name in _SERVER_FIELDS}
     again = with_metadata(document, **kept)
-    return current if same(again, current) else counted(again, current)
+    return current if same(again, current) else counted(kind, again, current)
 
 
 def check_preconditions(kind: Kind, current: Document, uid: str, version: str) -> None:
@@ -81,10 +100,24 @@ def check_preconditions(kind: Kind, current: Document, uid: str, version: str) -
     metadata = metadata_of(current)
     name = metadata["name"]
     if uid and uid != metadata.get("uid"):
+        place = "/".join(filter(None, ("/registry", _REGISTRY.get(kind, kind.plural), metadata.get("namespace"), name)))
         detail = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata.get('uid')}"
-        raise status.conflict(kind, name, detail)
+        error = f"StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0"
+        raise status.conflict(kind, name, f"{error}, AdditionalErrorMsg: {detail}")
     if version and version != metadata.get("resourceVersion"):
         raise status.conflict(kind, name)
+
+
+def check_deletion(kind: Kind, current: Document, uid: str, version: str) -> None:
+    """Raise StatusError (409) unless `current` has this uid and this resourceVersion; empty ones always fit."""
+    metadata = metadata_of(current)
+    for name, wanted, found, why in (
+        ("UID", uid, metadata.get("uid"), "deleted and then recreated"),
+        ("ResourceVersion", version, metadata.get("resourceVersion"), "modified"),
+    ):
+        if wanted and wanted != found:
+            detail = f"the {name} in the precondition ({wanted}) does not match the {name} in record ({found})."
+            raise status.deletion_conflict(kind, metadata["name"], f"{detail} The object might have been {why}")
 
 
 def same(one: Document, other: Document) -> bool:
@@ -101,8 +134,10 @@ def _timeless(document: Document) -> Document:
     )
 
 
-def _wanted(document: Document) -> Document:
-    return {name: member for name, member in document.items() if name not in ("metadata", "status")}
+def _wanted(kind: Kind, document: Document) -> tuple[Document, dict[str, str]]:
+    """What it is about; the labels of a slice say to which Service it belongs."""
+    members = {name: member for name, member in document.items() if name not in ("metadata", "status")}
+    return members, labels_of(document) if kind is ENDPOINT_SLICES else {}
 
 
 def _check_metadata(kind: Kind, document: Document) -> None:

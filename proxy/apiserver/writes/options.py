@@ -1,9 +1,9 @@
 """Options of a write: the query parameters and body fields that every write may carry.
 
-Imports this room's errors. Invariant: a value that the API server refuses is refused with its Status.
+Invariant: a value that the API server refuses is refused with its Status.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -11,8 +11,13 @@ from proxy.apiserver import status
 from proxy.apiserver.document import Document
 from proxy.apiserver.http.query_flag import query_flag
 from proxy.apiserver.writes.strictness import IGNORE, STRICT, WARN
+from proxy.model.field_errors import invalid, not_supported
+from proxy.model.problem import FieldError
 
 _DEFAULT_MANAGER = "unknown"
+_VALIDATIONS = ("", IGNORE, STRICT, WARN)
+_PROPAGATIONS = ("Foreground", "Background", "Orphan", "nil")
+_LONGEST_MANAGER = 128
 
 
 class WriteOptions(msgspec.Struct, frozen=True):
@@ -35,34 +40,50 @@ class DeleteOptions(msgspec.Struct, frozen=True):
     grace_seconds: int | None = None
 
 
-def write_options(query: Mapping[str, str], user_agent: str, duplicates: tuple[str, ...] = ()) -> WriteOptions:
-    """The options in a query; a client that names no manager is known by the first word of its user agent."""
-    validation = query.get("fieldValidation") or WARN
-    if validation not in (STRICT, WARN, IGNORE):
-        raise status.bad_request(
-            f'fieldValidation: Unsupported value: "{validation}": supported values: "", "Ignore", "Strict", "Warn"'
-        )
+def write_options(
+    query: Mapping[str, str], user_agent: str, duplicates: tuple[str, ...] = (), kind: str = "UpdateOptions"
+) -> WriteOptions:
+    """The options in a query, which are CreateOptions, UpdateOptions or PatchOptions. A client that names no manager is
+    known by the first word of its user agent. Raises StatusError (422)."""
+    validation, manager = query.get("fieldValidation") or "", query.get("fieldManager") or ""
+    errors = [*_dry_run_errors(query.get("dryRun")), *_manager_errors(manager)]
+    if validation not in _VALIDATIONS:
+        errors.append(not_supported("fieldValidation", validation, _VALIDATIONS))
+    if errors:
+        raise status.invalid_options(kind, errors)
     return WriteOptions(
-        field_manager=query.get("fieldManager") or user_agent.partition("/")[0] or _DEFAULT_MANAGER,
-        dry_run=_is_dry_run(query.get("dryRun")),
-        field_validation=validation,
+        field_manager=manager or user_agent.partition("/")[0] or _DEFAULT_MANAGER,
+        dry_run="dryRun" in query,
+        field_validation=validation or WARN,
         force=query_flag(query, "force"),
         duplicates=duplicates,
     )
 
 
 def delete_options(query: Mapping[str, str], body: Document | None) -> DeleteOptions:
-    """The options in a query and a DeleteOptions body. How dependents are deleted makes no difference here."""
+    """The options in a query and a DeleteOptions body. How dependents are deleted makes no difference here.
+
+    Raises StatusError: 400 for a body of another kind, 422 for options that are wrong.
+    """
     body = body or {}
+    if body.get("kind") not in (None, "", "DeleteOptions"):
+        raise status.bad_request(
+            f"the object provided is unrecognized (must be of type DeleteOptions): it is of kind {body['kind']}"
+        )
     preconditions = body.get("preconditions")
     if not isinstance(preconditions, dict):
         preconditions = {}
-    asked = body.get("dryRun")
-    in_body = asked[0] if isinstance(asked, list) and asked else None
+    asked = query.get("dryRun", body.get("dryRun"))
+    propagation = query.get("propagationPolicy", body.get("propagationPolicy"))
+    errors = list(_dry_run_errors(asked))
+    if propagation is not None and propagation not in _PROPAGATIONS:
+        errors.append(not_supported("propagationPolicy", propagation, _PROPAGATIONS))
+    if errors:
+        raise status.invalid_options("DeleteOptions", errors)
     return DeleteOptions(
         uid=str(preconditions.get("uid") or ""),
         version=str(preconditions.get("resourceVersion") or ""),
-        dry_run=_is_dry_run(query.get("dryRun") or in_body),
+        dry_run=bool(asked),
         grace_seconds=_grace_seconds(query.get("gracePeriodSeconds"), body.get("gracePeriodSeconds")),
     )
 
@@ -76,7 +97,16 @@ def _grace_seconds(in_query: str | None, in_body: object) -> int | None:
     return in_body if isinstance(in_body, int) else None
 
 
-def _is_dry_run(value: object) -> bool:
-    if value not in (None, "", "All"):
-        raise status.bad_request(f'dryRun: Unsupported value: "{value}": supported values: "All"')
-    return value == "All"
+def _dry_run_errors(asked: object) -> Iterator[FieldError]:
+    """`asked` is the query's text, or the list of a body."""
+    values = [] if asked is None else asked if isinstance(asked, list) else [asked]
+    if any(value != "All" for value in values):
+        yield not_supported("dryRun", values, ("All",))
+
+
+def _manager_errors(manager: str) -> Iterator[FieldError]:
+    if len(manager.encode(errors="replace")) > _LONGEST_MANAGER:
+        text = f"Too long: may not be more than {_LONGEST_MANAGER} bytes"
+        yield FieldError("fieldManager", "FieldValueTooLong", text)
+    if not manager.isprintable():
+        yield invalid("fieldManager", manager, "should only contain printable characters")

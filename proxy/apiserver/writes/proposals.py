@@ -1,6 +1,6 @@
 """Proposals: what a request would change, decided on the state that the store has at that moment.
 
-Imports this room. Invariant: nothing is changed here and nothing is waited for; time and chance are arguments of the
+Invariant: nothing is changed here and nothing is waited for; time and chance are arguments of the
 constructor. A proposal's documents are admitted, and whole but for the resourceVersion.
 """
 
@@ -10,22 +10,27 @@ from typing import NamedTuple
 
 from proxy.apiserver import status
 from proxy.apiserver.document import Document, Key, key_of, metadata_of, with_metadata
-from proxy.apiserver.kinds import KINDS, NAMESPACES, NODES, PODS, Kind
+from proxy.apiserver.kinds import ENDPOINTS, EVENTS, KINDS, NAMESPACES, NODES, PODS, SERVICES, Kind
 from proxy.apiserver.storage.store import Store, Write
-from proxy.apiserver.writes.admission import admitted
+from proxy.apiserver.writes.admission import admitted, with_defaults
 from proxy.apiserver.writes.deletion import is_finished, left_of
 from proxy.apiserver.writes.field_ownership import managed_after_update
 from proxy.apiserver.writes.managed_fields import UPDATE
-from proxy.apiserver.writes.object_meta import begun, check_preconditions, continued, counted, identified, same
+from proxy.apiserver.writes.metadata_rules import without_duplicate_owners
+from proxy.apiserver.writes.object_meta import begun, check_deletion, continued, counted, identified, same
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
 from proxy.apiserver.writes.patching import APPLY_PATCH, Patch, patched
 from proxy.apiserver.writes.service_admission import Trial
+from proxy.apiserver.writes.service_warnings import service_warnings
 from proxy.apiserver.writes.strictness import conforming
 
 PERMANENT_NAMESPACES = ("default", "kube-system")
 _GENERATED_NAME_ATTEMPTS = 8
 _STATUS_ON_CREATE = (PODS, NODES)
 """Kinds whose creator says their status: there is no kubelet that would."""
+
+
+_CREATED_BY_UPDATE = (ENDPOINTS, EVENTS, SERVICES)
 
 
 class Proposal(NamedTuple):
@@ -53,14 +58,21 @@ class Proposals:
         """The object in `body` as a new one."""
         document, warnings = conforming(kind, body, options.field_validation, options.duplicates)
         document = with_metadata(identified(kind, document, namespace, ""), managedFields=None)
+        document = with_defaults(kind, document)
         document = managed_after_update(kind, None, document, options.field_manager, UPDATE, self._clock())
         return self._created(kind, document, warnings)
 
     def update(self, kind: Kind, key: Key, body: Document, options: WriteOptions, subresource: str = "") -> Proposal:
         """The object in `body` instead of the one under `key`; its status alone if that is the `subresource`."""
+        stored = self._store.get(kind, key)
+        if stored is None and kind in _CREATED_BY_UPDATE and not subresource:
+            identified(kind, body, *key)
+            return self.create(kind, key[0], body, options)
         current = self._current(kind, key)
         document, warnings = conforming(kind, body, options.field_validation, options.duplicates)
-        document = self._merged(kind, identified(kind, document, *key), current, subresource)
+        document, owner_warnings = without_duplicate_owners(identified(kind, document, *key))
+        warnings = (*warnings, *owner_warnings, *_warnings(kind, document))
+        document = self._merged(kind, document, current, subresource)
         document = managed_after_update(
             kind, current, document, options.field_manager, UPDATE, self._clock(), subresource
         )
@@ -75,17 +87,18 @@ class Proposals:
         manager, now = options.field_manager, self._clock()
         document = patched(kind, current, patch, manager, options.force, now, subresource)
         document, warnings = conforming(kind, document, options.field_validation, options.duplicates)
-        document = identified(kind, document, *key)
+        document, owner_warnings = without_duplicate_owners(identified(kind, document, *key))
         if current is None:
             return self._created(kind, document, warnings)
+        warnings = (*warnings, *owner_warnings, *_warnings(kind, document))
         managers = metadata_of(document).get("managedFields")
-        document = self._merged(kind, document, current, subresource)
+        document = self._merged(kind, document, current, subresource, is_patch=True)
         return self._updated(kind, with_metadata(document, managedFields=managers), current, warnings)
 
     def delete(self, kind: Kind, key: Key, options: DeleteOptions) -> Proposal:
         """Without the object under `key`; with finalizers or a grace period it stays, and is marked."""
         current = self._current(kind, key)
-        check_preconditions(kind, current, options.uid, options.version)
+        check_deletion(kind, current, options.uid, options.version)
         if kind is NAMESPACES and key[1] in PERMANENT_NAMESPACES:
             raise status.forbidden(kind, key[1], "this namespace may not be deleted")
         contents = self._contents(key[1]) if kind is NAMESPACES else ()
@@ -97,6 +110,8 @@ class Proposals:
 
     def _created(self, kind: Kind, document: Document, warnings: tuple[str, ...]) -> Proposal:
         self._require_namespace(kind, document)
+        document, owner_warnings = without_duplicate_owners(document)
+        warnings = (*warnings, *owner_warnings, *_warnings(kind, document))
         document = self._named(kind, document)
         if kind not in _STATUS_ON_CREATE:
             document = {name: member for name, member in document.items() if name != "status"}
@@ -105,22 +120,27 @@ class Proposals:
 
     def _named(self, kind: Kind, document: Document) -> Document:
         for _ in range(_GENERATED_NAME_ATTEMPTS):
-            candidate = begun(document, self._new_uid(), self._clock(), self._random)
+            candidate = begun(kind, document, self._new_uid(), self._clock(), self._random)
             if self._store.get(kind, key_of(candidate)) is None:
                 return candidate
         raise status.already_exists(kind, key_of(candidate)[1])
 
-    def _merged(self, kind: Kind, document: Document, current: Document, subresource: str) -> Document:
-        """`document` with what this request may not change as it is in `current`."""
-        continuing = continued(kind, document, current)
+    def _merged(
+        self, kind: Kind, document: Document, current: Document, subresource: str, *, is_patch: bool = False
+    ) -> Document:
+        """`document` with what this request may not change as it is in `current`: of the status subresource that is
+        everything but status and metadata."""
+        continuing = continued(kind, document, current, is_patch=is_patch)
         if subresource:
-            merged = {**current, "status": continuing.get("status", {})}
+            merged = {**current, "metadata": continuing["metadata"], "status": continuing.get("status", {})}
+            if kind is PODS:
+                merged = with_metadata(merged, ownerReferences=metadata_of(current).get("ownerReferences"))
         elif "status" in current:
             merged = {**continuing, "status": current["status"]}
         else:
             merged = {name: member for name, member in continuing.items() if name != "status"}
         merged = with_metadata(merged, managedFields=metadata_of(current).get("managedFields"))
-        return counted(admitted(kind, merged, current, self._trial), current)
+        return counted(kind, admitted(kind, merged, current, self._trial), current)
 
     def _updated(self, kind: Kind, document: Document, current: Document, warnings: tuple[str, ...]) -> Proposal:
         if same(document, current):
@@ -153,3 +173,7 @@ class Proposals:
         namespace = key_of(document)[0]
         if kind.namespaced and self._store.get(NAMESPACES, ("", namespace)) is None:
             raise status.not_found(NAMESPACES, namespace)
+
+
+def _warnings(kind: Kind, document: Document) -> tuple[str, ...]:
+    return tuple(service_warnings(document)) if kind is SERVICES else ()

@@ -1,7 +1,7 @@
 """Strictness: what becomes of fields that a kind does not have, as `fieldValidation` asks.
 
 Invariant: what is returned holds only known fields of the right
-types and no nulls, whatever was sent.
+types, no nulls, and no empty values where they mean nothing, whatever was sent.
 """
 
 from collections.abc import Iterable
@@ -11,11 +11,12 @@ from proxy.apiserver.document import Document, metadata_of
 from proxy.apiserver.kinds import SERVICES, Kind
 from proxy.apiserver.schema.schema import record_of, unknown_fields
 from proxy.apiserver.schema.schema_conformance import type_mismatch
-from proxy.apiserver.schema.schema_types import ListOf, MapOf, Record, Type
+from proxy.apiserver.schema.schema_types import Field, ListOf, MapOf, Record, Scalar, Type
 from proxy.model.field_errors import too_many
 from proxy.model.json_shape import ShapeError, json_shape
 
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
+_LEFT_OUT = ("string", "integer", "boolean")
 _MOST_ITEMS = 5_000
 """Of the lists and maps that the API server leaves without a bound of their own."""
 _BOUNDED = tuple(
@@ -46,7 +47,7 @@ def conforming(
     )
     if found and validation == STRICT:
         raise _unusable(kind, f"strict decoding error: {', '.join(found)}")
-    known = _known(record_of(kind), shaped) if unknown else shaped
+    known = _known(record_of(kind), shaped)
     assert isinstance(known, dict)
     return known, found if validation == WARN else ()
 
@@ -81,12 +82,22 @@ def _shaped(kind: Kind, document: Document) -> Document:
 def _known(expected: Type, value: object) -> object:
     if isinstance(expected, Record) and isinstance(value, dict):
         fields = expected.fields
-        return {name: _known(fields[name].type, member) for name, member in value.items() if name in fields}
+        members = {name: _known(fields[name].type, member) for name, member in value.items() if name in fields}
+        return {name: member for name, member in members.items() if not _says_nothing(fields[name], member)}
     if isinstance(expected, ListOf) and isinstance(value, list):
         return [_known(expected.items, item) for item in value]
     if isinstance(expected, MapOf) and isinstance(value, dict):
         return {name: _known(expected.values, member) for name, member in value.items()}
     return value
+
+
+def _says_nothing(field: Field, value: object) -> bool:
+    """Whether `value` is what the API server leaves out as empty, since to it that is no value at all."""
+    if field.is_required or field.is_explicit or isinstance(field.type, Record):
+        return False
+    if isinstance(field.type, Scalar):
+        return field.type.name in _LEFT_OUT and value in ("", 0, False)
+    return value in ([], {})
 
 
 def _unusable(kind: Kind, reason: str) -> status.StatusError:

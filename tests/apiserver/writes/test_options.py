@@ -33,7 +33,7 @@ def test_a_value_that_there_is_not_is_refused(query: dict[str, str]) -> None:
         ({}, {"preconditions": {"uid": "u", "resourceVersion": "5"}}, DeleteOptions("u", "5")),
         ({"gracePeriodSeconds": "5"}, {"gracePeriodSeconds": 7}, DeleteOptions(grace_seconds=5)),
         ({}, {"gracePeriodSeconds": 0}, DeleteOptions(grace_seconds=0)),
-        ({}, {"preconditions": "nonsense", "dryRun": "nonsense"}, DeleteOptions()),
+        ({}, {"preconditions": "nonsense"}, DeleteOptions()),
     ],
 )
 def test_how_to_delete_is_read_from_query_and_body(
