@@ -88,7 +88,9 @@ def _default_affinity(spec: ServiceSpec) -> ServiceSpec:
 
 def _default_policies(spec: ServiceSpec) -> ServiceSpec:
     internal = spec.internal_traffic_policy
-    if internal is None and spec.type in _TYPES_WITH_CLUSTER_IP:
+    if spec.type == "ExternalName":
+        internal = None
+    elif internal is None and spec.type in _TYPES_WITH_CLUSTER_IP:
         internal = "Cluster"
     external = spec.external_traffic_policy
     if not external and externally_accessible(spec):

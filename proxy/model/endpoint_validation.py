@@ -15,6 +15,7 @@ from proxy.model.names import (
     dns_label_messages,
     dns_subdomain_messages,
     domain_name_messages,
+    label_value_messages,
     qualified_name_messages,
 )
 from proxy.model.pod import Pod
@@ -100,10 +101,24 @@ def _endpoint_name_errors(endpoint: Endpoint, field: str) -> Iterator[FieldError
     for message in dns_label_messages(endpoint.hostname) if endpoint.hostname is not None else ():
         yield invalid(f"{field}.hostname", endpoint.hostname, message)
     if endpoint.hints is not None:
-        hints = {"forZones": endpoint.hints.for_zones, "forNodes": endpoint.hints.for_nodes}
-        for name, entries in hints.items():
-            if len(entries) > _MOST_HINTS:
-                yield too_many(f"{field}.hints.{name}", len(entries), _MOST_HINTS)
+        hints = {
+            "forZones": [zone.name for zone in endpoint.hints.for_zones],
+            "forNodes": [node.name for node in endpoint.hints.for_nodes],
+        }
+        for name, names in hints.items():
+            if len(names) > _MOST_HINTS:
+                yield too_many(f"{field}.hints.{name}", len(names), _MOST_HINTS)
+            else:
+                yield from _hint_errors(f"{field}.hints.{name}", names)
+
+
+def _hint_errors(field: str, names: list[str]) -> Iterator[FieldError]:
+    rule = label_value_messages if field.endswith("forZones") else dns_subdomain_messages
+    for index, name in enumerate(names):
+        for message in rule(name):
+            yield invalid(f"{field}[{index}].name", name, message)
+        if name in names[:index]:
+            yield duplicate(f"{field}[{index}].name", name)
 
 
 def _slice_port_errors(ports: tuple[EndpointPort, ...]) -> Iterator[FieldError]:

@@ -1,9 +1,10 @@
 """Values of the wrong type, such as a string where the schema has a number.
 
-Imports the schema. Invariant: a document without a mismatch has the schema's shape all the way down (or null), so
+Invariant: a document without a mismatch has the schema's shape all the way down (or null), so
 whoever handles it afterwards needs no checks of its own.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
@@ -24,6 +25,26 @@ _GO_TYPES: Mapping[str, str] = MappingProxyType(
         "IntOrString": "intstr.IntOrString",
     }
 )
+_LAYOUTS: Mapping[str, str] = MappingProxyType(
+    {"Time": "2006-01-02T15:04:05Z07:00", "MicroTime": "2006-01-02T15:04:05.000000Z07:00"}
+)
+_TIME = re.compile(
+    r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
+    re.ASCII,
+)
+_TIME_ELEMENTS = (
+    ("2006", r"\d{4}"),
+    ("-", "-"),
+    ("01", r"\d\d"),
+    ("-", "-"),
+    ("02", r"\d\d"),
+    ("T", "T"),
+    ("15", r"\d\d"),
+    (":", ":"),
+    ("04", r"\d\d"),
+    (":", ":"),
+    ("05", r"\d\d(\.\d+)?"),
+)
 
 
 def type_mismatch(kind: Kind, document: Document) -> str | None:
@@ -38,6 +59,8 @@ def _mismatches(expected: Type, value: object, path: str, struct: str) -> Iterat
     if not _fits(expected, value):
         place = f"Go struct field {struct}.{path}" if path else "Go value"
         yield f"json: cannot unmarshal {_json_type(value)} into {place} of type {_go_type(expected)}"
+    elif isinstance(expected, Scalar) and expected.name in _LAYOUTS and isinstance(value, str):
+        yield from _time_errors(value, _LAYOUTS[expected.name])
     elif isinstance(expected, Record) and isinstance(value, dict):
         for name in filter(expected.fields.__contains__, value):
             member_path = f"{path}.{name}" if path else name
@@ -48,6 +71,23 @@ def _mismatches(expected: Type, value: object, path: str, struct: str) -> Iterat
     elif isinstance(expected, MapOf) and isinstance(value, dict):
         for member in value.values():
             yield from _mismatches(expected.values, member, path, struct)
+
+
+def _time_errors(text: str, layout: str) -> Iterator[str]:
+    """What Go's time.Parse says of a text that is no time of RFC 3339."""
+    if not _TIME.fullmatch(text):
+        rest, element = _unparsed(text)
+        yield f'parsing time "{text}" as "{layout}": cannot parse "{rest}" as "{element}"'
+
+
+def _unparsed(text: str) -> tuple[str, str]:
+    """The first element of the layout that the text does not have, and what it has there."""
+    for element, pattern in _TIME_ELEMENTS:
+        match = re.match(pattern, text)
+        if match is None:
+            return text, element
+        text = text[match.end() :]
+    return text, "Z07:00"
 
 
 def _fits(expected: Type, value: object) -> bool:

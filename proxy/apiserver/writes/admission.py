@@ -60,7 +60,7 @@ def with_defaults(kind: Kind, document: Document) -> Document:
         return defaulted_service(document)
     if kind is ENDPOINT_SLICES:
         ports = [{"name": "", **_with_protocol(port)} for port in _maps(document.get("ports"))]
-        return {**document, "ports": ports, "endpoints": document.get("endpoints") or []}
+        return {**document, "ports": ports, "endpoints": list(map(_endpoint, _maps(document.get("endpoints"))))}
     if kind is ENDPOINTS:
         subsets = [
             {**subset, "ports": [_with_protocol(port) for port in _maps(subset["ports"])]}
@@ -76,6 +76,12 @@ def with_defaults(kind: Kind, document: Document) -> Document:
         active = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
         return with_metadata({**document, **active}, labels=labels)
     return document
+
+
+def _endpoint(endpoint: Document) -> Document:
+    """Shown with its conditions, if they are none, and without what v1beta1 had instead of a zone."""
+    kept = {name: member for name, member in endpoint.items() if name != "deprecatedTopology"}
+    return {**kept, "conditions": endpoint.get("conditions") or {}}
 
 
 def _with_protocol(port: Document) -> Document:

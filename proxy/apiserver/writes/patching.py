@@ -18,9 +18,10 @@ from proxy.apiserver.writes.field_ownership import managed_after_update
 from proxy.apiserver.writes.json_patch import apply_json_patch
 from proxy.apiserver.writes.managed_fields import UPDATE
 from proxy.apiserver.writes.merge_patch import apply_merge_patch
+from proxy.apiserver.writes.refused_patch import refused_patch
 from proxy.apiserver.writes.server_side_apply import apply_configuration
 from proxy.apiserver.writes.strategic_merge import apply_strategic_merge
-from proxy.model.field_errors import invalid, required
+from proxy.model.field_errors import required
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -72,8 +73,13 @@ def patched(
         raise _bad_option("force", "Forbidden: may not be specified for non-apply patch", "FieldValueForbidden")
     if current is None:
         raise ValueError("only an apply patch creates objects")
-    document = _conforming(kind, _changed(kind, current, patch.content, patch.media_type), patch.content)
+    document = _conforming(kind, _changed(kind, current, patch.content, patch.media_type), patch)
     return managed_after_update(kind, current, document, field_manager, UPDATE, now, subresource)
+
+
+def refused(patch: Patch, reason: str) -> StatusError:
+    """422: what `patch`, which is no apply patch, leaves is no object of its kind."""
+    return refused_patch(patch.content, reason, is_strategic=patch.media_type == STRATEGIC_MERGE_PATCH)
 
 
 def _applied(
@@ -101,7 +107,7 @@ def _changed(kind: Kind, current: Document, patch: object, media_type: str) -> A
     return apply_strategic_merge(record_of(kind), current, patch)
 
 
-def _conforming(kind: Kind, document: Any, patch: object) -> Document:
+def _conforming(kind: Kind, document: Any, patch: Patch) -> Document:
     """`document`, if `patch` left it an object of its kind; else 422, on the field `patch` as in the API server."""
     if not isinstance(document, dict):
         raise bad_request("the patch leaves no object")
@@ -109,9 +115,7 @@ def _conforming(kind: Kind, document: Any, patch: object) -> Document:
     if mismatch is None and not isinstance(document.get("metadata"), dict):
         mismatch = "metadata is missing"
     if mismatch is not None:
-        error = invalid("patch", patch, mismatch)
-        cause = Cause(error.reason, error.text, error.field)
-        raise failure(422, "Invalid", f' "" is invalid: {error}', Details(causes=(cause,)))
+        raise refused(patch, mismatch)
     return document
 
 

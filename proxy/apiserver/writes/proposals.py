@@ -19,10 +19,10 @@ from proxy.apiserver.writes.managed_fields import UPDATE
 from proxy.apiserver.writes.metadata_rules import without_duplicate_owners
 from proxy.apiserver.writes.object_meta import begun, check_deletion, continued, counted, identified, same
 from proxy.apiserver.writes.options import DeleteOptions, WriteOptions
-from proxy.apiserver.writes.patching import APPLY_PATCH, Patch, patched
+from proxy.apiserver.writes.patching import APPLY_PATCH, Patch, patched, refused
 from proxy.apiserver.writes.service_admission import Trial
 from proxy.apiserver.writes.service_warnings import service_warnings
-from proxy.apiserver.writes.strictness import conforming
+from proxy.apiserver.writes.strictness import STRICT, conforming, strict_errors
 
 PERMANENT_NAMESPACES = ("default", "kube-system")
 _GENERATED_NAME_ATTEMPTS = 8
@@ -86,6 +86,10 @@ class Proposals:
         current = stored.document if stored else None
         manager, now = options.field_manager, self._clock()
         document = patched(kind, current, patch, manager, options.force, now, subresource)
+        if options.field_validation == STRICT and patch.media_type != APPLY_PATCH:
+            found = strict_errors(kind, document, options.duplicates)
+            if found:
+                raise refused(patch, f"strict decoding error: {', '.join(found)}")
         document, warnings = conforming(kind, document, options.field_validation, options.duplicates)
         document, owner_warnings = without_duplicate_owners(identified(kind, document, *key))
         if current is None:

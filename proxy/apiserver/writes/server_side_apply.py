@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.apiserver.document import Document
 from proxy.apiserver.kinds import Kind
-from proxy.apiserver.schema.schema import record_of
+from proxy.apiserver.schema.schema import record_of, unknown_fields
 from proxy.apiserver.schema.schema_types import ListOf, Type
 from proxy.apiserver.status import Cause, StatusError, apply_conflict, bad_request
 from proxy.apiserver.writes.field_ownership import after_change, compared, is_ownable
@@ -28,6 +28,7 @@ from proxy.apiserver.writes.field_paths import (
 )
 from proxy.apiserver.writes.last_applied import handed_over, with_last_applied
 from proxy.apiserver.writes.managed_fields import APPLY, UPDATE, Manager, Owners, Ownership, owners_of, with_owners
+from proxy.apiserver.writes.refused_patch import untyped_apply
 
 
 def apply_configuration(
@@ -44,7 +45,7 @@ def apply_configuration(
     `force` takes fields from their owners. `now` is RFC 3339. Raises StatusError: 409 where another manager owns a
     field with another value, 400 for a configuration that cannot be one.
     """
-    _check(configuration)
+    _check(kind, configuration)
     live = current if current is not None else _without_parts(configuration)
     by = Manager.of(field_manager, APPLY, kind.api_version, subresource)
     owners = dict(owners_of(live))
@@ -65,9 +66,11 @@ def apply_configuration(
     return with_owners(with_last_applied(merged, configuration, field_manager), result)
 
 
-def _check(configuration: Document) -> None:
+def _check(kind: Kind, configuration: Document) -> None:
     if configuration.get("metadata", {}).get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
+    for path in unknown_fields(kind, configuration):
+        raise untyped_apply(_subject(kind, configuration), f".{path}: field not declared in schema")
 
 
 def _without_parts(configuration: Document) -> Document:
@@ -84,7 +87,7 @@ def _wanted(kind: Kind, configuration: Document, subresource: str) -> FieldSet:
     duplicate = duplicate_item(record_of(kind), configuration)
     if duplicate is not None:
         text = f"{path_text(duplicate[:-1])}: duplicate entries for key {path_text(duplicate[-1:])}"
-        raise bad_request(f"failed to create typed patch object ({_subject(kind, configuration)}): {text}")
+        raise untyped_apply(_subject(kind, configuration), text)
     return frozenset(
         place.path
         for place in places(record_of(kind), configuration).values()

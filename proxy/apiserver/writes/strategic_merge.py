@@ -12,6 +12,7 @@ from proxy.apiserver.document import Document
 from proxy.apiserver.schema.schema_types import ListOf, MapOf, Record, Scalar, Type
 from proxy.apiserver.status import StatusError, bad_request
 from proxy.apiserver.writes.json_patch import json_identity
+from proxy.apiserver.writes.refused_patch import missing_merge_key
 from proxy.apiserver.writes.strategic_order import item_identity, ordered
 
 _DIRECTIVE = "$patch"
@@ -115,7 +116,7 @@ def _directed_items(key: str, original: list[Any], patch: list[Any]) -> tuple[li
             replaces = True
             items += [item] if len(item) > 1 and key in item else []
         elif key not in item:
-            raise bad_request(f"map: {item} does not contain declared merge key: {key}")
+            raise missing_merge_key(item, key)
         elif directive == "delete":
             deleted.add(item_identity(item, key))
         elif directive is None:

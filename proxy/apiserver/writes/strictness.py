@@ -40,16 +40,20 @@ def conforming(
     mismatch = type_mismatch(kind, shaped)
     if mismatch is not None:
         raise _unusable(kind, mismatch)
-    unknown = unknown_fields(kind, shaped)
-    found = (
-        *(f'duplicate field "{path}"' for path in duplicates),
-        *(f'unknown field "{path}"' for path in unknown),
-    )
+    found = strict_errors(kind, shaped, duplicates)
     if found and validation == STRICT:
         raise _unusable(kind, f"strict decoding error: {', '.join(found)}")
     known = _known(record_of(kind), shaped)
     assert isinstance(known, dict)
     return known, found if validation == WARN else ()
+
+
+def strict_errors(kind: Kind, document: Document, duplicates: Iterable[str] = ()) -> tuple[str, ...]:
+    """What strict decoding finds: members that are set more than once, at the paths `duplicates`, and unknown ones."""
+    return (
+        *(f'duplicate field "{path}"' for path in duplicates),
+        *(f'unknown field "{path}"' for path in unknown_fields(kind, document)),
+    )
 
 
 def _require_bounded(kind: Kind, document: Document) -> None:

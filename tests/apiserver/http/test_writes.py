@@ -59,8 +59,8 @@ async def test_metadata_is_held_to_the_same_rules_in_every_kind(call: Call, coll
     code, kept = await call("GET", f"{collection}/x")
     assert "annotations" not in kept["metadata"]
     path = f"{collection}/x"
-    for metadata in ({"deletionTimestamp": "2020-01-01T00:00:00Z"}, {"deletionGracePeriodSeconds": 5}, {"uid": "x"}):
-        code, refused = await call("PATCH", path, {"metadata": metadata}, content_type=MERGE)
+    for name, value in (("deletionTimestamp", "2020-01-01T00:00:00Z"), ("deletionGracePeriodSeconds", 5), ("uid", "x")):
+        code, refused = await call("PATCH", path, {"metadata": {name: value}}, content_type=MERGE)
         assert (code, "field is immutable" in refused["message"]) == (422, True)
     assert (await call("DELETE", path))[0] == 200
     code, refused = await call("PATCH", path, {"metadata": {"finalizers": ["a.b/c", "a.b/d"]}}, content_type=MERGE)
@@ -208,3 +208,56 @@ async def test_an_owner_that_is_there_twice_is_there_once_and_told(session: aioh
         assert response.status == 201
         assert (await response.json())["metadata"]["ownerReferences"] == [owner]
         assert "duplicate UID(s) observed: [u]" in response.headers["Warning"]
+
+
+async def test_what_strict_decoding_finds_after_a_patch_is_wrong_with_the_patch(call: Call) -> None:
+    await call("POST", SERVICES, service())
+    strategic = "application/strategic-merge-patch+json"
+    patch = {"spec": {"foo": "bar"}}
+    code, refused = await call("PATCH", WEB, patch, content_type=strategic, fieldValidation="Strict")
+    text = 'patch: Invalid value: "map[spec:map[foo:bar]]": strict decoding error: unknown field "spec.foo"'
+    assert (code, refused["message"]) == (422, f' "" is invalid: {text}')
+    code, refused = await call("PATCH", WEB, {"spec": {"ports": [{"targetPort": 80}]}}, content_type=strategic)
+    text = "map: map[targetPort:80] does not contain declared merge key: port"
+    assert (code, refused["message"]) == (500, text)
+
+
+async def test_an_apply_of_what_the_schema_does_not_have_is_refused_in_every_mode(call: Call) -> None:
+    applied = {"apiVersion": "v1", "kind": "Service", **service()}
+    applied["spec"] = {"selektor": {}}
+    for validation in ("Strict", "Warn", "Ignore"):
+        code, refused = await call(
+            "PATCH", WEB, applied, content_type=APPLY, fieldManager="me", fieldValidation=validation
+        )
+        text = "(web; v1, Kind=Service): .spec.selektor: field not declared in schema"
+        assert (code, refused["message"]) == (500, f"failed to create typed patch object {text}")
+
+
+async def test_a_time_is_one_of_rfc_3339(call: Call) -> None:
+    code, refused = await call("POST", SERVICES, service(creationTimestamp="yesterday"))
+    text = 'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"'
+    assert (code, text in refused["message"]) == (400, True)
+    assert (await call("POST", SERVICES, service(creationTimestamp="2026-01-01T00:00:00.5+02:00")))[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("hints", "message"),
+    [
+        ({"forZones": [{"name": "z"}, {"name": "z"}]}, 'hints.forZones[1].name: Duplicate value: "z"'),
+        ({"forZones": [{"name": "a b"}]}, 'hints.forZones[0].name: Invalid value: "a b"'),
+        ({"forNodes": [{"name": "N"}]}, 'hints.forNodes[0].name: Invalid value: "N"'),
+        ({"forNodes": [{"name": "n"}, {"name": "n"}]}, 'hints.forNodes[1].name: Duplicate value: "n"'),
+    ],
+)
+async def test_hints_name_each_zone_and_node_once(call: Call, hints: Any, message: str) -> None:
+    endpoint = {"addresses": ["10.1.0.1"], "hints": hints}
+    made = {"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": [endpoint]}
+    code, refused = await call("POST", SLICES, made)
+    assert (code, message in refused["message"]) == (422, True), refused["message"]
+
+
+async def test_an_endpoint_has_conditions_and_no_topology(call: Call) -> None:
+    endpoint = {"addresses": ["10.1.0.1"], "deprecatedTopology": {"a": "b"}}
+    made = {"metadata": {"name": "s"}, "addressType": "IPv4", "endpoints": [endpoint]}
+    _, created = await call("POST", SLICES, made)
+    assert created["endpoints"] == [{"addresses": ["10.1.0.1"], "conditions": {}}]
