@@ -94,7 +94,7 @@ def test_arguments(directory: Path, arguments: str) -> None:
         (HEADER + 'nodePortRange: "40000-30000"\n', ["nodePortRange", "30000-32767"]),
         (HEADER + "serviceCIDR: 10.96.0.0/12\n", ["serviceCIDR", "unknown key"]),
         (HEADER + "serviceClusterIPRange: 10.96.0.1/12\n", ["serviceClusterIPRange", "10.96.0.1/12"]),
-        (HEADER + "mode: iptables\n", ["mode", '"iptables"', '"userspace"']),
+        (HEADER + "mode: ebpf\n", ["mode", '"ebpf"', '"userspace"']),
         (HEADER + "affinityEntries: 0\n", ["affinityEntries"]),
         (HEADER + "healthzBindAddress: localhost:80\n", ["healthzBindAddress", "localhost:80"]),
     ],

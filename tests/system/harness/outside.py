@@ -32,13 +32,14 @@ class Outside:
         return made
 
     def ask(self, address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
-        """What comes back for a word. Raises TimeoutError where that is nothing within half a second."""
+        """The first line that comes back for a word, or the part before a colon. Raises TimeoutError where that is
+        nothing within half a second."""
         with self.open(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as client:
             client.settimeout(0.5)
             client.connect((address, port))
             client.settimeout(0.5 if kind is socket.SOCK_DGRAM else 10)
             client.send(b"hello\n")
-            return client.recv(100).decode().partition(":")[0].strip()
+            return client.recv(100).decode().partition("\n")[0].partition(":")[0].strip()
 
 
 @contextlib.contextmanager
