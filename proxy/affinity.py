@@ -1,13 +1,13 @@
 """ClientIP session affinity: which backend a client of a Service port met last.
 
-Imports nothing of ours. One table a worker for all Services, the clock passed in. A hash table with chains and a line
-of entries, both in flat memory by slot number rather than in a dict: an entry is no object, so a million of them stay
-small, add nothing to a garbage collection, and never have to be rehashed or moved. Each is one cache line, because half
-the time of a look-up among a million is that of its cache misses. A client of 32 bits makes one word with its group,
-and that is the key; a wider one takes two words and its group, in chains of its own. A look-up writes the time of use
-and leaves the line alone, because relinking costs more cache misses than all the rest of it; who was used since it
-lined up gets another turn when room is needed (the second chance of Corbató's clock). Invariant: never more than
-`capacity` entries, and no operation touches more than a few of them.
+One table a worker for all Services, the clock passed in. A hash table with chains and a line of entries, both in flat
+memory by slot number rather than in a dict: an entry is no object, so a million of them stay small, add nothing to a
+garbage collection, and never have to be rehashed or moved. Each is one cache line, because half the time of a look-up
+among a million is that of its cache misses. A client of 32 bits makes one word with its group, and that is the key; a
+wider one takes two words and its group, in chains of its own. A look-up writes the time of use and leaves the line
+alone, because relinking costs more cache misses than all the rest of it; who was used since it lined up gets another
+turn when room is needed (the second chance of Corbató's clock). Invariant: never more than `capacity` entries, and no
+operation touches more than a few of them.
 """
 
 import math

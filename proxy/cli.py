@@ -1,7 +1,7 @@
 """The command line: finds the command, and turns what stops it into one line and an exit status.
 
-Imports a command's module only when that command is asked for, so that every start is cheap. Invariant: 0 is success,
-1 is a problem found or a failure while running, 2 is a mistake in arguments, configuration or surroundings.
+Invariant: 0 is success, 1 is a problem found or a failure while running, 2 is a mistake in arguments, configuration or
+surroundings.
 """
 
 import argparse

@@ -1,8 +1,7 @@
 """The proxy as a whole: one source, the plan, the sockets and the data plane, from start to drain.
 
-Imports every room below, puts their parts together and starts and ends them; what they decide is theirs. Invariants:
-nothing listens before the source's first complete state; SIGTERM lets what is connected finish, within the grace
-period; whatever ends the run, no socket, route or task is left.
+What they decide is theirs. Invariants: nothing listens before the source's first complete state; SIGTERM lets what is
+connected finish, within the grace period; whatever ends the run, no socket, route or task is left.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """How often health was asked for, and what was answered.
 
-Imports nothing of ours. Invariant: one count for each answer that was given.
+Invariant: one count for each answer that was given.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """The bodies of the API's answers.
 
-Imports `model` and this room's reports. Invariant: stable: a field is added, never renamed, and its name on the wire is
-camelCase.
+Invariant: stable: a field is added, never renamed, and its name on the wire is camelCase.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,8 +1,8 @@
 """The stream's frames, made once and shared by all who look.
 
-Imports this room; the only task here is the one that makes frames, and it runs while somebody looks. Invariants: at
-most one frame in `PERIOD`, and no more than `SHARE` of a core for making them, however many look; what is kept for
-those who fall behind is bounded, and whoever falls further behind gets the whole picture anew.
+The only task here is the one that makes frames, and it runs while somebody looks. Invariants: at most one frame in
+`PERIOD`, and no more than `SHARE` of a core for making them, however many look; what is kept for those who fall behind
+is bounded, and whoever falls further behind gets the whole picture anew.
 """
 
 import asyncio

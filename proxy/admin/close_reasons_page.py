@@ -1,6 +1,5 @@
 """The page that lists why flows end, and what to do about it.
 
-Imports the data plane's reasons, which are the one list there is: logs, metrics, `explain` and this page say the same.
 Pure. Invariant: every reason has its place, which `#reason` leads to.
 """
 

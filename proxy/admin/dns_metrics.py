@@ -1,7 +1,7 @@
 """The counts of DNS as metric families.
 
-Imports the DNS server's statistics; prometheus_client has the families. Invariant: nothing is counted here, and there
-are no more series than there are types, response codes and transports that the statistics tell apart.
+prometheus_client has the families. Invariant: nothing is counted here, and there are no more series than there are
+types, response codes and transports that the statistics tell apart.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Routes under /api/v1/ that ask the workers: connections, affinity, explain.
 
-Imports this room. Invariant: GET alone; a query that makes no sense is answered with 400 and one line.
+Invariant: GET alone; a query that makes no sense is answered with 400 and one line.
 """
 
 import ipaddress

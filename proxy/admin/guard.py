@@ -1,8 +1,8 @@
 """Who may read the admin address, and what a browser may do with what it reads.
 
-Imports this room. Invariants: with a token, nothing is answered without it; without one, an address that other
-machines reach answers health and metrics alone, and one that is this machine's own answers no name that a web site
-could have made to lead here (DNS rebinding).
+Invariants: with a token, nothing is answered without it; without one, an address that other machines reach answers
+health and metrics alone, and one that is this machine's own answers no name that a web site could have made to lead
+here (DNS rebinding).
 """
 
 from collections.abc import Mapping

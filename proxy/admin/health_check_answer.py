@@ -1,7 +1,6 @@
 """The answer at a Service's healthCheckNodePort.
 
-Imports `plan.health_check`; aiohttp sends. Invariant: headers and body are kube-proxy's, to the tab
-(pkg/proxy/healthcheck/service_health.go).
+aiohttp sends. Invariant: headers and body are kube-proxy's, to the tab (pkg/proxy/healthcheck/service_health.go).
 """
 
 import json

@@ -1,7 +1,7 @@
 """Health, for load balancers and kubelets, in the words of kube-proxy.
 
-Imports this room. Invariant: /livez asks whether the proxy works, /healthz also whether load balancers shall send
-traffic to this node (KEP-3836), /readyz whether what is known is served; none of the answers costs more than a look.
+Invariant: /livez asks whether the proxy works, /healthz also whether load balancers shall send traffic to this node
+(KEP-3836), /readyz whether what is known is served; none of the answers costs more than a look.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What the HTTP servers ask of the running proxy about its flows: questions that workers answer, in their time.
 
-Imports this room's reports. Invariant: as `Inspected`, every member reads.
+Invariant: as `Inspected`, every member reads.
 """
 
 from typing import Protocol

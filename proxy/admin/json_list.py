@@ -1,8 +1,8 @@
 """A long list as JSON, made and sent in pieces.
 
-Imports this room. The list of a large proxy takes longer than the loop may be held, and is megabytes. Invariants: one
-turn of the loop makes no more than `TURN` seconds of it, or one thing; of what the reader has not read, no more than a
-piece and the socket's buffers are held; who leaves it unread for too long is let go.
+The list of a large proxy takes longer than the loop may be held, and is megabytes. Invariants: one turn of the loop
+makes no more than `TURN` seconds of it, or one thing; of what the reader has not read, no more than a piece and the
+socket's buffers are held; who leaves it unread for too long is let go.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """The page's picture of the proxy, kept up to date at little cost.
 
-Imports this room; the clock is an argument. A Service is looked into only when what it was made of is another, and
-counts come as what changed. Invariant: `advance` gives the difference between two pictures, `snapshot` the whole of
-the last one.
+The clock is an argument. A Service is looked into only when what it was made of is another, and counts come as what
+changed. Invariant: `advance` gives the difference between two pictures, `snapshot` the whole of the last one.
 """
 
 from collections.abc import Generator

@@ -1,9 +1,9 @@
 """The page that Prometheus reads.
 
-Imports `model` and this room; prometheus_client writes the format of what there is little of, `traffic_metrics` of the
-rest. Invariants: nothing is counted here; every sample is read when it is asked for; the event loop, on which
-connections may depend, gets its turn every few milliseconds while a large cluster's page is written (with 10,000
-Services in use 40 MB and 0.6 s of processor time).
+prometheus_client writes the format of what there is little of, `traffic_metrics` of the rest. Invariants: nothing is
+counted here; every sample is read when it is asked for; the event loop, on which connections may depend, gets its turn
+every few milliseconds while a large cluster's page is written (with 10,000 Services in use 40 MB and 0.6 s of processor
+time).
 """
 
 import asyncio

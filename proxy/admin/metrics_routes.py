@@ -1,6 +1,6 @@
 """What monitoring reads, at the paths that kube-proxy's metrics server has.
 
-Imports this room. Invariant: nothing is counted here.
+Invariant: nothing is counted here.
 """
 
 import asyncio

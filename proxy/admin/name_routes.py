@@ -1,6 +1,6 @@
 """/api/v1/names: what DNS answers for Services.
 
-Imports the DNS server's reports and this room. Invariant: GET alone, and what is said of one Service is of one moment.
+Invariant: GET alone, and what is said of one Service is of one moment.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

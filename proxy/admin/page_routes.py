@@ -1,7 +1,7 @@
 """The page: files that a browser makes a picture of the proxy from.
 
-Imports this room; the files are beside this module, in `page/`. Invariants: they are the same for everybody and
-hold no data; only what is in `page/` is served beside the close reasons, read once.
+The files are beside this module, in `page/`. Invariants: they are the same for everybody and hold no data; only what is
+in `page/` is served beside the close reasons, read once.
 """
 
 from collections.abc import Iterable, Mapping

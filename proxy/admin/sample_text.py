@@ -1,8 +1,8 @@
 """The text of samples of one family, as the Prometheus text format 0.0.4 has it.
 
-Imports nothing of ours. Pure. What is the same in every sample is made once, so that one costs a microsecond and a
-histogram some ten. Labels are bytes of the form `name="value",...`, not empty, and their values need no escape but
-that of the percent sign, which is done here.
+Pure. What is the same in every sample is made once, so that one costs a microsecond and a histogram some ten. Labels
+are bytes of the form `name="value",...`, not empty, and their values need no escape but that of the percent sign, which
+is done here.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """One Service's report as the page shows it.
 
-Imports this room. Invariant: a pure function; counts are left to the frames, so a view changes with the plan alone.
+Invariant: a pure function; counts are left to the frames, so a view changes with the plan alone.
 """
 
 from proxy.model.service import ServicePort

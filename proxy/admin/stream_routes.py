@@ -1,6 +1,6 @@
 """The stream that keeps the page up to date: server-sent events (WHATWG HTML, section 9.2).
 
-Imports this room. Invariant: a reader that does not read costs what one snapshot does, and is let go after a while.
+Invariant: a reader that does not read costs what one snapshot does, and is let go after a while.
 """
 
 import time

@@ -1,9 +1,9 @@
 """The text format of what passed through each Service.
 
-Imports this room's report and templates, and the layout of the counts. Written by hand, since ten thousand Services in
-use have hundreds of thousands of samples, each of which prometheus_client would make an object of. Invariant: a series
-is there from the first thing that it counts, so that a Service nobody uses costs nothing; histograms are cumulative,
-and names and labels are those of the Prometheus text format 0.0.4.
+Written by hand, since ten thousand Services in use have hundreds of thousands of samples, each of which
+prometheus_client would make an object of. Invariant: a series is there from the first thing that it counts, so that a
+Service nobody uses costs nothing; histograms are cumulative, and names and labels are those of the Prometheus text
+format 0.0.4.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
 """Long work on the loop, with turns for everybody else.
 
-Imports nothing of ours. The work is a generator that yields where it may be interrupted, so that it needs no loop and
-no clock of its own. Invariant: from one step of the work to the next, at most `TURN` seconds of other steps passed
-since others had their turn.
+The work is a generator that yields where it may be interrupted, so that it needs no loop and no clock of its own.
+Invariant: from one step of the work to the next, at most `TURN` seconds of other steps passed since others had their
+turn.
 """
 
 import asyncio

@@ -1,5 +1,4 @@
 """The embedded Kubernetes API of a machine without a cluster: kubectl's other end.
 
-Imports `model`, `cluster` and `documents`; nothing of the plan or the data plane. Invariant: a success is answered only
-after it is on disk, and bad input gets the API server's own Status.
+Invariant: a success is answered only after it is on disk, and bad input gets the API server's own Status.
 """

@@ -1,8 +1,7 @@
 """The endpoint controller: keeps the EndpointSlices and Endpoints of Services as the objects of the API ask for.
 
-Imports `cluster`, which works them out, and this room. Invariant: what is made for a write is in the same transaction,
-so no client sees one without the other; it changes and removes only what it made itself, and its objects stay as it
-makes them, whatever a client does to them.
+Invariant: what is made for a write is in the same transaction, so no client sees one without the other; it changes and
+removes only what it made itself, and its objects stay as it makes them, whatever a client does to them.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The Endpoints object of a Service with a selector: its EndpointSlices in the older form.
 
-Imports `model` alone. Invariant: a pure function of the slices; addresses are sorted, those with the same ports share
-a subset, and at most 1000 are shown (the endpoints controller, k8s.io/kubernetes/pkg/controller/endpoint).
+Invariant: a pure function of the slices; addresses are sorted, those with the same ports share a subset, and at most
+1000 are shown (the endpoints controller, k8s.io/kubernetes/pkg/controller/endpoint).
 """
 
 from collections import defaultdict

@@ -1,8 +1,7 @@
 """Documents of what the endpoint controller makes: EndpointSlices and Endpoints.
 
-Imports `model` and this room. Invariant: pure; a document whose content is the same as that of the stored version,
-the time of its trigger aside, is the stored version, so nothing is written for nothing; the owner is named, as garbage
-collection and people expect.
+Invariant: pure; a document whose content is the same as that of the stored version, the time of its trigger aside, is
+the stored version, so nothing is written for nothing; the owner is named, as garbage collection and people expect.
 """
 
 from proxy.apiserver.document import Document, document_of, metadata_of, with_metadata

@@ -1,6 +1,6 @@
 """From instructions and labels to the bytes of a program.
 
-Imports this room's instructions. Pure. Invariant: what is assembled has no jump that leads nowhere.
+Pure. Invariant: what is assembled has no jump that leads nowhere.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """What the kernel would not do for us, in one line with the way out.
 
-Imports nothing of ours. Invariant: a want of permission names the capabilities and where to grant them.
+Invariant: a want of permission names the capabilities and where to grant them.
 """
 
 import errno

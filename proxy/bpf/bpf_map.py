@@ -1,7 +1,6 @@
 """A map: the table that a program in the kernel reads and this process writes.
 
-Imports this room's system call. Invariant: a key or value of another size than the map's never reaches the kernel,
-which would read beyond it.
+Invariant: a key or value of another size than the map's never reaches the kernel, which would read beyond it.
 """
 
 import ctypes

@@ -1,8 +1,7 @@
 """The instructions of BPF that programs here are made of.
 
-Imports nothing of ours. Pure. Opcodes are those of Documentation/bpf/standardization/instruction-set.rst and
-include/uapi/linux/bpf.h. Invariant: an instruction is a value; where a jump leads is a label's name until `assemble`
-makes it a distance.
+Pure. Opcodes are those of Documentation/bpf/standardization/instruction-set.rst and include/uapi/linux/bpf.h.
+Invariant: an instruction is a value; where a jump leads is a label's name until `assemble` makes it a distance.
 """
 
 import enum

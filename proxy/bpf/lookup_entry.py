@@ -1,7 +1,7 @@
 """The entries of the maps that the program reads, as bytes.
 
-Imports this room's slots. Pure. Invariant: the layouts here are the ones that `lookup_program` builds and reads; a
-wildcard address ("0.0.0.0", "::") is the key whose address is all zeros.
+Pure. Invariant: the layouts here are the ones that `lookup_program` builds and reads; a wildcard address ("0.0.0.0",
+"::") is the key whose address is all zeros.
 """
 
 import ipaddress

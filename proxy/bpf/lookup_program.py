@@ -1,11 +1,10 @@
 """The program of type sk_lookup that finds the socket for a client.
 
-Imports this room's instructions, assembler and verdicts. Pure. It looks up (address, port, protocol, family) and then
-the wildcard address of the same; leaves what it does not know to the kernel's regular lookup; turns a client from
-outside the frontend's source ranges into one that is ignored, and counts it; and assigns the socket in the slot that
-the entry names, or refuses where the slot is empty. Within a group of SO_REUSEPORT the kernel then chooses by the
-group's own rules.
-Invariant: a client that an entry is for never reaches anybody else's socket.
+Pure. It looks up (address, port, protocol, family) and then the wildcard address of the same; leaves what it does not
+know to the kernel's regular lookup; turns a client from outside the frontend's source ranges into one that is ignored,
+and counts it; and assigns the socket in the slot that the entry names, or refuses where the slot is empty. Within a
+group of SO_REUSEPORT the kernel then chooses by the group's own rules. Invariant: a client that an entry is for never
+reaches anybody else's socket.
 """
 
 import socket

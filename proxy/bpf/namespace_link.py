@@ -1,7 +1,6 @@
 """Attaches a loaded program to this process's network namespace.
 
-Imports this room's system call. Invariant: the attachment is the descriptor that comes back; it ends when that is
-closed, however the process ends.
+Invariant: the attachment is the descriptor that comes back; it ends when that is closed, however the process ends.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """SocketLookup: the program in force, and the tables it decides by.
 
-Imports this room. Invariants: an entry is changed in one step, so that no client meets half of a change; source ranges
-are in force before the entry that asks for them; nothing stays attached after `close` or the process's end.
+Invariants: an entry is changed in one step, so that no client meets half of a change; source ranges are in force before
+the entry that asks for them; nothing stays attached after `close` or the process's end.
 """
 
 import contextlib

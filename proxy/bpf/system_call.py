@@ -1,7 +1,7 @@
 """bpf(2), which no library of Python's standard has.
 
-Imports this room's error. Invariant: a failure raises BpfError and never passes for a descriptor; descriptors that
-come from here are closed on exec, as the kernel makes them.
+Invariant: a failure raises BpfError and never passes for a descriptor; descriptors that come from here are closed on
+exec, as the kernel makes them.
 """
 
 import ctypes

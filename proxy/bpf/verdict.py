@@ -1,7 +1,7 @@
 """What becomes of a client of one address and port, and the socket slot that says so.
 
-Imports nothing of ours. Invariant: a slot without a socket refuses, as a port on which nobody listens does, so that
-REFUSED needs no socket and closing the sockets refuses everybody.
+Invariant: a slot without a socket refuses, as a port on which nobody listens does, so that REFUSED needs no socket and
+closing the sockets refuses everybody.
 """
 
 import enum

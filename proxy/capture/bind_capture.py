@@ -1,7 +1,7 @@
 """BindCapture: each frontend has sockets of its own, bound to its address and port. Needs no privilege.
 
-Imports this room. Invariant: what the kernel would refuse for want of descriptors is refused here before, so that some
-are left for connections and for the control process.
+Invariant: what the kernel would refuse for want of descriptors is refused here before, so that some are left for
+connections and for the control process.
 """
 
 import errno

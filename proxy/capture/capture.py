@@ -1,6 +1,6 @@
 """Capture: how the clients of a frontend come to the workers' sockets.
 
-Imports the data plane's vocabulary and `plan.frontend`. Invariant: the reconciler sees no difference between the ways.
+Invariant: the reconciler sees no difference between the ways.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """Which way clients come: what the configuration asks for, or what the machine allows and the size of the plan needs.
 
-Imports this room. Invariant: what was asked for by name is done or is an error; only "auto" gives way.
+Invariant: what was asked for by name is done or is an error; only "auto" gives way.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """What was dropped at the frontends of each pool, for the metrics.
 
-Imports this room. Drops are read when they are asked for, and whenever a frontend is about to be something else; so
-they cost nothing in between. Invariants: what a frontend dropped stays its pool's when the frontend goes or moves on;
-the count of a pool only grows, and goes with the last pool of its Service port.
+Drops are read when they are asked for, and whenever a frontend is about to be something else; so they cost nothing in
+between. Invariants: what a frontend dropped stays its pool's when the frontend goes or moves on; the count of a pool
+only grows, and goes with the last pool of its Service port.
 """
 
 from collections import Counter

@@ -1,8 +1,7 @@
 """Counts the packets that are dropped at a frontend before anybody could see them, and why.
 
-Imports this room's gate and `plan.frontend`. The kernel has one number for each socket, or for each entry of its map,
-and does not know our reasons; but at any moment there is one at most. Invariant: what was dropped is counted once, for
-the reason that was in force then.
+The kernel has one number for each socket, or for each entry of its map, and does not know our reasons; but at any
+moment there is one at most. Invariant: what was dropped is counted once, for the reason that was in force then.
 """
 
 import enum

@@ -1,7 +1,7 @@
 """The listening sockets of one frontend: one a worker, in the workers' order, and what is done to all of them.
 
-Imports this room and `plan.frontend`. Invariants: the sockets stay bound for as long as the frontend is wanted, whoever
-dies meanwhile; whatever changes, they listen in the workers' order, because that order is what steering counts in.
+Invariants: the sockets stay bound for as long as the frontend is wanted, whoever dies meanwhile; whatever changes, they
+listen in the workers' order, because that order is what steering counts in.
 """
 
 import logging

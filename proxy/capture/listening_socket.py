@@ -1,7 +1,7 @@
 """Opens the listening socket of one frontend.
 
-Imports `plan.frontend` and the data plane's backlog. Invariant: the first bind is exclusive, so that a port which
-anybody else holds, another svcproxy included, is an error and not a silent sharing.
+Invariant: the first bind is exclusive, so that a port which anybody else holds, another svcproxy included, is an error
+and not a silent sharing.
 """
 
 import errno

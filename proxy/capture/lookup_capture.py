@@ -1,8 +1,8 @@
 """LookupCapture: each frontend is an entry of a map in the kernel, where a program of type sk_lookup finds one of a
 few shared sockets for its clients. Takes CAP_BPF and CAP_NET_ADMIN, and no descriptor for a frontend.
 
-Imports `bpf` and this room. Invariants: a client is let in only when every worker knows the frontend, and refused
-before any worker forgets it; a port that somebody else listens on is not taken from them.
+Invariants: a client is let in only when every worker knows the frontend, and refused before any worker forgets it; a
+port that somebody else listens on is not taken from them.
 """
 
 import contextlib

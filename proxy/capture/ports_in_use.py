@@ -1,8 +1,7 @@
 """Which ports of this network namespace somebody uses: one question to the kernel for all of them.
 
-Imports nothing of ours. Speaks sock_diag(7), which no library of Python's standard has: of TCP the sockets that listen,
-of UDP all that are bound. Invariant: a port that is not named is nobody's; one that is may still be free at the address
-that is wanted.
+Speaks sock_diag(7), which no library of Python's standard has: of TCP the sockets that listen, of UDP all that are
+bound. Invariant: a port that is not named is nobody's; one that is may still be free at the address that is wanted.
 """
 
 import errno

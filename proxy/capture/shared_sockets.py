@@ -1,7 +1,7 @@
 """The few sockets behind all frontends where a program of type sk_lookup finds them.
 
-Imports this room. Invariants: each is bound to a port of loopback that means nothing, and what connects to that very
-port is refused; the sockets of a group listen in the workers' order, because that order is what steering counts in.
+Invariants: each is bound to a port of loopback that means nothing, and what connects to that very port is refused; the
+sockets of a group listen in the workers' order, because that order is what steering counts in.
 """
 
 import contextlib

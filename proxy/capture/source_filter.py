@@ -1,8 +1,8 @@
 """Socket filters that drop packets by source address, unseen by the client: it times out and is not refused.
 
-Imports nothing of ours. Programs are classic BPF (kernel: Documentation/networking/filter.rst), which any process may
-attach to its own sockets. For a Service with externalTrafficPolicy Local and no local endpoint, and for
-loadBalancerSourceRanges. Invariant: a program returns all of a packet or nothing of it.
+Programs are classic BPF (kernel: Documentation/networking/filter.rst), which any process may attach to its own sockets.
+For a Service with externalTrafficPolicy Local and no local endpoint, and for loadBalancerSourceRanges. Invariant: a
+program returns all of a packet or nothing of it.
 """
 
 import ctypes

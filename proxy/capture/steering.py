@@ -1,12 +1,11 @@
 """Steering: which worker's socket a client meets, where that must always be the same.
 
-Imports the source filter's way to write programs. The kernel spreads clients over the sockets of one address by address
-and port, so a client meets now this worker and now that one. Where a Service keeps clients (ClientIP, or a scheduler
-that chooses by the source) a classic BPF program chooses by the client's address alone; where a scheduler chooses by
-the destination, by that: its table or its memory is one worker's, and one address shall mean one endpoint
-(net/core/sock_reuseport.c; SO_ATTACH_REUSEPORT_CBPF needs no privilege). Invariant: the program's answer depends on
-the whole address and on nothing else, and is the place of a socket in its group: the order in which they began to
-listen.
+The kernel spreads clients over the sockets of one address by address and port, so a client meets now this worker and
+now that one. Where a Service keeps clients (ClientIP, or a scheduler that chooses by the source) a classic BPF program
+chooses by the client's address alone; where a scheduler chooses by the destination, by that: its table or its memory is
+one worker's, and one address shall mean one endpoint (net/core/sock_reuseport.c; SO_ATTACH_REUSEPORT_CBPF needs no
+privilege). Invariant: the program's answer depends on the whole address and on nothing else, and is the place of a
+socket in its group: the order in which they began to listen.
 """
 
 import ctypes

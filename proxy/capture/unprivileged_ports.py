@@ -1,6 +1,6 @@
 """From which port on anybody may bind in this network namespace.
 
-Imports nothing of ours. Invariant: an answer is always given; where the kernel does not say, it is the usual one.
+Invariant: an answer is always given; where the kernel does not say, it is the usual one.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """What to do about a flow's end, for a person or as data.
 
-Imports the data plane's list of reasons and `admin`'s tables. Pure. Invariant: the words are the list's own.
+Pure. Invariant: the words are the list's own.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Columns: how things of one kind become a table, sorted and in kubectl's form.
 
-Imports `admin.table`. Invariant: a row has a cell for each column that is shown, whatever the thing.
+Invariant: a row has a cell for each column that is shown, whatever the thing.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,7 @@
 """A Service in full, in the form of `kubectl describe`.
 
-Imports `admin`'s reports and this room's cells. Pure. Invariant: everything that the proxy knows of the Service is said
-once, and what keeps it from being served is said at the place that it concerns.
+Pure. Invariant: everything that the proxy knows of the Service is said once, and what keeps it from being served is
+said at the place that it concerns.
 """
 
 from collections.abc import Iterable, Sequence

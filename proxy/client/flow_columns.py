@@ -1,6 +1,6 @@
 """Columns of connections and affinity entries.
 
-Imports `admin`'s reports and cells. Invariant: IN is from the client, OUT to it, as in the access log.
+Invariant: IN is from the client, OUT to it, as in the access log.
 """
 
 from proxy.client.columns import GONE, Column

@@ -1,7 +1,6 @@
 """What `svcproxy get` shows: each kind with its names, the way to it and its columns.
 
-Imports `admin`'s reports and this room. Invariant: what a kind gives is what the API answered, unchanged, so that
-`-o json` is the API's own form.
+Invariant: what a kind gives is what the API answered, unchanged, so that `-o json` is the API's own form.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The stream of a running proxy, read in a thread into a live picture.
 
-Imports this room. Invariant: whatever ends the stream, it is opened again after a pause, and why it is not there is
-said meanwhile; `close` ends the thread.
+Invariant: whatever ends the stream, it is opened again after a pause, and why it is not there is said meanwhile;
+`close` ends the thread.
 """
 
 import contextlib

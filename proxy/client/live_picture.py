@@ -1,6 +1,6 @@
 """The proxy's live picture, put together from the stream's frames.
 
-Imports `admin`'s frames. Pure. Invariant: after every frame it holds what a new snapshot would say.
+Pure. Invariant: after every frame it holds what a new snapshot would say.
 """
 
 from proxy.reports.live_frame import EndpointCounts, Frame, PoolCounts, ProxyView, ServiceView

@@ -1,6 +1,6 @@
 """Columns of names.
 
-Imports this room's columns. Invariant: one row for each record, its value as dig prints it.
+Invariant: one row for each record, its value as dig prints it.
 """
 
 from proxy.client.columns import GONE, Column

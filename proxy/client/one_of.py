@@ -1,6 +1,6 @@
 """An argument that is one of some words.
 
-Imports nothing of ours. Invariant: the words are known to whoever writes help or a shell's completions.
+Invariant: the words are known to whoever writes help or a shell's completions.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Rates from two looks at the live picture.
 
-Imports this room's picture; the clock is an argument. Pure. Invariant: an endpoint's rates come from its own two
-counts, so that one that joins or leaves is no burst, and none is below 0.
+The clock is an argument. Pure. Invariant: an endpoint's rates come from its own two counts, so that one that joins or
+leaves is no burst, and none is below 0.
 """
 
 from collections.abc import Iterable, Iterator

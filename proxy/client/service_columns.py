@@ -1,6 +1,6 @@
 """Columns of Services and endpoints.
 
-Imports `admin`'s reports and cells. Invariant: the cells of a Service that kubectl shows too are kubectl's.
+Invariant: the cells of a Service that kubectl shows too are kubectl's.
 """
 
 import time

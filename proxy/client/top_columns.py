@@ -1,7 +1,6 @@
 """Columns of `svcproxy top`.
 
-Imports this room's lines and cells. Invariant: the columns that are not wide fit 80 characters with names of usual
-length.
+Invariant: the columns that are not wide fit 80 characters with names of usual length.
 """
 
 from proxy.client.columns import Column

@@ -1,7 +1,7 @@
 """The screen of `svcproxy top`.
 
-Imports textual and this room. Invariants: it fits 80 by 24; a look draws only the lines in sight that differ, so that
-nothing flickers and it costs the same for ten Services and for ten thousand.
+Invariants: it fits 80 by 24; a look draws only the lines in sight that differ, so that nothing flickers and it costs
+the same for ten Services and for ten thousand.
 """
 
 from collections.abc import Sequence

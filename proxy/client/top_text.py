@@ -1,6 +1,6 @@
 """`svcproxy top` as plain text, for pipes and logs.
 
-Imports this room's lines and columns. Pure. Invariant: the same lines, columns and order as on the screen.
+Pure. Invariant: the same lines, columns and order as on the screen.
 """
 
 from collections.abc import Iterable, Sequence

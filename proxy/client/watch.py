@@ -1,8 +1,8 @@
 """What a watch shows: the things that are new, that are other than they were when they were last seen, and that have
 gone.
 
-Imports this room's columns. Pure. Invariants: what only time changes (ages, bytes) is no news; a look that may have
-left something out says of nothing that it has gone.
+Pure. Invariants: what only time changes (ages, bytes) is no news; a look that may have left something out says of
+nothing that it has gone.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence

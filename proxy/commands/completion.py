@@ -1,6 +1,6 @@
 """`svcproxy completion`: what makes a shell complete the commands, their flags and the names of Services.
 
-Imports every command, to read its parser. Invariant: prints, and touches no file of the user's.
+Invariant: prints, and touches no file of the user's.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Completion for zsh, as text to source or to keep as `_svcproxy` in a directory of $fpath.
 
-Imports this room. Pure. Invariant: as for bash, nothing is run but, for the names of Services, the command itself.
+Pure. Invariant: as for bash, nothing is run but, for the names of Services, the command itself.
 """
 
 from collections.abc import Iterator, Sequence

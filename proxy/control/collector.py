@@ -1,7 +1,7 @@
 """The garbage collector's pace: while the first state grows, and when it is there.
 
-Imports nothing of ours. Invariant: what came with the imports and the first state is never looked at again, neither
-while it grows (nearly all of it stays, so looking costs a third of the start of a large cluster) nor later.
+Invariant: what came with the imports and the first state is never looked at again, neither while it grows (nearly all
+of it stays, so looking costs a third of the start of a large cluster) nor later.
 """
 
 import gc

@@ -1,6 +1,6 @@
 """How late the control process comes to what is due.
 
-Imports asyncio alone. Invariant: one timer, once a second: all that wakes an idle control process often.
+Invariant: one timer, once a second: all that wakes an idle control process often.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Logs problems once each, and says when they are gone.
 
-Imports `model`. Invariant: a problem that stays is one line however often it is reported.
+Invariant: a problem that stays is one line however often it is reported.
 """
 
 import logging

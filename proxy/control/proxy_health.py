@@ -1,7 +1,7 @@
 """Whether the proxy keeps up with what it is told, kube-proxy's measure of health, and whether it wants traffic.
 
-Imports `admin.report`. Pure: clocks are arguments. Invariants: what has nothing to do is healthy for ever; what has had
-something to do for longer than the timeout, and did not get it done, is not; a proxy that drains is never ready again
+Pure: clocks are arguments. Invariants: what has nothing to do is healthy for ever; what has had something to do for
+longer than the timeout, and did not get it done, is not; a proxy that drains is never ready again
 (pkg/proxy/healthcheck/proxy_health.go).
 """
 

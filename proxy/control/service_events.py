@@ -1,7 +1,7 @@
 """From what is wrong with Services to Events about them.
 
-Imports `events` and `model`. Invariant: a problem that stays gives one Event when it comes, and is counted again now
-and then while it lasts, because Events are forgotten after an hour.
+Invariant: a problem that stays gives one Event when it comes, and is counted again now and then while it lasts, because
+Events are forgotten after an hour.
 """
 
 from collections.abc import Callable, Iterable, Mapping

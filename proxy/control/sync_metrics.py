@@ -1,8 +1,8 @@
 """What is measured of putting changes into force, under kube-proxy's names where the meaning is the same.
 
-Imports `model`; prometheus_client keeps the numbers. Invariants: each label has a fixed, small set of values; a change
-that was triggered before this process began tells nothing about it and is not measured
-(pkg/proxy/metrics/metrics.go, pkg/proxy/endpointschangetracker.go).
+prometheus_client keeps the numbers. Invariants: each label has a fixed, small set of values; a change that was
+triggered before this process began tells nothing about it and is not measured (pkg/proxy/metrics/metrics.go,
+pkg/proxy/endpointschangetracker.go).
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,5 @@
 """The data plane: reactor, listeners, TCP relays, UDP flows and the worker that holds them; the only hot code.
 
-Imports `plan.frontend`, `schedulers` and `affinity`; never sources, control, admin or an API client. Invariant: it
-knows frontends and pools, nothing of Kubernetes, and learns of changes through messages alone.
+Never sources, control, admin or an API client. Invariant: it knows frontends and pools, nothing of Kubernetes, and
+learns of changes through messages alone.
 """

@@ -1,7 +1,7 @@
 """Addresses: of clients as numbers, the way schedulers and the affinity table take them, of frontends as the kernel
 gives them.
 
-Imports `plan.frontend`. Invariant: the same address gives the same number in every process.
+Invariant: the same address gives the same number in every process.
 """
 
 import ipaddress

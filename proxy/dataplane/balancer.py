@@ -1,9 +1,8 @@
 """Balancer: the live form of a pool. It chooses an upstream for a flow and keeps what the choice depends on.
 
-Imports `schedulers`, `shared_counts` and this room; no sockets are touched here. Invariants: an update keeps every
-upstream that stays, with its counters and its place in the scheduler; a choice is counted before it is dialled, so that
-a burst of accepts does not pick one minimum many times over; a scheduler that compares counts compares those of all
-workers.
+No sockets are touched here. Invariants: an update keeps every upstream that stays, with its counters and its place in
+the scheduler; a choice is counted before it is dialled, so that a burst of accepts does not pick one minimum many times
+over; a scheduler that compares counts compares those of all workers.
 """
 
 from collections.abc import Collection, Iterable

@@ -1,7 +1,7 @@
 """Why a flow ended: the closed list that the access log, the metrics and the tests share.
 
-Imports nothing of ours. The one place that translates an OSError of a flow's sockets. Invariant: `reason_of` gives a
-member for every errno; one that no table row names is `error`.
+The one place that translates an OSError of a flow's sockets. Invariant: `reason_of` gives a member for every errno; one
+that no table row names is `error`.
 """
 
 import enum

@@ -1,8 +1,8 @@
 """Deadlines: who may have been idle for too long. Pure; the clock is an argument.
 
-Imports nothing of ours. Use costs nothing here: an item is looked at when its deadline as of the last look has
-passed, and goes back with its new one if it was used meanwhile. Invariant: an item is never reported before its own
-`deadline()`, and what was discarded is never reported.
+Use costs nothing here: an item is looked at when its deadline as of the last look has passed, and goes back with its
+new one if it was used meanwhile. Invariant: an item is never reported before its own `deadline()`, and what was
+discarded is never reported.
 """
 
 import heapq

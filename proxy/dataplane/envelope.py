@@ -1,11 +1,11 @@
 """Envelopes: what the kernel says of a datagram beside its bytes, as it says it.
 
-Imports nothing of ours. An envelope is ENVELOPE_SIZE bytes that recvmmsg fills and sendmmsg reads: the client's
-socket address, on a wildcard socket the control message that names the local address (IP_PKTINFO of ip(7),
-IPV6_PKTINFO of RFC 3542, section 6.2), and on a shared one that which names address and port (IP_ORIGDSTADDR,
-IPV6_ORIGDSTADDR; net/ipv4/ip_sockglue.c, net/ipv6/datagram.c). Where each lies is the layout's affair, so that what
-tells one flow from another is one slice of bytes, which costs a small part of what objects made of it would. Invariant:
-a datagram sent in the envelope that `answering` gives leaves from the address that `local` reads.
+An envelope is ENVELOPE_SIZE bytes that recvmmsg fills and sendmmsg reads: the client's socket address, on a wildcard
+socket the control message that names the local address (IP_PKTINFO of ip(7), IPV6_PKTINFO of RFC 3542, section 6.2),
+and on a shared one that which names address and port (IP_ORIGDSTADDR, IPV6_ORIGDSTADDR; net/ipv4/ip_sockglue.c,
+net/ipv6/datagram.c). Where each lies is the layout's affair, so that what tells one flow from another is one slice of
+bytes, which costs a small part of what objects made of it would. Invariant: a datagram sent in the envelope that
+`answering` gives leaves from the address that `local` reads.
 """
 
 import socket

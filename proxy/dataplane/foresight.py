@@ -1,6 +1,6 @@
 """Foresight: what a worker would do with the next flow of a client, and why.
 
-Imports nothing of ours. Invariant: a value of one moment; asking for it changed nothing.
+Invariant: a value of one moment; asking for it changed nothing.
 """
 
 import msgspec

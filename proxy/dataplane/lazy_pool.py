@@ -1,8 +1,7 @@
 """A pool as a worker holds it: encoded until the first client comes, a balancer from then on.
 
-Imports this room. Of ten thousand Services a worker meets the clients of some; those of the others are told, changed
-and forgotten without being looked at. Invariant: the pool is decoded at most once a version, and only where somebody
-uses it.
+Of ten thousand Services a worker meets the clients of some; those of the others are told, changed and forgotten without
+being looked at. Invariant: the pool is decoded at most once a version, and only where somebody uses it.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """MessageVector: many datagrams received or sent by one system call, recvmmsg(2) and sendmmsg(2).
 
-Imports this room's envelopes. The socket module has neither call. Reached by ctypes, one such call costs no more than
-`recvmsg_into` does, whose time goes into the objects that it returns; here the answer lies in memory that is set up
-once, and no object is made for an address. Invariant: a vector keeps alive all memory that the kernel is told of.
+The socket module has neither call. Reached by ctypes, one such call costs no more than `recvmsg_into` does, whose time
+goes into the objects that it returns; here the answer lies in memory that is set up once, and no object is made for an
+address. Invariant: a vector keeps alive all memory that the kernel is told of.
 """
 
 import ctypes

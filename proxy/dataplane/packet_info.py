@@ -1,7 +1,7 @@
 """Packet information: which local address a datagram on a wildcard socket was sent to, so the reply can leave from it.
 
-Imports nothing of ours. Implements IP_PKTINFO (ip(7)) and IPV6_RECVPKTINFO (RFC 3542, section 6.2). Invariant: the
-ancillary data that `reply_from` gives makes sendmsg use exactly the address that the client asked.
+Implements IP_PKTINFO (ip(7)) and IPV6_RECVPKTINFO (RFC 3542, section 6.2). Invariant: the ancillary data that
+`reply_from` gives makes sendmsg use exactly the address that the client asked.
 """
 
 import socket

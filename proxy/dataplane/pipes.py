@@ -1,7 +1,6 @@
 """Pipes for splice, pooled and bounded.
 
-Imports this room's descriptor budget. Invariant: a pipe in the pool is empty; one that may hold bytes is closed
-instead of returned.
+Invariant: a pipe in the pool is empty; one that may hold bytes is closed instead of returned.
 """
 
 import fcntl

@@ -1,8 +1,8 @@
 """The pools of a worker, and the affinity that some of them share.
 
-Imports this room, `plan.frontend` and `shared_counts`. Invariants: a pool is built when its first client comes, and
-those that share its affinity with it, because an endpoint's identity must be known to all of them or to none; an
-affinity group lives as long as a built pool that uses it.
+Invariants: a pool is built when its first client comes, and those that share its affinity with it, because an
+endpoint's identity must be known to all of them or to none; an affinity group lives as long as a built pool that uses
+it.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """What the control process may ask a worker about its flows, and the answers.
 
-Imports this room's records and `plan.frontend`. Invariant: a question changes nothing, its answer is bounded in size
-and in the time it takes from the flows, and both travel as msgpack.
+Invariant: a question changes nothing, its answer is bounded in size and in the time it takes from the flows, and both
+travel as msgpack.
 """
 
 import msgspec

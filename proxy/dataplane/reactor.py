@@ -1,9 +1,9 @@
 """The reactor: one epoll of our own, drained in batches, as a process's main loop or inside another loop.
 
-Imports nothing of ours, and no asyncio. Measured against uvloop's transports and against add_reader per socket, this is
-what a relay costs least on (tests/bench/README.md). Invariants: a registration lasts as long as its descriptor and is
-only ever widened; a descriptor closed during a batch is really closed after it, so its number cannot come back within
-the batch and meet an event that was meant for its predecessor.
+Measured against uvloop's transports and against add_reader per socket, this is what a relay costs least on
+(tests/bench/README.md). Invariants: a registration lasts as long as its descriptor and is only ever widened; a
+descriptor closed during a batch is really closed after it, so its number cannot come back within the batch and meet an
+event that was meant for its predecessor.
 """
 
 import logging

@@ -1,8 +1,7 @@
 """ReplyQueue: answers on their way to clients, sent together at the end of a batch of events.
 
-Imports this room. One call sends what all flows of a frontend got in a batch. Invariants: answers leave in the order in
-which they came; none waits longer than the batch in which it came; none is sent through another socket than its
-listener's.
+One call sends what all flows of a frontend got in a batch. Invariants: answers leave in the order in which they came;
+none waits longer than the batch in which it came; none is sent through another socket than its listener's.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """SharedReceiving: a few sockets through which the datagrams for many UDP frontends come.
 
-Imports this room. Invariant: a datagram meets the listener of the address and port that it was sent to, or the wildcard
-of that port, or nobody.
+Invariant: a datagram meets the listener of the address and port that it was sent to, or the wildcard of that port, or
+nobody.
 """
 
 import socket

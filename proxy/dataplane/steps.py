@@ -1,7 +1,7 @@
 """Steps: work that is done in turns, so that a worker's clients wait for a piece of it and not for all.
 
-Imports nothing of ours. Invariant: a piece is what lies between two steps, and takes a fraction of a millisecond;
-whoever does the work decides after how many pieces others have their turn.
+Invariant: a piece is what lies between two steps, and takes a fraction of a millisecond; whoever does the work decides
+after how many pieces others have their turn.
 """
 
 from collections.abc import Iterable

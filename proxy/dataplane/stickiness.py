@@ -1,7 +1,7 @@
 """Stickiness: the ClientIP affinity of one Service port and family, shared by the pools that serve it.
 
-Imports `affinity`. Invariant: an endpoint has one identity from the moment the first pool has it until the last one
-lets go, so ClusterIP and NodePort agree on a client's endpoint, and an endpoint that left and came back is a new one.
+Invariant: an endpoint has one identity from the moment the first pool has it until the last one lets go, so ClusterIP
+and NodePort agree on a client's endpoint, and an endpoint that left and came back is a new one.
 """
 
 from collections.abc import Callable

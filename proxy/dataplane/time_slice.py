@@ -1,9 +1,9 @@
 """The worker's time slice: how soon it gets a core that others use as well.
 
-Imports nothing of ours. Linux from 6.12 on (EEVDF) lets a task ask for a slice of its own, without any privilege: a
-shorter one takes no more of the core, but its turn comes sooner, so that a request does not wait until whoever computes
-there has had its full slice (milliseconds). Invariant: nothing else of how the process is scheduled changes, and a
-kernel that does not know of it, or forbids it, is no error.
+Linux from 6.12 on (EEVDF) lets a task ask for a slice of its own, without any privilege: a shorter one takes no more of
+the core, but its turn comes sooner, so that a request does not wait until whoever computes there has had its full slice
+(milliseconds). Invariant: nothing else of how the process is scheduled changes, and a kernel that does not know of it,
+or forbids it, is no error.
 """
 
 import ctypes

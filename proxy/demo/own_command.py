@@ -1,6 +1,6 @@
 """How svcproxy was started, as its user may start it again.
 
-Imports nothing of ours. Invariant: the command means the same in another terminal, whatever directory that is in.
+Invariant: the command means the same in another terminal, whatever directory that is in.
 """
 
 import shlex

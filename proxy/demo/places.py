@@ -1,6 +1,6 @@
 """Where the user of a demo finds what may be changed while it runs.
 
-Imports nothing of ours. Invariant: all mean the same in another terminal.
+Invariant: all mean the same in another terminal.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The pods of the demo, taken from its manifests, so that servers and manifests cannot disagree.
 
-Imports `model`. Invariant: a Pod without an address gives no pod here.
+Invariant: a Pod without an address gives no pod here.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Ports that the demo needs: found free, or refused in one line that says what to do.
 
-Imports the port holder of `control`. Invariant: checking leaves no socket behind.
+Invariant: checking leaves no socket behind.
 """
 
 import errno

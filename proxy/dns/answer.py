@@ -1,8 +1,7 @@
 """Answers: what the index says to a name and a type, before any message is written.
 
-Imports this room. Invariant: a pure function of the index; a name that exists without the type asked for is NOERROR
-with the zone's SOA (NODATA), one that does not exist is NXDOMAIN with it (RFC 2308), as the Kubernetes DNS
-specification says.
+Invariant: a pure function of the index; a name that exists without the type asked for is NOERROR with the zone's SOA
+(NODATA), one that does not exist is NXDOMAIN with it (RFC 2308), as the Kubernetes DNS specification says.
 """
 
 import re

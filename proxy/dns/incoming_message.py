@@ -1,8 +1,8 @@
 """Messages of strangers, read to their last byte: the question, the records behind it, and EDNS.
 
-Imports this room's names and types. Follows RFC 1035 (4.1), RFC 3597 (4) and RFC 6891, and what RFC 9267 warns of.
-Invariant: raises MalformedMessageError and nothing else; pointers lead back only, a name that was read once is not read
-again, and the number of records is bounded: so the time is in proportion to the length.
+Follows RFC 1035 (4.1), RFC 3597 (4) and RFC 6891, and what RFC 9267 warns of. Invariant: raises MalformedMessageError
+and nothing else; pointers lead back only, a name that was read once is not read again, and the number of records is
+bounded: so the time is in proportion to the length.
 
 Not by dnspython: it makes a name of every suffix of a name, which takes 1.2 s for 4 KB of records with long names, on
 the loop that everybody waits for; this takes 3 ms.

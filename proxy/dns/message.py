@@ -1,9 +1,8 @@
 """Messages: responses written once, so that what is asked often is only sent.
 
-Imports this room. What a headless Service is answered with takes turns: CoreDNS's loadbalance does so with addresses,
-and SRV records do no worse, though whoever asks for them should choose by weight. Invariant: a message is never longer
-than its limit, and says so (TC) if answers are missing; the question is repeated byte for byte, so its case is kept
-(0x20).
+What a headless Service is answered with takes turns: CoreDNS's loadbalance does so with addresses, and SRV records do
+no worse, though whoever asks for them should choose by weight. Invariant: a message is never longer than its limit, and
+says so (TC) if answers are missing; the question is repeated byte for byte, so its case is kept (0x20).
 """
 
 import struct

@@ -1,8 +1,8 @@
 """Name index: every name of the cluster's zone and of its reverse zones, kept up with changes.
 
-Imports `model`, the slice index of `plan` and this room. Invariant: `nodes` is what all Services and slices of this
-moment come to, whatever the order of the changes; a name that changed has another record set than before, and one that
-did not has the same; a name with names below it, inside a zone of ours, is there (RFC 8020).
+Invariant: `nodes` is what all Services and slices of this moment come to, whatever the order of the changes; a name
+that changed has another record set than before, and one that did not has the same; a name with names below it, inside a
+zone of ours, is there (RFC 8020).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

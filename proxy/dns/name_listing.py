@@ -1,6 +1,6 @@
 """What is answered for Services, record by record.
 
-Imports this room. Invariant: computed from the index at the moment of asking.
+Invariant: computed from the index at the moment of asking.
 """
 
 from collections.abc import Iterator

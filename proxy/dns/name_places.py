@@ -1,7 +1,7 @@
 """Where names are answered, as the configuration has it.
 
-Imports the configuration. Invariant: pure; where a cluster is followed names are answered only if
-somebody says where, since that cluster has its own DNS.
+Invariant: pure; where a cluster is followed names are answered only if somebody says where, since that cluster has its
+own DNS.
 """
 
 from ipaddress import ip_network

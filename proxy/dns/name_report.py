@@ -1,7 +1,6 @@
 """One record of a Service's name, in the form that the admin API and `svcproxy get names` share.
 
-Imports nothing of ours, so that a command which shows it starts fast. Invariant: stable on the wire: camelCase, fields
-are only added.
+Invariant: stable on the wire: camelCase, fields are only added.
 """
 
 import msgspec

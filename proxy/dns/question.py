@@ -1,7 +1,7 @@
 """Questions: the ordinary ones are recognised here, byte by byte; everything else goes the long way (unusual.py).
 
-Imports this room's names. Invariant: what is recognised is well-formed to its last byte: one question of class IN, no
-compression, and at most one OPT record with well-formed options.
+Invariant: what is recognised is well-formed to its last byte: one question of class IN, no compression, and at most one
+OPT record with well-formed options.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """Record sets: what one name says.
 
-Imports this room's names. Invariant: immutable, and a new one whenever anything in it changes, so that an answer holds
-for as long as its name has the same record set.
+Invariant: immutable, and a new one whenever anything in it changes, so that an answer holds for as long as its name has
+the same record set.
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """Record types by number (IANA, DNS parameters), and the names that metrics and tables give them.
 
-Imports nothing of ours. Invariant: `type_name` gives one of a few names, whatever number a stranger sends.
+Invariant: `type_name` gives one of a few names, whatever number a stranger sends.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """The record writer: appends records to a message while they fit, with names compressed (RFC 1035, 4.1.4).
 
-Imports this room. Names are compressed but for SRV targets, which must not be (RFC 2782, older resolvers of Go refuse
-it) unless the answer would not fit into the longest message. Invariant: what was appended is never longer than the
-limit, and a pointer leads to a name that stands before it.
+Names are compressed but for SRV targets, which must not be (RFC 2782, older resolvers of Go refuse it) unless the
+answer would not fit into the longest message. Invariant: what was appended is never longer than the limit, and a
+pointer leads to a name that stands before it.
 """
 
 import struct

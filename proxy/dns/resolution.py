@@ -1,7 +1,7 @@
 """Resolutions: what upstream said about a name, and for how long that may be repeated.
 
-Imports this room. Invariant: a resolution is repeated with its times to live counted down, and never after one of them
-has run out (RFC 1035, 3.2.1; RFC 2308, 5); memory is bounded.
+Invariant: a resolution is repeated with its times to live counted down, and never after one of them has run out (RFC
+1035, 3.2.1; RFC 2308, 5); memory is bounded.
 """
 
 from collections import OrderedDict

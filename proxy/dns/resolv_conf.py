@@ -1,6 +1,6 @@
 """The system's resolvers: the `nameserver` lines of resolv.conf(5).
 
-Imports this room's settings. Invariant: what is not an address is passed over, as the C library does.
+Invariant: what is not an address is passed over, as the C library does.
 """
 
 from ipaddress import ip_address

@@ -1,7 +1,7 @@
 """The responder: from the bytes of a message to those of its answer, or to what has to be asked elsewhere first.
 
-Imports this room; no socket and no clock. Invariant: no bytes raise here, memory is bounded, and what is sent is what
-the index says at this moment: a message that is kept is sent only while its name has the same records.
+No socket and no clock. Invariant: no bytes raise here, memory is bounded, and what is sent is what the index says at
+this moment: a message that is kept is sent only while its name has the same records.
 
 A question that came before is recognised by its bytes but for the identity, which takes 1 µs; in another spelling, or
 with options of its own, by what it asks (10 µs); a new one is answered in 40 (Python 3.11). What a stranger chooses

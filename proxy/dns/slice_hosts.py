@@ -1,7 +1,7 @@
 """The hosts of a headless Service: the endpoints of one slice under their names.
 
-Imports `model`, canonical addresses and this room. Invariant: what is remembered of a slice is what that very slice,
-for that very name of the Service, comes to; so a change costs what changed, and not the thousand endpoints beside it.
+Invariant: what is remembered of a slice is what that very slice, for that very name of the Service, comes to; so a
+change costs what changed, and not the thousand endpoints beside it.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,6 @@
 """What was asked and answered, counted by type and response code.
 
-Imports this room's record types. Invariant: the number of labels is bounded, whatever strangers send.
+Invariant: the number of labels is bounded, whatever strangers send.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Messages that are not ordinary questions: refused with the code that fits, or made ordinary.
 
-Imports this room. Invariant: no bytes raise here; a refusal is never longer than what was sent; a response is never
-answered, so that two servers cannot be made to talk for ever.
+Invariant: no bytes raise here; a refusal is never longer than what was sent; a response is never answered, so that two
+servers cannot be made to talk for ever.
 """
 
 import struct

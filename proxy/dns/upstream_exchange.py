@@ -1,7 +1,7 @@
 """One question to one upstream server: over UDP, and over TCP if the response was cut off or is doubtful.
 
-Imports this room. Invariant: only a response to this very question, from the address it was sent to, ends the wait;
-the socket is closed however it ends.
+Invariant: only a response to this very question, from the address it was sent to, ends the wait; the socket is closed
+however it ends.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Messages to and from upstream, and what a client gets of them.
 
-Imports this room. Invariant: a question goes out under an identity and with a spelling that nobody can foresee (RFC
-5452; 0x20), so that a forged response is not believed and our own question, coming back, is recognised.
+Invariant: a question goes out under an identity and with a spelling that nobody can foresee (RFC 5452; 0x20), so that a
+forged response is not believed and our own question, coming back, is recognised.
 """
 
 import enum

@@ -1,7 +1,7 @@
 """Who is asked about other zones: the configured servers, or those that the system has at this moment.
 
-Imports this room. Invariant: never an address of our own; /etc/resolv.conf is read again when it has changed, since a
-laptop changes networks.
+Invariant: never an address of our own; /etc/resolv.conf is read again when it has changed, since a laptop changes
+networks.
 """
 
 import logging

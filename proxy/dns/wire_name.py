@@ -1,7 +1,6 @@
 """Names in the form that DNS sends, as keys: lower case, every label after its length, without the root's zero.
 
-Imports nothing of ours. Invariant: two spellings of a name have one key, and every key that is made here fits into a
-message (RFC 1035, 2.3.4).
+Invariant: two spellings of a name have one key, and every key that is made here fits into a message (RFC 1035, 2.3.4).
 """
 
 from collections.abc import Iterator

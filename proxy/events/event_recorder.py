@@ -1,7 +1,7 @@
 """Writes Events, one after the other, while nobody waits for them.
 
-Imports this room and asyncio. Invariants: what cannot be written is dropped, and reported once until writing works
-again; nothing that is recorded waits for the API.
+Invariants: what cannot be written is dropped, and reported once until writing works again; nothing that is recorded
+waits for the API.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """Which Event is written for what happened, after client-go's correlator (tools/record/events_cache.go).
 
-Imports this room; the clock is an argument. Invariants: what happens again is counted in the Event that there is;
-one Service gives rise to 25 writes at once and one more every 5 minutes at most; many different messages of one
-reason become one Event.
+The clock is an argument. Invariants: what happens again is counted in the Event that there is; one Service gives rise
+to 25 writes at once and one more every 5 minutes at most; many different messages of one reason become one Event.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Where Events are written: the API that the Services come from.
 
-Imports nothing of ours. Invariant: an answer of the API is a value, whatever it says; only the way to it may fail.
+Invariant: an answer of the API is a value, whatever it says; only the way to it may fail.
 """
 
 from typing import Any, NamedTuple, Protocol

@@ -1,6 +1,6 @@
 """Something that happened to one Service.
 
-Imports `model`. Invariant: `reason` and `action` are single words in CamelCase from a closed list of this program's.
+Invariant: `reason` and `action` are single words in CamelCase from a closed list of this program's.
 """
 
 import msgspec

@@ -1,8 +1,7 @@
 """Reads the live counts of every endpoint, and says which of them moved.
 
-Imports this room, `shared_counts` and `admin`. The table is compared as memory, and of the rows that changed it is
-looked up which endpoint has them; so a look costs what moved and not what there is. Invariant: a reader remembers
-what it said, and nothing else does.
+The table is compared as memory, and of the rows that changed it is looked up which endpoint has them; so a look costs
+what moved and not what there is. Invariant: a reader remembers what it said, and nothing else does.
 """
 
 from collections.abc import Generator, Mapping

@@ -1,7 +1,7 @@
 """Explains a decision: which frontend, gate, worker, affinity entry and scheduler would decide for a client, and whom.
 
-Imports `plan`, the data plane's foresight, `admin`'s reports and this room's words for them. Pure: what is live is
-passed in. Invariant: every step is decided as the running code decides it, in the order in which it does.
+Pure: what is live is passed in. Invariant: every step is decided as the running code decides it, in the order in which
+it does.
 """
 
 from collections.abc import Callable, Iterable, Mapping

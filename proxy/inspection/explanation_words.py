@@ -1,7 +1,7 @@
 """The words of an explanation, step by step.
 
-Imports `plan`, the data plane's foresight and gate. Pure. Invariant: one line a step, which says what happens there
-and, where it stops the client or leaves something open, the way on.
+Pure. Invariant: one line a step, which says what happens there and, where it stops the client or leaves something open,
+the way on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,6 @@
 """Answers the admin API's questions about flows, by asking the workers.
 
-Imports `plan`, the data plane's questions, and this room. Invariant: nothing that is asked here changes what the proxy
-does.
+Invariant: nothing that is asked here changes what the proxy does.
 """
 
 import asyncio

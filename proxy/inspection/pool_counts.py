@@ -1,7 +1,6 @@
 """What the workers count of the pools' endpoints at this moment, added up.
 
-Imports `shared_counts`, `admin` and this room. Invariant: what is told of a
-pool is in the order of its targets.
+Invariant: what is told of a pool is in the order of its targets.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Reads what passed through the pools, for the metrics.
 
-Imports `plan`, `shared_counts`, `admin` and this room. Invariants: the pools of one Service port, whatever their family
-or policy, are told as one, with what those had counted that are gone; what nobody has used is not looked at.
+Invariants: the pools of one Service port, whatever their family or policy, are told as one, with what those had counted
+that are gone; what nobody has used is not looked at.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set

@@ -1,6 +1,6 @@
 """How late the data planes come to what is due, as they count it in the shared table.
 
-Imports `shared_counts` and `admin.report`. Invariant: reads only.
+Invariant: reads only.
 """
 
 from proxy.reports.report import WorkerLag

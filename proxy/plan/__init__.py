@@ -1,5 +1,4 @@
 """From Services, slices and the node to frontends and pools, and the difference between two such plans.
 
-Imports `model` alone; no sockets, no asyncio, no clock. Invariant: the same objects give the same plan, whatever the
-order they arrived in.
+No sockets, no asyncio, no clock. Invariant: the same objects give the same plan, whatever the order they arrived in.
 """

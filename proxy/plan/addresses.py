@@ -1,7 +1,7 @@
 """IP addresses as text: one spelling for each, its family, and the form `ip:port`.
 
-Imports nothing of ours. Invariant: two spellings of one address have the same canonical text, so that addresses are
-compared, sorted and used as keys as strings everywhere else.
+Invariant: two spellings of one address have the same canonical text, so that addresses are compared, sorted and used as
+keys as strings everywhere else.
 """
 
 import re

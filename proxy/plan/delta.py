@@ -1,7 +1,6 @@
 """The difference between two states of the plan's tables.
 
-Imports only the frontends of this room. Invariant: applying `difference(before, after)` to `before` gives `after`,
-and equal entries are in no Delta.
+Invariant: applying `difference(before, after)` to `before` gives `after`, and equal entries are in no Delta.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """Frontend claims: which Service has an address and port that several Services ask for.
 
-Imports only the frontends of this room. Invariant: whoever claimed first and still claims is the owner; a Service
-that only changes its claim keeps its place.
+Invariant: whoever claimed first and still claims is the owner; a Service that only changes its claim keeps its place.
 """
 
 from collections.abc import Iterable, Iterator

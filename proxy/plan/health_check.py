@@ -1,8 +1,8 @@
 """What an external load balancer is told at a Service's healthCheckNodePort: how many endpoints are on this node.
 
-Imports `model` and the addresses of this room. Invariant: only a Service of type LoadBalancer with
-externalTrafficPolicy Local has such a port, and only endpoints that are ready count, so that a node whose last one
-terminates is left while it still serves (kube-proxy, pkg/proxy/healthcheck/service_health.go, KEP-1669).
+Invariant: only a Service of type LoadBalancer with externalTrafficPolicy Local has such a port, and only endpoints that
+are ready count, so that a node whose last one terminates is left while it still serves (kube-proxy,
+pkg/proxy/healthcheck/service_health.go, KEP-1669).
 """
 
 from collections.abc import Iterable, Iterator

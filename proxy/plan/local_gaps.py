@@ -1,7 +1,7 @@
 """Service ports that this node has no endpoint for although others have, and whose policy keeps traffic here.
 
-Imports the frontends of this room. Invariant: a Service port counts once for each of the two policies, however many
-addresses it has (kube-proxy, sync_proxy_rules_no_local_endpoints_total).
+Invariant: a Service port counts once for each of the two policies, however many addresses it has (kube-proxy,
+sync_proxy_rules_no_local_endpoints_total).
 """
 
 from collections.abc import Iterable

@@ -1,9 +1,8 @@
 """Selection: which endpoints serve one Service port in one family, seen from one node.
 
-Imports `model` and the addresses of this room. Follows kube-proxy (pkg/proxy/endpointslicecache.go, topology.go;
-KEP-1669 terminating endpoints, KEP-2433 and KEP-4444 hints, KEP-3015 same node). Invariant: the result depends on
-neither the order of the slices nor the order within them, except that the last of two equally good entries for one
-`ip:port` wins, slices being read by name.
+Follows kube-proxy (pkg/proxy/endpointslicecache.go, topology.go; KEP-1669 terminating endpoints, KEP-2433 and KEP-4444
+hints, KEP-3015 same node). Invariant: the result depends on neither the order of the slices nor the order within them,
+except that the last of two equally good entries for one `ip:port` wins, slices being read by name.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,7 @@
 """Service addresses: where a Service is to be reached in one family, and why it is not elsewhere.
 
-Imports `model` and the addresses and settings of this room. Invariant: a Service has a family only if it has a
-cluster IP of that family, whatever its other addresses are (kube-proxy, pkg/proxy/serviceport.go).
+Invariant: a Service has a family only if it has a cluster IP of that family, whatever its other addresses are
+(kube-proxy, pkg/proxy/serviceport.go).
 """
 
 import enum

@@ -1,7 +1,7 @@
 """Slice index: EndpointSlices by the Service they belong to.
 
-Imports `model` alone. Invariant: a slice is found under the Service that its latest version names, and under no
-other; a Service without slices takes no room.
+Invariant: a slice is found under the Service that its latest version names, and under no other; a Service without
+slices takes no room.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Endpoints with their live counts, as `svcproxy get endpoints` shows them.
 
-Imports this room. Invariant: one row for each endpoint of each port of a Service, whatever its state.
+Invariant: one row for each endpoint of each port of a Service, whatever its state.
 """
 
 from collections.abc import Iterable, Iterator

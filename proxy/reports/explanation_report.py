@@ -1,6 +1,6 @@
 """The report of a decision: who would serve a client's next connection, and why.
 
-Imports nothing of ours. Invariant: stable on the wire as every answer of the API: camelCase, fields are only added.
+Invariant: stable on the wire as every answer of the API: camelCase, fields are only added.
 """
 
 import enum

@@ -1,6 +1,6 @@
 """Reports of flows: open connections and the ClientIP affinity table.
 
-Imports nothing of ours. Invariant: stable on the wire as every answer of the API: camelCase, fields are only added.
+Invariant: stable on the wire as every answer of the API: camelCase, fields are only added.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """A number of bytes, the way people read it.
 
-Imports nothing of ours. Invariant: at most six characters up to an exbibyte, in the binary units that Kubernetes
-writes quantities in (Ki, Mi, Gi).
+Invariant: at most six characters up to an exbibyte, in the binary units that Kubernetes writes quantities in (Ki, Mi,
+Gi).
 """
 
 _UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")

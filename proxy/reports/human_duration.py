@@ -1,7 +1,7 @@
 """How long ago, the way kubectl's AGE column says it.
 
-Imports nothing of ours. Invariant: the text is that of k8s.io/apimachinery/pkg/util/duration HumanDuration, whose
-units grow with the age: seconds below two minutes, years from two years on.
+Invariant: the text is that of k8s.io/apimachinery/pkg/util/duration HumanDuration, whose units grow with the age:
+seconds below two minutes, years from two years on.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """What the stream sends: the page's picture of the proxy, whole or as what changed.
 
-Imports nothing of ours. Values of which there are hundreds of thousands are none of the garbage collector's business
-(`gc=False`): they refer to nothing that could refer to them, and looking through them would hold the loop. Invariant:
-a reader that merges every delta into the snapshot before it holds what a new snapshot would say.
+Values of which there are hundreds of thousands are none of the garbage collector's business (`gc=False`): they refer to
+nothing that could refer to them, and looking through them would hold the loop. Invariant: a reader that merges every
+delta into the snapshot before it holds what a new snapshot would say.
 """
 
 from collections.abc import Callable, Iterator, Mapping

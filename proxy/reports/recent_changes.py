@@ -1,7 +1,7 @@
 """What changed in the plan of late, for people.
 
-Imports `plan.frontend` and this room's words for it; the clock is an argument. Invariants: bounded, however much
-changes; a change that touches very many Services at once is one entry.
+The clock is an argument. Invariants: bounded, however much changes; a change that touches very many Services at once is
+one entry.
 """
 
 from collections import deque

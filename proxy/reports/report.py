@@ -1,6 +1,6 @@
 """Reports: what the running proxy holds, in the form that the admin API, `get` and tests share.
 
-Imports `model`. Invariant: computed from live state at the moment of asking, never from remembered intent.
+Invariant: computed from live state at the moment of asking, never from remembered intent.
 """
 
 from datetime import datetime

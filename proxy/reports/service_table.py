@@ -1,7 +1,6 @@
 """Services as `kubectl get services` shows them.
 
-Imports `model` and this room's table and ages. Invariant: every cell is what the API server puts there
-(kubernetes pkg/printers/internalversion, printService).
+Invariant: every cell is what the API server puts there (kubernetes pkg/printers/internalversion, printService).
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,6 +1,6 @@
 """What passed through the pools, as metrics show it.
 
-Imports nothing of ours. Invariant: the cells are those of `shared_counts.layout`, summed over the workers.
+Invariant: the cells are those of `shared_counts.layout`, summed over the workers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,5 +1,5 @@
 """IPVS's schedulers, one small pure module each, behind one interface and one registry.
 
-Imports nothing of ours outside this room; no I/O, no clock of its own, randomness is passed in. Invariant: a
-scheduler never changes a backend's counters; the data plane counts, the scheduler reads.
+No I/O, no clock of its own, randomness is passed in. Invariant: a scheduler never changes a backend's counters; the
+data plane counts, the scheduler reads.
 """

@@ -1,8 +1,8 @@
 """The cache of lblc and lblcr: what was chosen for a destination address, until it goes unused for long.
 
-Imports nothing of ours. Invariant: entries stand in the order of their last use, so the ones to expire come first and
-a look-up never scans. The limits are the kernel's (ip_vs_lblc.c, ip_vs_lblcr.c); it applies them from a timer once in
-30 minutes, here they hold at every look-up.
+Invariant: entries stand in the order of their last use, so the ones to expire come first and a look-up never scans. The
+limits are the kernel's (ip_vs_lblc.c, ip_vs_lblcr.c); it applies them from a timer once in 30 minutes, here they hold
+at every look-up.
 """
 
 from collections import OrderedDict

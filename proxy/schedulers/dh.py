@@ -1,7 +1,7 @@
 """dh: the address that was asked for chooses (net/netfilter/ipvs/ip_vs_dh.c).
 
-Imports only this room. Invariant: weights count only as 0 or not 0, and one destination address means one backend, so
-a Service with one address uses one: this is what the scheduler means.
+Invariant: weights count only as 0 or not 0, and one destination address means one backend, so a Service with one
+address uses one: this is what the scheduler means.
 """
 
 from proxy.schedulers.backend import Backend

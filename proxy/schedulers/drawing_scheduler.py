@@ -1,6 +1,6 @@
 """What the schedulers that draw at random have in common: one draw, made anew when the backends change.
 
-Imports only this room. Invariant: `draw` holds the usable backends and nothing else.
+Invariant: `draw` holds the usable backends and nothing else.
 """
 
 from collections.abc import Collection

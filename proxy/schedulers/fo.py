@@ -1,6 +1,6 @@
 """fo: weighted failover (net/netfilter/ipvs/ip_vs_fo.c).
 
-Imports only this room. Invariant: `heaviest_first` keeps list order among equal weights.
+Invariant: `heaviest_first` keeps list order among equal weights.
 """
 
 from collections.abc import Collection

@@ -1,7 +1,7 @@
 """lblc: locality-based least connection (net/netfilter/ipvs/ip_vs_lblc.c).
 
-Imports only this room. The destination is the address the client asked for, so a Service of one address uses one
-backend until that one is overloaded: this is what the scheduler means. Invariant: the cache holds no backend that left.
+The destination is the address the client asked for, so a Service of one address uses one backend until that one is
+overloaded: this is what the scheduler means. Invariant: the cache holds no backend that left.
 """
 
 from collections.abc import Collection

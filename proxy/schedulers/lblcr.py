@@ -1,7 +1,7 @@
 """lblcr: locality-based least connection with replication (net/netfilter/ipvs/ip_vs_lblcr.c).
 
-Imports only this room. As lblc, but a destination keeps a set of backends that grows while its members are overloaded
-and loses its most loaded member once a day. Invariant: no set holds a backend that left.
+As lblc, but a destination keeps a set of backends that grows while its members are overloaded and loses its most loaded
+member once a day. Invariant: no set holds a backend that left.
 """
 
 from collections.abc import Collection

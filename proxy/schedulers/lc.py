@@ -1,7 +1,7 @@
 """lc: the fewest connections (net/netfilter/ipvs/ip_vs_lc.c).
 
-Imports only this room. Invariant: a strictly smaller overhead wins and a tie stays with the first in list order;
-weights count only as 0 or not 0.
+Invariant: a strictly smaller overhead wins and a tie stays with the first in list order; weights count only as 0 or not
+0.
 """
 
 from collections.abc import Collection

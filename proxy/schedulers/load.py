@@ -1,7 +1,7 @@
 """How loaded a backend is, by the measures that IPVS's least-connection family compares.
 
-Imports only Backend. Invariant: fractions are compared by cross multiplication in integers and only a strictly better
-backend replaces an earlier one, so ties go to the first in list order.
+Invariant: fractions are compared by cross multiplication in integers and only a strictly better backend replaces an
+earlier one, so ties go to the first in list order.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -1,6 +1,6 @@
 """nq: never queue while a backend is idle (net/netfilter/ipvs/ip_vs_nq.c).
 
-Imports only this room. Invariant: stateless; an idle backend of any weight goes before a busy one of any other.
+Invariant: stateless; an idle backend of any weight goes before a busy one of any other.
 """
 
 from collections.abc import Collection

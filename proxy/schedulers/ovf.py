@@ -1,7 +1,7 @@
 """ovf: weighted overflow (net/netfilter/ipvs/ip_vs_ovf.c).
 
-Imports only this room. Invariant: a backend takes a new connection only while its active ones do not exceed its
-weight, so the weight is a capacity and a full pool has no destination.
+Invariant: a backend takes a new connection only while its active ones do not exceed its weight, so the weight is a
+capacity and a full pool has no destination.
 """
 
 from collections.abc import Collection

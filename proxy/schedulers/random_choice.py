@@ -1,7 +1,6 @@
 """random: a backend at random, in proportion to the weights.
 
-Imports only this room. Invariant: each usable backend has exactly weight / total as its chance; no state but the
-generator's.
+Invariant: each usable backend has exactly weight / total as its chance; no state but the generator's.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,6 +1,6 @@
 """The registry: every scheduler under the name that users write.
 
-Imports every scheduler of this room. Invariant: immutable, and a scheduler's key is its own `name`.
+Invariant: immutable, and a scheduler's key is its own `name`.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """The bucket table of sh and dh: destinations dealt into buckets round after round (ip_vs_sh.c, ip_vs_dh.c).
 
-Imports only this room. Invariant: every destination owns a bucket. The kernel has 256 buckets, or more by
-CONFIG_IP_VS_SH_TAB_BITS; here the table is 256 while one round fits and grows by powers of two beyond, because in a
-table that one round overflows the oldest backends would never be chosen.
+Invariant: every destination owns a bucket. The kernel has 256 buckets, or more by CONFIG_IP_VS_SH_TAB_BITS; here the
+table is 256 while one round fits and grows by powers of two beyond, because in a table that one round overflows the
+oldest backends would never be chosen.
 """
 
 from abc import abstractmethod

@@ -1,7 +1,7 @@
 """rr: each usable backend in turn (net/netfilter/ipvs/ip_vs_rr.c).
 
-Imports only this room. Invariant: `last` is the kernel's pointer, the backend used last or None for the list head, and
-`cursor` is the place in `usable` right after it, so that a pick never searches.
+Invariant: `last` is the kernel's pointer, the backend used last or None for the list head, and `cursor` is the place in
+`usable` right after it, so that a pick never searches.
 """
 
 from collections.abc import Collection

@@ -1,6 +1,6 @@
 """sed: the shortest expected delay (net/netfilter/ipvs/ip_vs_sed.c).
 
-Imports only this room. Invariant: stateless; inactive connections do not count.
+Invariant: stateless; inactive connections do not count.
 """
 
 from collections.abc import Collection

@@ -1,7 +1,7 @@
 """sh: the client's address chooses (net/netfilter/ipvs/ip_vs_sh.c).
 
-Imports only this room. Invariant: while the pool stays as it is, a client always meets the same backend, whatever its
-port; a backend drained to weight 0 keeps a bucket, and the clients of that bucket are refused.
+Invariant: while the pool stays as it is, a client always meets the same backend, whatever its port; a backend drained
+to weight 0 keeps a bucket, and the clients of that bucket are refused.
 """
 
 from proxy.schedulers.backend import Backend

@@ -1,7 +1,7 @@
 """twos: the better of two random choices (net/netfilter/ipvs/ip_vs_twos.c; Mitzenmacher 2001).
 
-Imports only this room. Invariant: both marks are drawn from 0 to the total weight inclusive, as the kernel draws them,
-which favours the first in list order by 1 part in the total.
+Invariant: both marks are drawn from 0 to the total weight inclusive, as the kernel draws them, which favours the first
+in list order by 1 part in the total.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,6 +1,6 @@
 """A draw among backends in proportion to their weights, for the schedulers that use randomness.
 
-Imports only Backend. Invariant: every backend has a weight above 0, and a draw costs a binary search.
+Invariant: every backend has a weight above 0, and a draw costs a binary search.
 """
 
 from bisect import bisect_left

@@ -1,6 +1,6 @@
 """wlc: the fewest connections for the weight (net/netfilter/ipvs/ip_vs_wlc.c).
 
-Imports only this room. Invariant: stateless; while every backend is idle the choice is always the first in list order.
+Invariant: stateless; while every backend is idle the choice is always the first in list order.
 """
 
 from collections.abc import Collection

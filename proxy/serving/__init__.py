@@ -1,4 +1,4 @@
 """HTTP on an address, for so many connections and no more.
 
-Imports the logs. Invariant: what is open is counted, and what listens is known to whoever ends it.
+Invariant: what is open is counted, and what listens is known to whoever ends it.
 """

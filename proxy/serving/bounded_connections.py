@@ -1,10 +1,9 @@
 """So many HTTP connections and no more, and an answer for each that is let in, whatever happens.
 
-Imports the logs; aiohttp speaks HTTP. Descriptors that the data plane leaves to the control process are few, so each
-server has its share of them. Invariants: who comes to a full server takes the place of the connection that has been
-without a request for longest, so that those who hold connections and say nothing keep nobody out; where all are busy,
-it is told so and gets no place. An error that nobody expected is logged once, with the path, and answered in the
-server's own form.
+aiohttp speaks HTTP. Descriptors that the data plane leaves to the control process are few, so each server has its share
+of them. Invariants: who comes to a full server takes the place of the connection that has been without a request for
+longest, so that those who hold connections and say nothing keep nobody out; where all are busy, it is told so and gets
+no place. An error that nobody expected is logged once, with the path, and answered in the server's own form.
 """
 
 import asyncio

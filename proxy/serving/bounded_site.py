@@ -1,7 +1,6 @@
 """A runner's application on an address, with bounded connections.
 
-Imports the connections; aiohttp serves. Invariant: what BoundedConnections counts is all that is open, whatever a
-client has said by now.
+aiohttp serves. Invariant: what BoundedConnections counts is all that is open, whatever a client has said by now.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Starting an HTTP site so that no cancellation loses it.
 
-Imports nothing of ours; aiohttp serves. Invariant: when `start_site` ends, however it does, a socket that listens is
-known to the site's runner, whose cleanup closes it.
+aiohttp serves. Invariant: when `start_site` ends, however it does, a socket that listens is known to the site's runner,
+whose cleanup closes it.
 """
 
 import asyncio

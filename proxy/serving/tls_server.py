@@ -1,7 +1,7 @@
 """A listening socket whose clients speak TLS before their connection hears of them.
 
-Imports the bounded connections. asyncio's own server tells nobody of a client whose handshake is not over, and so of
-none that never begins one. Invariant: a client has a place among the connections from its accept to its close.
+asyncio's own server tells nobody of a client whose handshake is not over, and so of none that never begins one.
+Invariant: a client has a place among the connections from its accept to its close.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 """Counts in shared memory: a row for each endpoint, pool and worker, a column for each worker.
 
-Imports nothing of ours. Invariant: a column is written by one worker alone, and rows are given out and taken back by
-the control process alone, so that nobody needs a lock.
+Invariant: a column is written by one worker alone, and rows are given out and taken back by the control process alone,
+so that nobody needs a lock.
 """

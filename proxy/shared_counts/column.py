@@ -1,9 +1,9 @@
 """What one worker writes: its column of the table.
 
-Imports this room. Counting must cost little, so counters are plain integers that a flush writes all at once, four
-times a second; gauges are written the moment they change, since other workers choose by them. Invariants: a flush
-writes what changed since the last one and nothing else; a worker that takes a dead one's place counts on from what
-it left; row 0 is nobody's, and what is counted in it stays with who counts.
+Counting must cost little, so counters are plain integers that a flush writes all at once, four times a second; gauges
+are written the moment they change, since other workers choose by them. Invariants: a flush writes what changed since
+the last one and nothing else; a worker that takes a dead one's place counts on from what it left; row 0 is nobody's,
+and what is counted in it stays with who counts.
 """
 
 from array import array

@@ -1,9 +1,9 @@
 """What each cell of the table means.
 
-Imports nothing of ours. A row of a region has one block of `width` cells for every column; a cell is a signed 64-bit
-integer. Invariant: the first `gauges` cells of a block are gauges: written the moment they change, and worth nothing
-once their worker is gone; the others are counters: they only grow, and outlive their worker. A cell's number is in no
-message and on no disk, so a new one may go anywhere.
+A row of a region has one block of `width` cells for every column; a cell is a signed 64-bit integer. Invariant: the
+first `gauges` cells of a block are gauges: written the moment they change, and worth nothing once their worker is gone;
+the others are counters: they only grow, and outlive their worker. A cell's number is in no message and on no disk, so a
+new one may go anywhere.
 """
 
 from enum import IntEnum

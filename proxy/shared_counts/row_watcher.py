@@ -1,8 +1,8 @@
 """Which rows of a region are other than they were.
 
-Imports this room. Thousands of rows are compared twice a second, so they are read in stretches and compared in
-pieces: what nobody counted in costs a comparison of memory and no more. Invariant: a row is told if and only if a cell
-of it, in any column, is other than at the call before.
+Thousands of rows are compared twice a second, so they are read in stretches and compared in pieces: what nobody counted
+in costs a comparison of memory and no more. Invariant: a row is told if and only if a cell of it, in any column, is
+other than at the call before.
 """
 
 from array import array

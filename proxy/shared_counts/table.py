@@ -1,9 +1,9 @@
 """The table itself: a file in memory that every process of the proxy maps.
 
-Imports this room. It is as large as the most that may be asked of it and sparse, so that it costs what was touched
-and never grows or moves. The control process reads through the file and not through the map, because to look at an
-untouched page of a map is to allocate it. Invariants: a cell is written whole (8 bytes, aligned), so a reader meets
-an old value or a new one; a row that is given out anew begins at zero in every column.
+It is as large as the most that may be asked of it and sparse, so that it costs what was touched and never grows or
+moves. The control process reads through the file and not through the map, because to look at an untouched page of a map
+is to allocate it. Invariants: a cell is written whole (8 bytes, aligned), so a reader meets an old value or a new one;
+a row that is given out anew begins at zero in every column.
 """
 
 import mmap

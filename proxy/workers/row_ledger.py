@@ -1,10 +1,10 @@
 """Which row of the shared table counts which pool and which endpoint of it. Pure.
 
-Imports `plan.frontend`, `shared_counts` and the data plane's messages. Invariants: an endpoint that stays keeps its
-row, and one that comes back before its row was given to another gets the same again, since flows may still be counted
-there; no row is given out twice before it was released; where there are no rows left, things go uncounted and are
-served all the same; what a pool had counted outlives it for as long as others of its Service port are there, so that
-the port's counters never go back (another policy, or a family less, is another set of pools).
+Invariants: an endpoint that stays keeps its row, and one that comes back before its row was given to another gets the
+same again, since flows may still be counted there; no row is given out twice before it was released; where there are no
+rows left, things go uncounted and are served all the same; what a pool had counted outlives it for as long as others of
+its Service port are there, so that the port's counters never go back (another policy, or a family less, is another set
+of pools).
 """
 
 import logging

@@ -1,8 +1,8 @@
 """Frees the rows of the shared table that what they counted has left.
 
-Imports this room and `shared_counts`. Invariants: a row is given out anew only when no worker can write to it any more:
-every worker has learnt that its pool or endpoint is gone, nothing that it counted is open, and what was counted up to
-then has been written. While no row was left, nothing runs.
+Invariants: a row is given out anew only when no worker can write to it any more: every worker has learnt that its pool
+or endpoint is gone, nothing that it counted is open, and what was counted up to then has been written. While no row was
+left, nothing runs.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The schema as OpenAPI v3 has it: `components.schemas`.
 
-Imports the schema's types. Invariant: a pure translation; merge keys, list types and map types are the extensions
-(x-kubernetes-*) that kubectl and other clients go by.
+Invariant: a pure translation; merge keys, list types and map types are the extensions (x-kubernetes-*) that kubectl and
+other clients go by.
 """
 
 from collections.abc import Iterator, Mapping

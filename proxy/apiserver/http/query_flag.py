@@ -1,7 +1,7 @@
 """Flags in a query: `watch=true`, and everything else that the API server takes for true.
 
-Imports nothing. Invariant: as in k8s.io/apimachinery/pkg/runtime/conversion.go, "false" and "0" are false and any other
-value that is there is true; clients in other languages send their own `True`.
+Invariant: as in k8s.io/apimachinery/pkg/runtime/conversion.go, "false" and "0" are false and any other value that is
+there is true; clients in other languages send their own `True`.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The notation in which `api_types/*.yaml` describe the API's types, and its reader.
 
-Imports the schema's types. A file holds types, a type its fields, and a field is one line of text,
+A file holds types, a type its fields, and a field is one line of text,
 
     [NUMBER] TYPE [required] [explicit] [default=V] [enum=A,B] [merge[=KEY]] [retainKeys] [keys=A,B] [set] [atomic]
     [| DESCRIPTION]

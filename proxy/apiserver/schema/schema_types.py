@@ -1,7 +1,7 @@
 """The types of the API's fields, as values.
 
-Imports nothing of ours. Invariant: immutable; a Record reached from a kind's Record describes every field that the
-Kubernetes API has there, so a name that it lacks is a mistake.
+Invariant: immutable; a Record reached from a kind's Record describes every field that the Kubernetes API has there, so
+a name that it lacks is a mistake.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Rows of Events.
 
-Imports the admin room's ages. Invariant: the words are those of printEvent (kubernetes pkg/printers/internalversion).
+Invariant: the words are those of printEvent (kubernetes pkg/printers/internalversion).
 """
 
 from proxy.apiserver.document import Document

@@ -1,7 +1,6 @@
 """Rows of Nodes and Namespaces.
 
-Imports the admin room's ages. Invariant: the words are those of printNode and printNamespace (kubernetes
-pkg/printers/internalversion).
+Invariant: the words are those of printNode and printNamespace (kubernetes pkg/printers/internalversion).
 """
 
 from proxy.apiserver.document import Document

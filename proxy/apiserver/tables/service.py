@@ -1,7 +1,7 @@
 """Rows of Services, Endpoints and EndpointSlices.
 
-Imports `model`'s types and the admin room's Service rows, so a Service has the same cells everywhere. Invariant:
-every text is that of printService, printEndpoints and printEndpointSlice (kubernetes pkg/printers/internalversion).
+Invariant: every text is that of printService, printEndpoints and printEndpointSlice (kubernetes
+pkg/printers/internalversion).
 """
 
 import msgspec

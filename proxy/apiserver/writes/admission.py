@@ -1,7 +1,7 @@
 """Admission: what the API makes of a new version of an object before it is stored, or why it will not have it.
 
-Imports `model` and this room. Invariant: pure but for the numbers that `trial` chooses, of which nothing stays taken;
-an admitted document is complete, valid and decodes into the model.
+Invariant: pure but for the numbers that `trial` chooses, of which nothing stays taken; an admitted document is
+complete, valid and decodes into the model.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """Decoded: a document of the store or of a client as an object of the model.
 
-Imports `model` and this room's errors. Invariant: only StatusError leaves, 400 for a value of the wrong type and 422
-for one that is missing, as the API server's decoder and validation divide the work.
+Invariant: only StatusError leaves, 400 for a value of the wrong type and 422 for one that is missing, as the API
+server's decoder and validation divide the work.
 """
 
 from typing import TypeVar

@@ -1,8 +1,8 @@
 """Field paths: where in an object a field is, and sets of such places.
 
-Imports the schema's types. The notation and its meaning are those of sigs.k8s.io/structured-merge-diff: an element is
-`f:NAME`, `k:{"KEY":VALUE}` for an item of a keyed list, or `v:VALUE` for an item of a set.
-Invariant: one place has one path, whatever the order of members and items.
+The notation and its meaning are those of sigs.k8s.io/structured-merge-diff: an element is `f:NAME`, `k:{"KEY":VALUE}`
+for an item of a keyed list, or `v:VALUE` for an item of a set. Invariant: one place has one path, whatever the order of
+members and items.
 """
 
 import json

@@ -1,7 +1,7 @@
 """From client-side to server-side apply: what kubectl's annotation still says.
 
-Imports field ownership. kubectl apply without --server-side leaves its configuration in an annotation; whoever goes on
-with `kubectl apply --server-side` is the same person, so those fields do not conflict (lastAppliedManager of
+kubectl apply without --server-side leaves its configuration in an annotation; whoever goes on with `kubectl apply
+--server-side` is the same person, so those fields do not conflict (lastAppliedManager of
 k8s.io/apimachinery/pkg/util/managedfields). Invariant: a field that differs from the annotation is not given away.
 """
 

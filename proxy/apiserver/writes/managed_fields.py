@@ -1,6 +1,6 @@
 """managedFields: who owns which fields of an object.
 
-Imports the field paths. The entries are those of meta/v1 ManagedFieldsEntry, in the API server's order
+The entries are those of meta/v1 ManagedFieldsEntry, in the API server's order
 (k8s.io/apimachinery/pkg/util/managedfields). Invariant: no entry without fields, at most one for a Manager.
 """
 

@@ -1,7 +1,7 @@
 """Operations: every write of the API, from what is asked to what is answered.
 
-Imports this room. Invariant: an operation is decided on the newest state and takes effect as a whole or not at all;
-a dry run goes the same way up to the write itself.
+Invariant: an operation is decided on the newest state and takes effect as a whole or not at all; a dry run goes the
+same way up to the write itself.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Server-side apply: a client says which fields it wants, and owns just those.
 
-Imports the schema and field ownership. The algorithm is Updater.Apply of sigs.k8s.io/structured-merge-diff, the texts
-are those of k8s.io/apimachinery/pkg/util/managedfields (KEP-555).
-Invariant: applying the same configuration again returns the object as it is stored, bookkeeping included.
+The algorithm is Updater.Apply of sigs.k8s.io/structured-merge-diff, the texts are those of
+k8s.io/apimachinery/pkg/util/managedfields (KEP-555). Invariant: applying the same configuration again returns the
+object as it is stored, bookkeeping included.
 """
 
 from collections.abc import Iterable
