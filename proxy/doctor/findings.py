@@ -107,11 +107,8 @@ def _cgroup(machine: Machine) -> Finding:
 def _paths(machine: Machine, configuration: Configuration) -> Iterable[Finding]:
     yield _path("path sklookup", machine.sklookup, asked=configuration.capture == "sklookup")
     yield _path("path shortcut", machine.shortcut, asked=configuration.shortcut not in ("off", "auto"))
-    for name, there, module in (("nftables", machine.nftables, "nf_tables"), ("ipvs", machine.ipvs, "ip_vs")):
-        missing = "" if there else f"the kernel has not loaded {module}: modprobe {module}"
-        if there and "NET_ADMIN" not in machine.capabilities:
-            missing = "it needs CAP_NET_ADMIN: run as root, or grant it"
-        yield _path(f"path {name}", missing, asked=False)
+    yield _path("path nftables", machine.nftables, asked=configuration.mode not in ("userspace", "auto"))
+    yield _path("path ipvs", "is not in this version: mode ipvs is taken as nftables", asked=False)
 
 
 def _path(subject: str, missing: str, *, asked: bool) -> Finding:

@@ -16,6 +16,7 @@ from proxy.bpf.bpf_error import BpfError
 from proxy.bpf.namespace_link import linked_programs
 from proxy.capture.port_holder import holder_of
 from proxy.capture.unprivileged_ports import first_unprivileged_port
+from proxy.nftables import nftables_choice
 from proxy.shortcut.cgroups import UnavailableError, candidates, check_machine
 
 CAPABILITIES = {"NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "NET_RAW": 13, "SYS_ADMIN": 21, "BPF": 39}
@@ -27,8 +28,9 @@ Place = tuple[str, int]
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """`sklookup` and `shortcut` are why each cannot be had, empty where it can. `taken` is who holds an address that
-    the proxy itself wants, by "host:port". `conntrack` is entries and limit, None where nothing is tracked."""
+    """`sklookup`, `shortcut` and `nftables` are why each cannot be had, empty where it can. `taken` is who holds an
+    address that the proxy itself wants, by "host:port". `conntrack` is entries and limit, None where nothing is
+    tracked."""
 
     kernel: str = ""
     python: str = ""
@@ -37,8 +39,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     first_port: int = 1024
     sklookup: str = ""
     shortcut: str = ""
-    nftables: bool = False
-    ipvs: bool = False
+    nftables: str = ""
     descriptors: tuple[int, int] = (0, 0)
     ipv6: bool = False
     conntrack: tuple[int, int] | None = None
@@ -57,8 +58,7 @@ def look(wanted_cgroup: str, places: Iterable[Place]) -> Machine:
         first_port=first_unprivileged_port(),
         sklookup=_why_not(linked_programs),
         shortcut=_why_not(check_machine) or _why_not(lambda: candidates(wanted_cgroup)),
-        nftables=Path("/sys/module/nf_tables").exists() or Path("/proc/net/nf_tables").exists(),
-        ipvs=Path("/proc/net/ip_vs").exists(),
+        nftables=nftables_choice.why_not(),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE),
         ipv6=_binds("::1"),
         conntrack=_conntrack(),

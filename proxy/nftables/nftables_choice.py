@@ -45,6 +45,21 @@ def choose_nftables(configuration: Configuration) -> NftablesPath | None:
         return None
 
 
+def why_not() -> str:
+    """Why nftables cannot be had here, found out by writing a table and removing it; empty where it can."""
+    try:
+        socket = NetfilterSocket()
+        try:
+            supported_families(socket, dict.fromkeys(FAMILIES, Masquerading()))
+        finally:
+            socket.close()
+    except PermissionError:
+        return "it needs CAP_NET_ADMIN: run as root, or grant it"
+    except OSError as error:
+        return f"the kernel refuses: {error.strerror}: take a kernel with nf_tables and its NAT"
+    return ""
+
+
 def remove_tables() -> bool:
     """Delete our tables, whatever state they are in. Gives whether there were any. Raises OSError."""
     socket = NetfilterSocket()
