@@ -45,6 +45,9 @@ def apply_configuration(
     `force` takes fields from their owners. `now` is RFC 3339. Raises StatusError: 409 where another manager owns a
     field with another value, 400 for a configuration that cannot be one.
     """
+    if configuration.get("metadata", {}) is None:
+        # As where it is left out.
+        configuration = {name: value for name, value in configuration.items() if name != "metadata"}
     _check(kind, configuration)
     live = current if current is not None else _without_parts(configuration)
     by = Manager.of(field_manager, APPLY, kind.api_version, subresource)

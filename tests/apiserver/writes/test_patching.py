@@ -196,3 +196,9 @@ def test_whatever_is_sent_the_answer_is_an_object_or_a_status(body: Any, content
     else:
         assert isinstance(result["metadata"], dict)
     assert codes <= {400, 409, 422, 500}
+
+
+def test_metadata_that_is_null_is_as_good_as_left_out() -> None:
+    sent = parsed_patch(b'{"apiVersion": "v1", "kind": "Service", "metadata": null}', APPLY_PATCH)
+    result = patched(SERVICES, {**SERVICE, "kind": "Service"}, sent, "me", False, "now")
+    assert result["metadata"]["name"] == SERVICE["metadata"]["name"]
