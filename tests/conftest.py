@@ -21,7 +21,10 @@ from proxy.workers.machine_share import default_workers
 from tests.lane import this_lane
 
 # A slow machine must not turn a test red.
-settings.register_profile("svcproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples in every run, so that a change is judged by itself; `explore` looks for new ones.
+settings.register_profile("svcproxy", _COMMON, derandomize=True)
+settings.register_profile("explore", _COMMON, max_examples=1000)
 settings.load_profile("svcproxy")
 
 pytest_plugins = ("tests.running_proxy", "tests.system.harness.fixtures", "tests.system.harness.outside")
