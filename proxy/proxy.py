@@ -185,7 +185,9 @@ class Proxy:
                     self._reconciler.use(required_lookup(self._data_plane.width))
                 # In a thread, because pyroute2 runs an event loop of its own.
                 await asyncio.to_thread(self._routes.add, configuration.service_cluster_ip_range)
-                await self._server.start(configuration.healthz_bind_address, configuration.metrics_bind_address)
+                await self._server.start(
+                    configuration.healthz_bind_address, configuration.metrics_bind_address, configuration.admin_socket
+                )
                 self._use_shortcut()
                 self._use_nftables()
                 await self._serve(on_listening)

@@ -4,10 +4,13 @@ Invariant: nothing here changes what the proxy does, and a port that is taken
 costs this server and nothing else.
 """
 
+import contextlib
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from proxy.admin.admin_token import AdminToken
 from proxy.admin.answer_counts import AnswerCounts
@@ -28,12 +31,14 @@ from proxy.plan.addresses import with_port
 from proxy.serving.bounded_connections import USUAL_BOUNDS, BoundedConnections, HTTPBounds
 from proxy.serving.bounded_site import BoundedSite
 from proxy.serving.listening_site import start_site
+from proxy.serving.unix_socket import listening_unix_socket
 
 _UNGUARDED = (
     "the metrics address is beyond loopback and asks for no token: it answers health and metrics alone, "
     "until adminTokenFile is set"
 )
 
+_OWN_MACHINE = "127.0.0.1"
 _LAST_ANSWERS = 1.0
 """Seconds that answers under way have at the end; a stream whose reader does not read ends then."""
 
@@ -58,23 +63,43 @@ class HTTPServer:
         self.page_url = ""
         self.health_address: tuple[str, int] | None = None
         self.metrics_address: tuple[str, int] | None = None
+        self._unix_socket = ""
 
-    async def start(self, healthz: tuple[str, int], metrics: tuple[str, int]) -> None:
-        """Listen on both addresses; one that cannot be had is reported."""
+    async def start(self, healthz: tuple[str, int], metrics: tuple[str, int], unix_socket: str = "") -> None:
+        """Listen on both addresses, and on a Unix socket unless that is empty; what cannot be had is reported.
+
+        Whoever may open the Unix socket is asked for no token: its file's permissions are the guard.
+        """
         counts = AnswerCounts()
         health = tuple(health_routes(self._inspected, counts))
         places = BoundedConnections("metrics", self._bounds.admin, failure)
         health_places = BoundedConnections("healthz", self._bounds.health, failure)
-        guarded = web.Application(
-            middlewares=[
-                places.mark_busy,
-                guard(self._token, metrics[0]),
-                errors_as_json,
-                first_state_required(self._inspected),
-            ]
-        )
-        guarded.on_response_prepare.append(add_headers)
-        admin = (
+        guarded, admin = self._admin([places.mark_busy, guard(self._token, metrics[0])], health, counts)
+        if self._token is None and not is_loopback(metrics[0]):
+            _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
+        unguarded = web.Application(middlewares=[errors_as_json])
+        self.health_address = await self._serve(healthz, unguarded, health, health_places)
+        bound = self.metrics_address = await self._serve(metrics, guarded, admin, places)
+        if bound is not None and (self._token is not None or is_loopback(metrics[0])):
+            self.page_url = f"http://{with_port(*bound)}/"
+        if unix_socket:
+            await self._serve_unix(unix_socket, *self._admin([guard(None, _OWN_MACHINE)], health, counts))
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        for runner in self._runners:
+            await runner.cleanup()
+        if self._unix_socket:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._unix_socket)
+
+    def _admin(
+        self, guards: Sequence[Middleware], health: Iterable[web.RouteDef], counts: AnswerCounts
+    ) -> tuple[web.Application, Iterable[web.RouteDef]]:
+        """The application for everything that may be asked about the proxy, and its routes."""
+        application = web.Application(middlewares=[*guards, errors_as_json, first_state_required(self._inspected)])
+        application.on_response_prepare.append(add_headers)
+        return application, (
             # The metrics address has a /healthz of its own, as kube-proxy's has.
             *(route for route in health if route.path != "/healthz"),
             *metrics_routes(self._inspected, counts),
@@ -83,20 +108,28 @@ class HTTPServer:
             *name_routes(self._inspected.name_service),
             *page_routes(),
             # Half of the places at most, so that others are answered beside those who look on.
-            *stream_routes(self._inspected, guarded, min(MOST_VIEWERS, self._bounds.admin // 2)),
+            *stream_routes(self._inspected, application, min(MOST_VIEWERS, self._bounds.admin // 2)),
         )
-        if self._token is None and not is_loopback(metrics[0]):
-            _log.warning(_UNGUARDED, extra=fields(address=metrics[0]))
-        unguarded = web.Application(middlewares=[errors_as_json])
-        self.health_address = await self._serve(healthz, unguarded, health, health_places)
-        bound = self.metrics_address = await self._serve(metrics, guarded, admin, places)
-        if bound is not None and (self._token is not None or is_loopback(metrics[0])):
-            self.page_url = f"http://{with_port(*bound)}/"
 
-    async def stop(self) -> None:
-        """Stop listening."""
-        for runner in self._runners:
-            await runner.cleanup()
+    async def _serve_unix(self, path: str, application: web.Application, routes: Iterable[web.RouteDef]) -> None:
+        runner = await self._runner(application, routes)
+        try:
+            await start_site(web.SockSite(runner, listening_unix_socket(path)))
+        except OSError as error:
+            _log.error(
+                f"cannot serve the admin socket {path}: {error.strerror}: choose another with --admin-socket",
+                extra=fields(server="admin socket"),
+            )
+            return
+        self._unix_socket = path
+        _log.info("serving the admin socket", extra=fields(path=path))
+
+    async def _runner(self, application: web.Application, routes: Iterable[web.RouteDef]) -> web.AppRunner:
+        application.add_routes(routes)
+        runner = web.AppRunner(application, shutdown_timeout=_LAST_ANSWERS)
+        await runner.setup()
+        self._runners.append(runner)
+        return runner
 
     async def _serve(
         self,
@@ -106,10 +139,7 @@ class HTTPServer:
         connections: BoundedConnections,
     ) -> tuple[str, int] | None:
         """The address that is served, or None where it cannot be had."""
-        application.add_routes(routes)
-        runner = web.AppRunner(application, shutdown_timeout=_LAST_ANSWERS)
-        await runner.setup()
-        self._runners.append(runner)
+        runner = await self._runner(application, routes)
         (host, port), name = address, connections.name
         try:
             await start_site(BoundedSite(runner, connections, host, port))

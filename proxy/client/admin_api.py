@@ -19,6 +19,7 @@ from proxy.startup_error import NoFirstStateError, StartupError
 
 DEFAULT_SERVER = "127.0.0.1:10249"
 SERVER_VARIABLE, TOKEN_VARIABLE = "SVCPROXY_SERVER", "SVCPROXY_TOKEN_FILE"
+_UNIX = "unix:"
 _TIMEOUT = 10.0
 
 Body = TypeVar("Body")
@@ -35,14 +36,30 @@ class _Failure(msgspec.Struct):
     reason: str = ""
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 class AdminAPI:
-    """One proxy's API. `server` is IP:PORT, or the address of its page; `token`, which came from
+    """One proxy's API. `server` is IP:PORT, unix:PATH, or the address of its page; `token`, which came from
     `token_file`, is sent if it is not empty. Raises ValueError."""
 
     def __init__(self, server: str, token: str = "", token_file: str = "") -> None:
+        self._unix_socket = server.removeprefix(_UNIX) if server.startswith(_UNIX) else ""
         host, _, port = server.removeprefix("http://").rstrip("/").rpartition(":")
-        if not host or not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
-            raise ValueError(f'must be IP:PORT with a port from 1 to 65535, not "{server}"')
+        if self._unix_socket:
+            host, port = "localhost", "1"
+        elif not host or not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) <= 65535):
+            raise ValueError(f'must be IP:PORT with a port from 1 to 65535, or unix:PATH, not "{server}"')
         self.server = server
         self._token_file = token_file
         self._place = host.strip("[]"), int(port)
@@ -70,7 +87,7 @@ class AdminAPI:
 
         Raises as `get` does; OSError and HTTPException while it is read are the reader's.
         """
-        connection = http.client.HTTPConnection(*self._place, timeout=patience)
+        connection = self._connection(patience)
         try:
             response, sock = self._request(connection, f"/api/v1/{path}")
             if response.status != http.client.OK:
@@ -79,8 +96,13 @@ class AdminAPI:
         finally:
             connection.close()
 
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._unix_socket:
+            return _UnixConnection(self._unix_socket, timeout)
+        return http.client.HTTPConnection(*self._place, timeout=timeout)
+
     def _fetch(self, path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(*self._place, timeout=_TIMEOUT)
+        connection = self._connection(_TIMEOUT)
         try:
             response, _ = self._request(connection, path)
             return response.status, response.read()
@@ -125,7 +147,9 @@ class AdminAPI:
 def add_server_flags(parser: argparse.ArgumentParser) -> None:
     """--server and --token-file, which every command has that looks at a running proxy."""
     parser.add_argument(
-        "--server", metavar="IP:PORT", help=f"the proxy's metricsBindAddress (${SERVER_VARIABLE}, {DEFAULT_SERVER})"
+        "--server",
+        metavar="IP:PORT",
+        help=f"the proxy's metricsBindAddress, or unix:PATH of its adminSocket (${SERVER_VARIABLE}, {DEFAULT_SERVER})",
     )
     parser.add_argument(
         "--token-file", metavar="FILE", help=f"a file with the token of its adminTokenFile (${TOKEN_VARIABLE})"

@@ -49,6 +49,9 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     admin_token_file: str = ""
     """A file with the token for everything on the metrics address. Without one, an address beyond loopback answers
     health and metrics alone."""
+    admin_socket: str = ""
+    """A Unix socket that answers what the metrics address answers, to the user that the proxy runs as, without a token;
+    empty for none."""
     hostname_override: str = ""
     """This node's name, for policies and hints that ask what is local; empty for the machine's host name."""
     mode: str = "userspace"

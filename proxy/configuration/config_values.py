@@ -357,6 +357,7 @@ _READERS: Mapping[str, Callable[[object], object]] = MappingProxyType(
         "healthz_bind_address": _host_and_port,
         "metrics_bind_address": _host_and_port,
         "admin_token_file": _text,
+        "admin_socket": _absolute_path,
         "hostname_override": _text,
         "mode": _one_of(lambda: MODES),
         "keep_rules": _truth,

@@ -45,6 +45,7 @@ _FLAGS = (
     _Flag("--state-dir", "state_directory", "DIR", "where given addresses are remembered (~/.local/state/svcproxy)"),
     _Flag("--grace", "grace", "DURATION", "how long connections may finish after SIGTERM (30s)"),
     _Flag("--metrics-bind-address", "metrics_bind_address", "IP:PORT", "metrics and admin (127.0.0.1:10249)"),
+    _Flag("--admin-socket", "admin_socket", "PATH", "a Unix socket that answers its owner without the token (none)"),
     _Flag("--admin-token-file", "admin_token_file", "FILE", "the token that the metrics address asks for (none)"),
     _Flag("--healthz-bind-address", "healthz_bind_address", "IP:PORT", "health (0.0.0.0:10256)"),
     _Flag("--node-port-addresses", "node_port_addresses", "CIDRS", 'where node ports listen: CIDRs or "primary" (all)'),

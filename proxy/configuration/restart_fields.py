@@ -8,6 +8,7 @@ from msgspec.structs import fields, replace
 from proxy.configuration.config import Configuration
 
 RESTART_FIELDS = (
+    "admin_socket",
     "admin_token_file",
     "affinity_entries",
     "access_log",

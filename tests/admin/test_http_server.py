@@ -3,12 +3,15 @@
 import asyncio
 import json
 import socket
+import stat
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from proxy.admin.admin_token import AdminToken
 from proxy.admin.http_server import HTTPServer
 from tests.admin.inspected import FakeProxy
 
@@ -92,3 +95,21 @@ async def test_errors_are_json_with_one_line(served: Served) -> None:
     async with aiohttp.ClientSession() as session, session.delete(url) as response:
         assert response.headers["Allow"] == "GET,HEAD"
         assert (await response.json())["error"].startswith("DELETE is not answered at /metrics")
+
+
+async def test_a_unix_socket_answers_its_owner_without_the_token(tmp_path: Path) -> None:
+    server, path = HTTPServer(FakeProxy(), AdminToken("secret")), tmp_path / "admin.sock"
+    await server.start(("127.0.0.1", 0), ("127.0.0.1", 0), str(path))
+    try:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        connector = aiohttp.UnixConnector(str(path))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get("http://localhost/api/v1/version") as response,
+        ):
+            assert response.status == 200
+        async with aiohttp.ClientSession() as session, session.get(f"{server.page_url}api/v1/version") as response:
+            assert response.status == 401
+    finally:
+        await server.stop()
+    assert not path.exists()

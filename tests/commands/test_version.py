@@ -36,7 +36,7 @@ def test_a_token_that_is_not_the_proxys_is_named_with_its_file(answering: Start,
 
 def test_a_variable_is_named_where_it_is_at_fault(run: Run) -> None:
     assert run("x", "get", "svc")[2] == (
-        'svcproxy: $SVCPROXY_SERVER must be IP:PORT with a port from 1 to 65535, not "x"\n'
+        'svcproxy: $SVCPROXY_SERVER must be IP:PORT with a port from 1 to 65535, or unix:PATH, not "x"\n'
     )
     assert "--server must be IP:PORT" in run("x", "get", "svc", "--server", "127.0.0.1:99999")[2]
     assert (

@@ -38,6 +38,7 @@ nodePortAddresses: [127.0.0.0/8, 2001:db8::/64]
 healthzBindAddress: "[::]:0"
 metricsBindAddress: 127.0.0.1:19249
 adminTokenFile: /etc/svcproxy/token
+adminSocket: /run/svcproxy.sock
 hostnameOverride: node-1
 mode: nftables
 keepRules: true
@@ -83,6 +84,7 @@ EVERY_VALUE = Configuration(
     healthz_bind_address=("::", 0),
     metrics_bind_address=("127.0.0.1", 19249),
     admin_token_file="/etc/svcproxy/token",
+    admin_socket="/run/svcproxy.sock",
     hostname_override="node-1",
     mode="nftables",
     keep_rules=True,
@@ -247,7 +249,7 @@ def test_an_unknown_scheduler_is_told_the_known_ones(tmp_path: Path) -> None:
 def test_a_key_like_no_other_is_told_them_all(tmp_path: Path) -> None:
     (mistake,) = _mistakes(tmp_path, _HEADER + "qqq: 1")
     assert mistake.startswith(
-        "qqq: unknown key: the keys are accessLog, accessLogSample, adminTokenFile, affinityEntries, "
+        "qqq: unknown key: the keys are accessLog, accessLogSample, adminSocket, adminTokenFile, affinityEntries, "
     )
 
 

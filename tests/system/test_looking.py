@@ -260,3 +260,20 @@ def test_an_ipv6_address_is_explained_in_brackets(tmp_path: Path, svcproxy: Star
     (report,) = json.loads(done.stdout)
     assert (report["frontend"], report["verdict"]) == (f"[::]:{node_port}/TCP", "refused")
     assert is_refused("::1", node_port)
+
+
+def test_the_commands_ask_a_unix_socket_while_the_address_asks_for_a_token(
+    svcproxy: StartSvcproxy, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    path = tmp_path / "admin.sock"
+    proxy = svcproxy(
+        [service("one", port(7007))],
+        configuration={"adminTokenFile": str(tmp_path / "token"), "adminSocket": str(path)},
+    )
+    completed = svcproxy_command(tmp_path, "get", "svc", "-o", "name", "--server", f"unix:{path}")
+    assert (completed.returncode, completed.stdout) == (0, "service/one\n")
+    assert proxy.get("/api/v1/services")[0] == 401
+    gone = svcproxy_command(tmp_path, "get", "svc", "--server", f"unix:{tmp_path / 'none'}")
+    assert gone.returncode == 2
+    assert "no svcproxy answers on unix:" in gone.stderr
